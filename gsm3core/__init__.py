@@ -1,0 +1,35 @@
+"""GSM3: train, test and diagnose a global multitask LSTM of surface soil moisture."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gsm3core.config import ExperimentConfig
+    from gsm3core.evaluation.site_scores import site_scores
+    from gsm3core.experiment import run_experiment
+    from gsm3core.run import Run
+    from gsm3core.schema import open_dataset
+
+__version__ = "0.1.0"
+__all__ = ["ExperimentConfig", "Run", "open_dataset", "run_experiment", "site_scores"]
+
+_PUBLIC = {
+    "ExperimentConfig": "gsm3core.config",
+    "Run": "gsm3core.run",
+    "open_dataset": "gsm3core.schema",
+    "run_experiment": "gsm3core.experiment",
+    "site_scores": "gsm3core.evaluation.site_scores",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import gsm3core`` stays cheap."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'gsm3core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

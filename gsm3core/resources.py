@@ -1,0 +1,33 @@
+"""Where the files that ship with the project lie, in a checkout and in an installed wheel alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gsm3core.errors import GSM3Error
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder(in_wheel: str, in_checkout: str) -> Path:
+    for folder in (_PACKAGE / in_wheel, _PACKAGE.parent / in_checkout):
+        if folder.is_dir():
+            return folder
+    raise GSM3Error(
+        f"The folder {in_checkout!r} that ships with gsm3 is missing beside {_PACKAGE}; install gsm3 again."
+    )
+
+
+def catalog_folder() -> Path:
+    """Return the folder of the data catalogue (one YAML file per source)."""
+    return _folder("_data_catalog", "data_catalog")
+
+
+def assets_folder() -> Path:
+    """Return the folder of coastlines, logo and style sheet."""
+    return _folder("_assets", "assets")
+
+
+def presets() -> dict[str, Path]:
+    """Return the experiment configurations that ship with the project, by name."""
+    return {path.stem: path for path in sorted((_PACKAGE / "presets").glob("*.toml"))}

@@ -1,0 +1,150 @@
+"""Every dimension, variable, unit, product and region name, spelled once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SITE = "site"
+TIME = "time"
+PRODUCT = "product"
+
+SM_INSITU = "sm_insitu"
+SM_SMAP = "sm_smap"
+SM_PRODUCT = "sm_product"
+SM_PREDICTED = "sm_predicted"
+IN_TEST = "in_test"
+FOLD = "fold"
+
+SM_UNITS = "m3 m-3"
+SMAP = "SMAP"
+SMOS = "SMOS"
+AMSR2 = "AMSR2"
+GLDAS_NOAH = "GLDAS-Noah"
+SOMO_ML = "SoMo.ml"
+MULTITASK_LSTM = "GSM3 LSTM"
+IN_SITU = "In situ"
+
+REGIONS = ("CONUS", "Europe", "Africa_North", "Alaska", "Asia", "Africa_South", "Australia")
+NO_REGION = "Other"
+
+LAT = "lat"
+LON = "lon"
+REGION = "region"
+NETWORK = "network"
+STATION = "station"
+DEPTH = "depth"
+SITE_COORDINATES = (LAT, LON, REGION, NETWORK, STATION, DEPTH)
+
+TARGETS = (SM_INSITU, SM_SMAP)
+
+HOLDOUTS = ("temporal", "random_spatial", "cross_continental")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One physical quantity: its name here, its units, and the range outside which a value must be a mistake.
+
+    Parameters
+    ----------
+    name, units
+        Our name and the only units it is stored in (UDUNITS spelling, CF conventions section 3.1).
+    long_name
+        What a plot's axis says.
+    valid_min, valid_max
+        Physical bounds, in ``units``; ``None`` where there is none. They are wide: they catch wrong units
+        (Celsius for kelvin, percent for a fraction), not odd weather.
+    standard_name
+        CF standard name, where one exists.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    valid_min: float | None = None
+    valid_max: float | None = None
+    standard_name: str | None = None
+
+
+def _table(*variables: Variable) -> dict[str, Variable]:
+    return {v.name: v for v in variables}
+
+
+_SM_STANDARD = "volume_fraction_of_condensed_water_in_soil"
+
+SOIL_MOISTURE = _table(
+    Variable(name=SM_INSITU, units=SM_UNITS, long_name="in-situ soil moisture", valid_min=0, valid_max=1,
+             standard_name=_SM_STANDARD),
+    Variable(name=SM_SMAP, units=SM_UNITS, long_name="SMAP soil moisture", valid_min=0, valid_max=1,
+             standard_name=_SM_STANDARD),
+    Variable(name=SM_PRODUCT, units=SM_UNITS, long_name="soil moisture of other products", valid_min=0,
+             valid_max=1, standard_name=_SM_STANDARD),
+)  # fmt: skip
+
+FORCINGS = _table(
+    Variable(name="precipitation", units="mm d-1", long_name="precipitation", valid_min=0, valid_max=2000,
+             standard_name="lwe_precipitation_rate"),
+    Variable(name="air_temperature", units="K", long_name="2 m air temperature", valid_min=170, valid_max=340,
+             standard_name="air_temperature"),
+    Variable(name="air_temperature_max", units="K", long_name="2 m air temperature, daily maximum",
+             valid_min=170, valid_max=350),
+    Variable(name="air_temperature_min", units="K", long_name="2 m air temperature, daily minimum",
+             valid_min=160, valid_max=340),
+    Variable(name="shortwave_down", units="W m-2", long_name="downward surface solar radiation", valid_min=0,
+             valid_max=600, standard_name="surface_downwelling_shortwave_flux_in_air"),
+    Variable(name="longwave_down", units="W m-2", long_name="downward surface thermal radiation", valid_min=20,
+             valid_max=700, standard_name="surface_downwelling_longwave_flux_in_air"),
+    Variable(name="specific_humidity", units="kg kg-1", long_name="2 m specific humidity", valid_min=0,
+             valid_max=0.06, standard_name="specific_humidity"),
+    Variable(name="relative_humidity", units="1", long_name="relative humidity", valid_min=0, valid_max=1.2,
+             standard_name="relative_humidity"),
+    Variable(name="wind_u", units="m s-1", long_name="10 m eastward wind", valid_min=-100, valid_max=100,
+             standard_name="eastward_wind"),
+    Variable(name="wind_v", units="m s-1", long_name="10 m northward wind", valid_min=-100, valid_max=100,
+             standard_name="northward_wind"),
+    Variable(name="surface_pressure", units="Pa", long_name="surface pressure", valid_min=30_000,
+             valid_max=110_000, standard_name="surface_air_pressure"),
+    Variable(name="soil_temperature", units="K", long_name="soil temperature near the surface", valid_min=190,
+             valid_max=350, standard_name="soil_temperature"),
+    Variable(name="surface_temperature", units="K", long_name="land surface temperature", valid_min=170,
+             valid_max=370, standard_name="surface_temperature"),
+    Variable(name="lai", units="m2 m-2", long_name="leaf area index", valid_min=0, valid_max=15,
+             standard_name="leaf_area_index"),
+)  # fmt: skip
+
+ATTRIBUTES = _table(
+    Variable(name="elevation", units="m", long_name="elevation", valid_min=-500, valid_max=9000,
+             standard_name="surface_altitude"),
+    Variable(name="slope", units="degree", long_name="terrain slope", valid_min=0, valid_max=90),
+    Variable(name="aspect", units="degree", long_name="terrain aspect, clockwise from north", valid_min=0,
+             valid_max=360),
+    Variable(name="poleward_aspect", units="1", long_name="poleward aspect (+1 facing the pole)", valid_min=-1,
+             valid_max=1),
+    Variable(name="sand", units="1", long_name="sand fraction", valid_min=0, valid_max=1),
+    Variable(name="clay", units="1", long_name="clay fraction", valid_min=0, valid_max=1),
+    Variable(name="silt", units="1", long_name="silt fraction", valid_min=0, valid_max=1),
+    Variable(name="bulk_density", units="g cm-3", long_name="soil bulk density", valid_min=0, valid_max=3),
+    Variable(name="water_capacity", units="1", long_name="available water capacity class value"),
+    Variable(name="ndvi", units="1", long_name="long-term mean NDVI", valid_min=-1, valid_max=1),
+    Variable(name="land_cover", units="1", long_name="land cover (IGBP class)"),
+    Variable(name="climate", units="1", long_name="Köppen-Geiger main class"),
+    Variable(name="mean_air_temperature", units="K", long_name="long-term mean air temperature", valid_min=200,
+             valid_max=320),
+    Variable(name="air_temperature_range", units="K", long_name="warmest minus coldest month", valid_min=0,
+             valid_max=80),
+    Variable(name="mean_annual_precipitation", units="mm", long_name="long-term mean annual precipitation",
+             valid_min=0, valid_max=15_000),
+    Variable(name="precipitation_seasonality", units="1", long_name="coefficient of variation of monthly precipitation",
+             valid_min=0, valid_max=5),
+)  # fmt: skip
+
+VARIABLES: dict[str, Variable] = SOIL_MOISTURE | FORCINGS | ATTRIBUTES
+
+KOPPEN_CLASSES = {0: "none", 1: "A tropical", 2: "B arid", 3: "C temperate", 4: "D continental", 5: "E polar"}
+IGBP_CLASSES = {
+    0: "water", 1: "evergreen needleleaf forest", 2: "evergreen broadleaf forest",
+    3: "deciduous needleleaf forest", 4: "deciduous broadleaf forest", 5: "mixed forest",
+    6: "closed shrubland", 7: "open shrubland", 8: "woody savanna", 9: "savanna", 10: "grassland",
+    11: "permanent wetland", 12: "cropland", 13: "urban", 14: "cropland and natural mosaic",
+    15: "snow and ice", 16: "barren",
+}  # fmt: skip
+CLASSES = {"climate": KOPPEN_CLASSES, "land_cover": IGBP_CLASSES}

@@ -1,0 +1,181 @@
+"""The SiteDataset contract: what is accepted, and how what is wrong is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from conftest import make_dataset
+
+from gsm3core import open_dataset
+from gsm3core.errors import DatasetError
+from gsm3core.schema import (
+    attribute_names,
+    check_dataset,
+    fingerprint,
+    forcing_names,
+    open_series,
+    products,
+    save_dataset,
+    target_names,
+)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".nc"])
+def test_what_is_saved_is_opened_equal(dataset: xr.Dataset, tmp_path: Path, suffix: str) -> None:
+    path = save_dataset(dataset, tmp_path / f"world{suffix}")
+    again = open_dataset(path).load()
+    xr.testing.assert_identical(again.drop_encoding(), dataset)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name], "nothing half-written may stay"
+
+
+def test_roles_follow_from_dimensions(dataset: xr.Dataset) -> None:
+    assert forcing_names(dataset) == ["air_temperature", "precipitation"]
+    assert attribute_names(dataset) == ["clay", "elevation", "land_cover"]
+    assert target_names(dataset) == ["sm_insitu", "sm_smap"]
+    assert list(products(dataset)) == ["SMAP"]
+
+
+def _without_units(ds: xr.Dataset) -> xr.Dataset:
+    del ds["precipitation"].attrs["units"]
+    return ds
+
+
+def _with_days(ds: xr.Dataset, days: list[int]) -> xr.Dataset:
+    return ds.isel(time=days)
+
+
+def _percent(ds: xr.Dataset) -> xr.Dataset:
+    return ds.assign(sm_insitu=(ds.sm_insitu * 100).assign_attrs(ds.sm_insitu.attrs))
+
+
+def _celsius(ds: xr.Dataset) -> xr.Dataset:
+    return ds.assign(air_temperature=(ds.air_temperature - 273.15).assign_attrs(ds.air_temperature.attrs))
+
+
+def _infinite(ds: xr.Dataset) -> xr.Dataset:
+    ds["clay"][3] = np.inf
+    return ds
+
+
+def _twice(ds: xr.Dataset) -> xr.Dataset:
+    return ds.assign_coords(site=["S000", "S000", *ds.site.values[2:]])
+
+
+def _no_source(ds: xr.Dataset) -> xr.Dataset:
+    del ds.attrs["source"], ds["clay"].attrs["source"]
+    return ds
+
+
+BREACHES: list[tuple[str, Callable[[xr.Dataset], xr.Dataset], str]] = [
+    ("missing unit", _without_units, r"'precipitation' has no units. Expected 'mm d-1'"),
+    (
+        "hole",
+        lambda ds: _with_days(ds, [*range(10), *range(13, 40)]),
+        r"hole: 3 day\(s\) missing between 2015-04-10 and 2015-04-14",
+    ),
+    ("day twice", lambda ds: _with_days(ds, [0, 1, 1, 2]), r"time 2015-04-02 is there twice"),
+    ("backwards", lambda ds: _with_days(ds, [2, 1, 0]), r"goes backwards from 2015-04-03 to 2015-04-02"),
+    (
+        "hour",
+        lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(6, "h")),
+        r"2015-04-01 06:00:00 is not a UTC day",
+    ),
+    ("site twice", _twice, r"site id 'S000' is there more than once"),
+    ("percent", _percent, r"'sm_insitu' reaches [\d.]+ m3 m-3.*looks like percent"),
+    (
+        "percent stated",
+        lambda ds: ds.assign(sm_smap=ds.sm_smap.assign_attrs(units="%")),
+        r"units '%'; expected 'm3 m-3'.*percent",
+    ),
+    ("celsius", _celsius, r"'air_temperature' goes down to .* K; at least 170"),
+    ("infinite", _infinite, r"'clay' holds infinite values"),
+    ("latitude", lambda ds: ds.assign_coords(lat=ds.lat + 90), r"'lat' is 130.0 at site 'S000'"),
+    (
+        "longitude",
+        lambda ds: ds.assign_coords(lon=("site", np.full(12, np.nan))),
+        r"'lon' is nan at site 'S000'",
+    ),
+    (
+        "region",
+        lambda ds: ds.assign_coords(region=("site", ["Europ"] * 12)),
+        r"region 'Europ' is not known. Did you mean 'Europe'",
+    ),
+    ("no region", lambda ds: ds.drop_vars("region"), r"coordinate 'region' \(site\) is missing"),
+    ("no target", lambda ds: ds.drop_vars(["sm_insitu", "sm_smap"]), r"no soil-moisture record"),
+    ("no time", lambda ds: ds.rename(time="date"), r"dimension 'time' is missing; found \['date', 'site'\]"),
+    ("empty", lambda ds: ds.isel(site=[]), r"dimension 'site' is empty"),
+    ("numbers as days", lambda ds: ds.assign_coords(time=np.arange(400)), r"'time' has type int64"),
+    ("shape", lambda ds: ds.assign(x=("time", np.zeros(400))), r"variable 'x' has dimensions \('time',\)"),
+    ("no source", _no_source, r"'clay' has no source"),
+    (
+        "unknown coordinate",
+        lambda ds: ds.assign_coords(statoin=ds.station),
+        r"'statoin' is not known. Did you mean 'station'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [b[1:] for b in BREACHES], ids=[b[0] for b in BREACHES])
+def test_a_breach_is_named(
+    dataset: xr.Dataset, change: Callable[[xr.Dataset], xr.Dataset], message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        check_dataset(change(dataset))
+
+
+def test_all_breaches_are_listed_at_once(dataset: xr.Dataset) -> None:
+    with pytest.raises(DatasetError) as error:
+        check_dataset(_percent(_without_units(_twice(dataset))))
+    assert str(error.value).count("\n  - ") == 3
+
+
+def test_a_bad_dataset_is_refused_on_opening_with_its_path(dataset: xr.Dataset, tmp_path: Path) -> None:
+    _without_units(dataset).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
+    with pytest.raises(DatasetError, match=r"bad\.nc is not a valid SiteDataset"):
+        open_dataset(tmp_path / "bad.nc")
+
+
+def test_a_file_that_is_no_dataset_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.nc").write_text("hello")
+    (tmp_path / "folder.zarr").mkdir()
+    for name, message in (
+        ("text.nc", "cannot be read as netCDF-4"),
+        ("folder.zarr", "cannot be read as Zarr"),
+        ("none.nc", "does not exist"),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            open_dataset(tmp_path / name)
+
+
+def test_nothing_is_overwritten_or_lost(dataset: xr.Dataset, tmp_path: Path) -> None:
+    path = save_dataset(dataset, tmp_path / "world.zarr")
+    before = fingerprint(path)
+    with pytest.raises(DatasetError, match="exists"):
+        save_dataset(make_dataset(seed=1), path)
+    with pytest.raises(DatasetError, match="no units"):
+        save_dataset(_without_units(make_dataset(seed=1)), path, overwrite=True)
+    assert fingerprint(path) == before
+    save_dataset(make_dataset(seed=1), path, overwrite=True)
+    assert fingerprint(path) != before
+    with pytest.raises(DatasetError, match=r"\.csv"):
+        save_dataset(dataset, tmp_path / "world.csv")
+
+
+def test_one_series_is_opened_and_two_are_refused(dataset: xr.Dataset, tmp_path: Path) -> None:
+    dataset[["sm_insitu"]].to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    dataset.to_netcdf(tmp_path / "many.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(open_series(tmp_path / "one.nc"), dataset.sm_insitu)
+    with pytest.raises(DatasetError, match="must hold one soil-moisture variable"):
+        open_series(tmp_path / "many.nc")
+
+
+def test_a_long_gap_is_counted_as_pandas_counts_it(dataset: xr.Dataset) -> None:
+    kept = dataset.isel(time=[0, 1, 399])
+    missing = pd.date_range("2015-04-01", periods=400).difference(pd.DatetimeIndex(kept.time.values))
+    with pytest.raises(DatasetError, match=rf"{len(missing)} day\(s\) missing"):
+        check_dataset(kept)
