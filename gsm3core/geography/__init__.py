@@ -1,0 +1,1 @@
+"""Where sites are and how the ground around them lies."""
