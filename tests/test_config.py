@@ -1,0 +1,117 @@
+"""Configurations: strict keys, helpful refusals, and TOML that reads back equal."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gsm3core.config import ExperimentConfig
+from gsm3core.errors import ConfigError
+from gsm3core.resources import presets
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"training": {"epoch": 3}}, r"training.epoch is not a key. Did you mean 'epochs'\?"),
+    ({"trainig": {}}, r"trainig is not a key. Did you mean 'training'\?"),
+    (
+        {"holdout": {"train": {"begin": "2015-04-01", "end": "2016-01-01"}}},
+        r"holdout.train.begin is not a key",
+    ),
+    ({"holdout": {"name": "random"}}, r"holdout 'random' is not known"),
+    ({"holdout": {"name": "temporl"}}, r"Did you mean 'temporal'"),
+    ({"training": {"batch": 0}}, r"training.batch: .*greater than or equal to 1 \(given: 0\)"),
+    ({"model": {"dropout": 1.0}}, r"model.dropout: .*less than 1"),
+    ({"training": {"warmup": 180, "window": 180}}, r"warmup \(180 days\) leaves nothing"),
+    ({"training": {"device": "gpu"}}, r"training.device"),
+    (
+        {"holdout": {"train": {"start": "2016-01-01", "end": "2015-01-01"}}},
+        r"ends \(2015-01-01\) before it starts",
+    ),
+    (
+        {
+            "holdout": {
+                "name": "temporal",
+                "train": {"start": "2015-01-01", "end": "2016-01-01"},
+                "test": {"start": "2016-01-01", "end": "2017-01-01"},
+            }
+        },
+        r"overlaps the training period",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), REFUSED)
+def test_bad_values_are_refused_by_name(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ExperimentConfig.from_mapping(values)
+
+
+def test_all_mistakes_come_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        ExperimentConfig.from_mapping({"training": {"epoch": 1, "batch": 0}, "foo": 1}, source="my.toml")
+    assert str(error.value).startswith("my.toml:")
+    assert str(error.value).count("\n  - ") == 3
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        ExperimentConfig().training.epochs = 3  # type: ignore[misc]
+
+
+@given(
+    title=st.text(st.characters(exclude_categories=("Cs", "Cc"))),
+    epochs=st.integers(1, 1000),
+    rate=st.floats(1e-6, 10),
+    forcings=st.none()
+    | st.lists(st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1)),
+    clip=st.floats(0, 10),
+)
+def test_toml_reads_back_equal(
+    title: str, epochs: int, rate: float, forcings: list[str] | None, clip: float
+) -> None:
+    config = ExperimentConfig.from_mapping(
+        {
+            "title": title,
+            "data": {"forcings": forcings},
+            "training": {"epochs": epochs, "learning_rate": rate, "clip_norm": clip},
+            "holdout": {
+                "name": "temporal",
+                "train": {"start": "2015-04-01", "end": "2016-03-31"},
+                "test": {"start": "2016-04-01", "end": "2017-03-31"},
+            },
+        }
+    )
+    assert ExperimentConfig.from_mapping(tomllib.loads(config.to_toml())) == config
+
+
+def test_presets_load_and_paper_has_the_papers_numbers() -> None:
+    assert set(presets()) == {"quick", "paper", "smap-temporal"}
+    for name in presets():
+        assert ExperimentConfig.load(name).training.epochs >= 1
+    paper = ExperimentConfig.load("paper")
+    assert (
+        paper.training.batch,
+        paper.model.hidden,
+        paper.model.dropout,
+        paper.training.epochs,
+        paper.training.window,
+    ) == (128, 256, 0.5, 100, 365)
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"neither a configuration file nor a preset. Did you mean 'quick'"):
+        ExperimentConfig.load("quik")
+    (tmp_path / "x.toml").write_text("a = [")
+    with pytest.raises(ConfigError, match=r"x\.toml is not valid TOML"):
+        ExperimentConfig.load(tmp_path / "x.toml")
+
+
+def test_replace_leaves_none_alone() -> None:
+    config = ExperimentConfig().replace("training", epochs=7, seed=None)
+    assert config.training.epochs == 7
+    assert config.training.seed == ExperimentConfig().training.seed
