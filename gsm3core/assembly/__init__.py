@@ -1,0 +1,1 @@
+"""From what readers give to a SiteDataset, and from two SiteDatasets to one."""

@@ -1,0 +1,95 @@
+"""U.S. Climate Reference Network as one netCDF file of daily values per station."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from gsm3core import vocabulary as v
+from gsm3core.config import Period
+from gsm3core.readers.base import Take, keep_period, open_netcdf, take, take_classes
+
+_STATION = "USCRN daily product CRND0103, {}"
+_ERA5 = "ERA5 monthly climatology 2000-2025"
+_MJ_PER_DAY_IN_W = 1e6 / 86400.0
+
+_DAILY = {
+    v.SM_INSITU: Take(
+        theirs="sm", units="m3 m-3", source=_STATION.format("soil moisture at 5 cm, three-probe mean")
+    ),
+    "precipitation": Take(theirs="precip", units="mm/day", source=_STATION.format("precipitation gauge")),
+    "air_temperature": Take(
+        theirs="t2m_mean", units="degC", offset=273.15, source=_STATION.format("mean air temperature")
+    ),
+    "air_temperature_max": Take(
+        theirs="t2m_max", units="degC", offset=273.15, source=_STATION.format("maximum air temperature")
+    ),
+    "air_temperature_min": Take(
+        theirs="t2m_min", units="degC", offset=273.15, source=_STATION.format("minimum air temperature")
+    ),
+    "shortwave_down": Take(
+        theirs="swdown",
+        units="MJ m-2 day-1",
+        scale=_MJ_PER_DAY_IN_W,
+        source=_STATION.format("solar radiation"),
+    ),
+    "surface_temperature": Take(
+        theirs="lst", units="degC", offset=273.15, source=_STATION.format("infrared surface")
+    ),
+    "relative_humidity": Take(
+        theirs="rh", units="percent", scale=0.01, source=_STATION.format("mean relative humidity")
+    ),
+    "soil_temperature": Take(
+        theirs="ts5", units="degC", offset=273.15, source=_STATION.format("soil temperature at 5 cm")
+    ),
+}
+_STATIC = {
+    "mean_air_temperature": Take(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
+    "air_temperature_range": Take(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
+    "mean_annual_precipitation": Take(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
+    "precipitation_seasonality": Take(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
+}
+_CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
+
+
+class UscrnReader:
+    """Reads the in-situ stream: soil moisture at 5 cm and the station's own weather."""
+
+    def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
+        """Return the stations as sites.
+
+        Parameters
+        ----------
+        root
+            The netCDF file.
+        period
+            Days to keep.
+
+        Raises
+        ------
+        DatasetError
+            If the file is missing or laid out otherwise.
+        """
+        needed = [t.theirs for t in (_DAILY | _STATIC).values()] + [
+            *_CLASSES.values(),
+            "station",
+            "static_depth",
+        ]
+        with open_netcdf(root, needed, "a USCRN file") as ds:
+            taken = take(ds, _DAILY | _STATIC, root)
+            taken |= {
+                ours: take_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
+                for ours, theirs in _CLASSES.items()
+            }
+            out = xr.Dataset(taken, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
+            names = np.array([str(s).replace("_", " ") for s in ds["station"].values])
+            out = out.assign_coords(
+                {
+                    v.NETWORK: (v.SITE, np.full(out.sizes[v.SITE], "USCRN")),
+                    v.STATION: (v.SITE, names),
+                    v.DEPTH: (v.SITE, ds["static_depth"].values, {"units": "m", "long_name": "sensor depth"}),
+                }
+            )
+            return keep_period(out, period).load()
