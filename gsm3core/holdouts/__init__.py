@@ -1,0 +1,33 @@
+"""What a model is tested on that it has not seen: other days, other sites, other continents."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from gsm3core.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from gsm3core.config import HoldoutConfig
+    from gsm3core.holdouts.base import Holdout
+
+_REGISTRY = {
+    "temporal": "gsm3core.holdouts.temporal:Temporal",
+    "random_spatial": "gsm3core.holdouts.random_spatial:RandomSpatial",
+    "cross_continental": "gsm3core.holdouts.cross_continental:CrossContinental",
+}
+
+
+def make_holdout(config: HoldoutConfig) -> Holdout:
+    """Return the holdout that a configuration names.
+
+    Raises
+    ------
+    ConfigError
+        If the name is not known.
+    """
+    if config.name not in _REGISTRY:
+        raise ConfigError(f"holdout {config.name!r} is not known. {did_you_mean(config.name, _REGISTRY)}")
+    module, _, name = _REGISTRY[config.name].partition(":")
+    holdout: Holdout = getattr(import_module(module), name)(config)
+    return holdout

@@ -1,0 +1,133 @@
+"""No leakage, whatever the sites: properties of every holdout."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsm3core import vocabulary as v
+from gsm3core.config import HoldoutConfig, Period
+from gsm3core.errors import ConfigError
+from gsm3core.holdouts import make_holdout
+from gsm3core.holdouts.base import Fold, Sites
+
+DAYS = pd.date_range("2015-04-01", "2020-12-31")
+
+
+@st.composite
+def any_sites(draw: st.DrawFn, min_sites: int = 10) -> Sites:
+    """Sites in any regions, several in one satellite cell, with and without in-situ records."""
+    n = draw(st.integers(min_sites, 60))
+    region = np.array(draw(st.lists(st.sampled_from([*v.REGIONS, v.NO_REGION]), min_size=n, max_size=n)))
+    group = np.array(draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)), np.int64)
+    insitu = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    return Sites(region=region, group=group, has_insitu=insitu, days=DAYS)
+
+
+def folds_of(sites: Sites, **config: object) -> list[Fold]:
+    return list(make_holdout(HoldoutConfig.model_validate(config)).folds(sites))
+
+
+def enough_groups(sites: Sites, k: int) -> bool:
+    return len(np.unique(sites.group)) >= k
+
+
+@given(any_sites(), st.integers(2, 6), st.integers(0, 5))
+def test_random_spatial(sites: Sites, k: int, seed: int) -> None:
+    if not enough_groups(sites, k):
+        with pytest.raises(ConfigError, match="separate satellite cells"):
+            folds_of(sites, name="random_spatial", folds=k, seed=seed)
+        return
+    folds = folds_of(sites, name="random_spatial", folds=k, seed=seed)
+    assert len(folds) == k
+    np.testing.assert_array_equal(
+        sum(f.test_sites.astype(int) for f in folds), 1, "each site is tested exactly once"
+    )
+    for fold in folds:
+        assert fold.test_sites.any()
+        assert not (fold.train_sites & fold.test_sites).any()
+        assert not np.isin(sites.group[fold.train_sites], sites.group[fold.test_sites]).any(), (
+            "a held-out site's cell must not train"
+        )
+    again = folds_of(sites, name="random_spatial", folds=k, seed=seed)
+    assert all((a.test_sites == b.test_sites).all() for a, b in zip(folds, again, strict=True))
+
+
+@given(any_sites(min_sites=40), st.integers(2, 5))
+def test_random_spatial_spreads_both_kinds(sites: Sites, k: int) -> None:
+    groups, first = np.unique(sites.group, return_index=True)
+    alone = Sites(region=sites.region[first], group=groups, has_insitu=sites.has_insitu[first], days=DAYS)
+    if enough_groups(alone, k):
+        for kind in (alone.has_insitu, ~alone.has_insitu):
+            counts = [
+                int((f.test_sites & kind).sum()) for f in folds_of(alone, name="random_spatial", folds=k)
+            ]
+            assert max(counts) - min(counts) <= 1
+
+
+@given(any_sites())
+def test_cross_continental(sites: Sites) -> None:
+    present = {r for r in v.REGIONS if (sites.region == r).any()}
+    if not present or set(sites.region) == present == {next(iter(present))}:
+        with pytest.raises(ConfigError, match="at least two regions"):
+            folds_of(sites, name="cross_continental")
+        return
+    folds = folds_of(sites, name="cross_continental")
+    assert {f.name for f in folds} == present
+    for fold in folds:
+        np.testing.assert_array_equal(fold.test_sites, sites.region == fold.name)
+        assert not (fold.train_sites & fold.test_sites).any()
+        assert not np.isin(sites.group[fold.train_sites], sites.group[fold.test_sites]).any()
+
+
+@given(any_sites(), st.integers(0, 1500), st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
+def test_temporal(sites: Sites, start: int, train_days: int, between: int, test_days: int) -> None:
+    def period(first: int, days: int) -> Period:
+        return Period(start=DAYS[first].date(), end=DAYS[first + days - 1].date())
+
+    train, test = period(start, train_days), period(start + train_days + between - 1, test_days)
+    (fold,) = folds_of(sites, name="temporal", train=train, test=test)
+    assert fold.train_sites.all()
+    assert fold.test_sites.all()
+    assert not (fold.train_days & fold.test_days).any()
+    assert fold.train_days.sum() == train_days
+    assert fold.test_days.sum() == test_days
+
+
+def some_sites(n: int = 20, days: pd.DatetimeIndex = DAYS) -> Sites:
+    return Sites(
+        region=np.array(["CONUS", "Asia"] * (n // 2)),
+        group=np.arange(n),
+        has_insitu=np.ones(n, bool),
+        days=days,
+    )
+
+
+def test_temporal_default_is_the_papers_split() -> None:
+    (fold,) = folds_of(some_sites(), name="temporal")
+    assert (DAYS[fold.test_days][0], DAYS[fold.test_days][-1]) == (
+        pd.Timestamp("2015-04-01"),
+        pd.Timestamp("2016-03-31"),
+    )
+    assert (DAYS[fold.train_days][0], DAYS[fold.train_days][-1]) == (
+        pd.Timestamp("2016-04-01"),
+        pd.Timestamp("2020-12-31"),
+    )
+
+
+def test_what_cannot_be_divided_is_said() -> None:
+    with pytest.raises(ConfigError, match="too short for the default temporal holdout"):
+        folds_of(some_sites(days=DAYS[:500]), name="temporal")
+    with pytest.raises(ConfigError, match=r"needs holdout.train and holdout.test, or neither"):
+        folds_of(
+            some_sites(), name="temporal", train={"start": dt.date(2015, 4, 1), "end": dt.date(2015, 5, 1)}
+        )
+    with pytest.raises(
+        ConfigError, match=r"holdout.train is 2030-01-01 to 2030-02-01, but the dataset has 2015-04-01"
+    ):
+        folds_of(some_sites(), name="random_spatial", train={"start": "2030-01-01", "end": "2030-02-01"})
