@@ -1,0 +1,29 @@
+"""The networks, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from gsm3core.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from gsm3core.config import ModelConfig
+    from gsm3core.models.base import Model
+
+_REGISTRY = {"multitask_lstm": "gsm3core.models.multitask_lstm:MultitaskLSTM"}
+
+
+def make_model(config: ModelConfig, n_forcings: int, n_attributes: int) -> Model:
+    """Return a new network of the configured kind and size.
+
+    Raises
+    ------
+    ConfigError
+        If the model's name is not known.
+    """
+    if config.name not in _REGISTRY:
+        raise ConfigError(f"model {config.name!r} is not known. {did_you_mean(config.name, _REGISTRY)}")
+    module, _, name = _REGISTRY[config.name].partition(":")
+    model: Model = getattr(import_module(module), name)(config, n_forcings, n_attributes)
+    return model

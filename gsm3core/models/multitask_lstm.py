@@ -1,0 +1,74 @@
+"""The paper's network: linear + ReLU, LSTM, linear; one output series that two teachers share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gsm3core.config import ModelConfig
+from gsm3core.models.base import Model, State
+
+
+class MultitaskLSTM(Model):
+    """y = LSTM(x, A).
+
+    Parameters
+    ----------
+    config
+        ``hidden``, ``dropout`` and what it acts on.
+    n_forcings, n_attributes
+        Number of scaled input columns.
+
+    Notes
+    -----
+    Liu et al., GSM3 v1.0, equation 1, silent about the layers: here as in that group's earlier soil-moisture
+    networks (Fang et al. 2017, doi:10.1002/2017GL075619), a linear layer with ReLU to the hidden size, one LSTM,
+    a linear layer to one value. ``dropout_on = "weights"`` masks the LSTM's input-hidden and hidden-hidden
+    weights, a fresh mask each forward pass shared over batch and time, as that lineage does (DropConnect, Wan et
+    al. 2013; on recurrent weights Merity et al. 2018, arXiv:1708.02182); ``"outputs"`` masks the LSTM's output.
+    """
+
+    def __init__(self, config: ModelConfig, n_forcings: int, n_attributes: int) -> None:
+        super().__init__()
+        self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
+        # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
+        self.forcing_layer = nn.Linear(n_forcings, config.hidden)
+        self.attribute_layer = nn.Linear(n_attributes, config.hidden, bias=False) if n_attributes else None
+        self.lstm = nn.LSTM(config.hidden, config.hidden, batch_first=True)
+        self.drop_outputs = nn.Dropout(config.dropout if config.dropout_on == "outputs" else 0.0)
+        self.head = nn.Linear(config.hidden, 1)
+        self._start()
+
+    def _start(self) -> None:
+        """Remember at first: forget-gate bias 1 (Jozefowicz et al. 2015), soil dries over weeks."""
+        hidden = self.lstm.hidden_size
+        with torch.no_grad():
+            bias = self.lstm.get_parameter("bias_ih_l0")
+            bias[hidden : 2 * hidden].fill_(1.0)
+
+    def forward(self, x_BTF: torch.Tensor, c_BA: torch.Tensor) -> torch.Tensor:
+        """Return the scaled series ``(B, T)`` from a zero state."""
+        return self.step(x_BTF, c_BA, None)[0]
+
+    def step(
+        self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None
+    ) -> tuple[torch.Tensor, State]:
+        """Return the scaled series ``(B, T)`` and the state after it."""
+        z_BTH = self.forcing_layer(x_BTF)
+        if self.attribute_layer is not None:
+            z_BTH = z_BTH + self.attribute_layer(c_BA)[:, None]
+        h_BTH, state = self._recur(torch.relu(z_BTH), state)
+        return self.head(self.drop_outputs(h_BTH)).squeeze(-1), state
+
+    def _recur(self, z_BTH: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
+        if not (self.training and self.drop_weights):
+            return self.lstm(z_BTH, state)
+        if state is None:
+            zeros = z_BTH.new_zeros(1, z_BTH.shape[0], self.lstm.hidden_size)
+            state = (zeros, zeros)
+        weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
+        drop = nn.functional.dropout
+        weights = [drop(weight_ih, self.drop_weights), drop(weight_hh, self.drop_weights), bias_ih, bias_hh]
+        # nn.LSTM cannot take other weights than its own; the fused function below it can.
+        h_BTH, h, c = torch._VF.lstm(z_BTH, state, weights, True, 1, 0.0, True, False, True)
+        return h_BTH, (h, c)

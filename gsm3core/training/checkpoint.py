@@ -1,0 +1,96 @@
+"""Checkpoints: everything that continues a training run as if it had never stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gsm3core.errors import RunError
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where training stands.
+
+    Parameters
+    ----------
+    epoch
+        Epochs finished.
+    seconds
+        Time they took, over all starts.
+    """
+
+    epoch: int = 0
+    seconds: float = 0.0
+
+
+def save_checkpoint(
+    path: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
+    progress: Progress,
+) -> None:
+    """Write model, optimiser, schedule, random states and position; the old checkpoint stays until the new one is whole.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    generator
+        The sampler's; torch's global state (dropout) is kept too.
+    """
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": {k: x for k, x in schedule.state_dict().items() if not callable(x)},
+        "generator": generator.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "epoch": progress.epoch,
+        "seconds": progress.seconds,
+    }
+    beside = path.with_suffix(".part")
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are loaded, never code.
+
+    Raises
+    ------
+    RunError
+        If the file is not a checkpoint.
+    """
+    import pickle
+
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+        raise RunError(
+            f"{path} cannot be read as a checkpoint: {error}. Delete it to train this fold anew."
+        ) from error
+    return state
+
+
+def restore(
+    state: dict[str, Any],
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
+) -> Progress:
+    """Put a checkpoint's state back, random states included."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    generator.set_state(state["generator"].cpu())
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+    return Progress(epoch=state["epoch"], seconds=state["seconds"])

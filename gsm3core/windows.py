@@ -1,0 +1,181 @@
+"""From a dataset and a fold to tensors on the device, and random windows of them for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import TrainingError
+from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import Scaler
+
+
+def record_span(ds: xr.Dataset, forcings: list[str]) -> NDArray[np.bool_]:
+    """Return each site's own record ``(site, time)``: from its first to its last day with any forcing.
+
+    Joined datasets have sites with different periods on one time axis; a model neither trains nor predicts
+    where a site has no forcings at all.
+    """
+    known = np.zeros((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
+    for name in forcings:
+        known |= np.isfinite(ds[name].transpose(v.SITE, v.TIME).values)
+    after_first = np.maximum.accumulate(known, axis=1)
+    before_last = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    return after_first & before_last
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Windows of one stream.
+
+    Parameters
+    ----------
+    x_BTF, c_BA
+        Scaled forcings and attributes.
+    y_BT
+        Target, m3 m-3; NaN where there is none.
+    site_B, start_B
+        Which site each window is from, and its first day (positions in the dataset).
+    """
+
+    x_BTF: torch.Tensor
+    c_BA: torch.Tensor
+    y_BT: torch.Tensor
+    site_B: torch.Tensor
+    start_B: torch.Tensor
+
+
+class Stream:
+    """One teacher: a target and the sites and days on which it may teach.
+
+    Parameters
+    ----------
+    target_ST
+        m3 m-3, ``(site, time)``; NaN at every site and day that does not train. The held-out values are not
+        hidden: they are not there.
+    first_S, last_S
+        For each site, the first and one past the last day that a window may cover.
+    window, warmup
+        Days in a window; its first ``warmup`` days give no loss.
+    """
+
+    def __init__(
+        self, target_ST: torch.Tensor, first_S: torch.Tensor, last_S: torch.Tensor, window: int, warmup: int
+    ) -> None:
+        self.target_ST = target_ST
+        self.window, self.warmup = window, warmup
+        taught_S = torch.isfinite(target_ST).any(dim=1)
+        self.sites = torch.nonzero(taught_S).flatten()
+        # A window ends inside the record; where the record is shorter it starts earlier, on filled forcings.
+        self.latest_S = (last_S - window).clamp(min=0)
+        self.earliest_S = torch.minimum(first_S, self.latest_S)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def draw(self, batch: int, x_STF: torch.Tensor, c_SA: torch.Tensor, generator: torch.Generator) -> Batch:
+        """Draw random windows: a site uniformly, then a start uniformly over its record; one gather, no loop.
+
+        Parameters
+        ----------
+        batch
+            Number of windows.
+        x_STF, c_SA
+            All inputs, on the same device.
+        generator
+            The only source of randomness, so that a checkpoint can continue it.
+        """
+        device = self.target_ST.device
+        site_B = self.sites[torch.randint(len(self.sites), (batch,), generator=generator, device=device)]
+        room_B = (self.latest_S[site_B] - self.earliest_S[site_B] + 1).float()
+        offset_B = (torch.rand(batch, generator=generator, device=device) * room_B).floor().long()
+        start_B = torch.minimum(self.earliest_S[site_B] + offset_B, self.latest_S[site_B])
+        day_BT = start_B[:, None] + torch.arange(self.window, device=device)
+        y_BT = self.target_ST[site_B[:, None], day_BT]
+        if self.warmup:
+            y_BT = torch.where(torch.arange(self.window, device=device) < self.warmup, torch.nan, y_BT)
+        return Batch(x_STF[site_B[:, None], day_BT], c_SA[site_B], y_BT, site_B, start_B)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWindows:
+    """Everything a fold trains on, resident on the device.
+
+    Parameters
+    ----------
+    x_STF, c_SA
+        Scaled inputs of all sites.
+    streams
+        Target name -> stream; a target without any training value is not in it.
+    """
+
+    x_STF: torch.Tensor
+    c_SA: torch.Tensor
+    streams: dict[str, Stream]
+
+    def draw(self, batch: int, generator: torch.Generator) -> dict[str, Batch]:
+        """Draw equal independent batches of every stream."""
+        return {name: s.draw(batch, self.x_STF, self.c_SA, generator) for name, s in self.streams.items()}
+
+
+def training_windows(
+    ds: xr.Dataset,
+    fold: Fold,
+    scaler: Scaler,
+    *,
+    targets: list[str],
+    window: int,
+    warmup: int,
+    device: torch.device,
+) -> TrainingWindows:
+    """Put a fold's training data on the device.
+
+    Parameters
+    ----------
+    ds, fold, scaler
+        Dataset, division, and the scaling fitted on that division.
+    targets
+        Soil-moisture records that teach.
+    window, warmup
+        Days; a window longer than the dataset is an error.
+    device
+        Where to.
+
+    Raises
+    ------
+    TrainingError
+        If the window is longer than the dataset, or no target has a value to train on.
+    """
+    n_days = ds.sizes[v.TIME]
+    if window > n_days:
+        raise TrainingError(f"training.window is {window} days, but the dataset has {n_days}. Shorten it.")
+    span_ST = record_span(ds, list(scaler.forcings))
+    may_train_ST = span_ST & fold.train_days
+    # Forcings before the training days may warm a window up; before the site's own record there are none.
+    first_S = torch.as_tensor(
+        np.maximum(np.argmax(may_train_ST, axis=1) - warmup, np.argmax(span_ST, axis=1))
+    )
+    last_S = torch.as_tensor(n_days - np.argmax(may_train_ST[:, ::-1], axis=1))
+    trains_ST = may_train_ST & fold.train_sites[:, None]
+    streams = {}
+    for name in targets:
+        observed = ds[name].transpose(v.SITE, v.TIME).values
+        taught = torch.as_tensor(np.where(trains_ST, observed, np.nan).astype(np.float32), device=device)
+        stream = Stream(taught, first_S.to(device), last_S.to(device), window, warmup)
+        if len(stream):
+            streams[name] = stream
+    if not streams:
+        raise TrainingError(
+            f"fold {fold.name}: no soil moisture to train on ({', '.join(targets)}) at the {int(fold.train_sites.sum())} "
+            f"training sites on the {int(fold.train_days.sum())} training days."
+        )
+    return TrainingWindows(
+        torch.as_tensor(scaler.scale_forcings(ds), device=device),
+        torch.as_tensor(scaler.scale_attributes(ds), device=device),
+        streams,
+    )

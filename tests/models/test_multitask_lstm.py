@@ -1,0 +1,102 @@
+"""The network against its equations, written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gsm3core.config import ModelConfig
+from gsm3core.errors import ConfigError
+from gsm3core.models import make_model
+from gsm3core.models.multitask_lstm import MultitaskLSTM
+
+B, T, F, A, H = 3, 20, 4, 2, 5
+
+
+def network(**options: object) -> MultitaskLSTM:
+    torch.manual_seed(0)
+    return MultitaskLSTM(ModelConfig.model_validate({"hidden": H, **options}), F, A)
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(1)
+    return torch.randn(B, T, F, generator=g), torch.randn(B, A, generator=g)
+
+
+def test_the_equations_of_an_lstm() -> None:
+    model = network().eval()
+    x, c = inputs()
+    p = {n: t.detach().numpy().astype(float) for n, t in model.named_parameters()}
+
+    def sigmoid(a: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-a))
+
+    both = np.concatenate([x.numpy(), np.repeat(c.numpy()[:, None], T, 1)], -1)
+    w = np.concatenate([p["forcing_layer.weight"], p["attribute_layer.weight"]], 1)
+    z = np.maximum(both @ w.T + p["forcing_layer.bias"], 0)
+    h, cell = np.zeros((B, H)), np.zeros((B, H))
+    y = []
+    for t in range(T):
+        gates = (
+            z[:, t] @ p["lstm.weight_ih_l0"].T
+            + h @ p["lstm.weight_hh_l0"].T
+            + p["lstm.bias_ih_l0"]
+            + p["lstm.bias_hh_l0"]
+        )
+        i, f, g, o = np.split(gates, 4, axis=1)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(cell)
+        y.append(h @ p["head.weight"][0] + p["head.bias"][0])
+    np.testing.assert_allclose(model(x, c).detach(), np.stack(y, 1), atol=1e-5)
+
+
+def test_pieces_that_carry_the_state_are_the_whole() -> None:
+    model = network().eval()
+    x, c = inputs()
+    first, state = model.step(x[:, :7], c, None)
+    second, _ = model.step(x[:, 7:], c, state)
+    torch.testing.assert_close(torch.cat([first, second], 1), model(x, c))
+
+
+def test_the_future_does_not_change_the_past() -> None:
+    model = network().eval()
+    x, c = inputs()
+    later = x.clone()
+    later[:, 12:] += 5
+    torch.testing.assert_close(model(later, c)[:, :12], model(x, c)[:, :12])
+    assert not torch.allclose(model(later, c)[:, 12:], model(x, c)[:, 12:])
+
+
+@pytest.mark.parametrize("where", ["weights", "outputs"])
+def test_dropout_is_fresh_in_training_and_absent_in_testing(where: str) -> None:
+    model = network(dropout=0.5, dropout_on=where)
+    x, c = inputs()
+    model.train()
+    assert not torch.allclose(model(x, c), model(x, c))
+    model.eval()
+    torch.testing.assert_close(model(x, c), model(x, c))
+    torch.testing.assert_close(model(x, c), network(dropout=0.0).eval()(x, c))
+
+
+def test_weight_dropout_is_one_mask_for_batch_and_time() -> None:
+    model = network(dropout=0.5, dropout_on="weights").train()
+    x, c = inputs()
+    same = torch.cat([x[:1], x[:1]]), torch.cat([c[:1], c[:1]])
+    y = model(*same)
+    torch.testing.assert_close(y[0], y[1])
+
+
+def test_weight_dropout_teaches_the_true_weights() -> None:
+    model = network(dropout=0.5, dropout_on="weights").train()
+    model(*inputs()).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    dropped = (model.lstm.weight_hh_l0.grad == 0).float().mean()
+    assert 0.3 < dropped < 0.7, "about half of the recurrent weights are dropped and get no gradient"
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'multitask_lstn' is not known. Did you mean 'multitask_lstm'"):
+        make_model(ModelConfig(name="multitask_lstn"), F, A)
