@@ -1,0 +1,190 @@
+"""One configuration to one Run, from end to end, on a small world whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import TINY, make_dataset
+
+from gsm3core import Run, open_dataset, run_experiment, site_scores
+from gsm3core.config import ExperimentConfig
+from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error
+from gsm3core.experiment import create_run, execute, satellite_groups
+from gsm3core.schema import save_dataset
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    return save_dataset(make_dataset(), tmp_path / "world.zarr")
+
+
+def config(world: Path, holdout: dict[str, Any] | None = None, **training: Any) -> ExperimentConfig:
+    values = TINY | {
+        "training": TINY["training"] | training,
+        "data": {"dataset": str(world)},
+        "holdout": holdout or {},
+    }  # type: ignore[operator]
+    return ExperimentConfig.from_mapping(values)
+
+
+TEMPORAL = {
+    "name": "temporal",
+    "train": {"start": "2015-04-01", "end": "2015-12-31"},
+    "test": {"start": "2016-01-01", "end": "2016-04-01"},
+}
+
+
+@pytest.mark.parametrize(
+    ("holdout", "folds"),
+    [
+        ({"name": "random_spatial", "folds": 3}, ["fold_1", "fold_2", "fold_3"]),
+        ({"name": "cross_continental"}, ["CONUS", "Europe", "Australia"]),
+        (TEMPORAL, ["temporal"]),
+    ],
+)
+def test_every_holdout_makes_a_whole_run(
+    world: Path, tmp_path: Path, holdout: dict[str, Any], folds: list[str]
+) -> None:
+    events: list[dict[str, Any]] = []
+    run = run_experiment(config(world, holdout), out=tmp_path / "runs", listen=events.append)
+    again = Run.open(run.folder)
+    assert again.state == "finished"
+    assert [e["fold"] for e in events if e["event"] == "fold_finished"] == folds
+    assert [e["fraction"] for e in events if e["event"] == "progress"][-1] == 1.0
+
+    predictions = again.predictions()
+    ds = open_dataset(world).load()
+    assert np.isfinite(predictions.sm_predicted).all()
+    assert set(predictions.fold.values) == set(folds)
+    in_test = predictions.in_test.values
+    if holdout["name"] == "temporal":
+        days = (ds.time.values >= np.datetime64("2016-01-01")) & (
+            ds.time.values <= np.datetime64("2016-04-01")
+        )
+        np.testing.assert_array_equal(in_test, np.broadcast_to(days, in_test.shape))
+    else:
+        assert in_test.all()
+
+    scores = again.scores("sm_insitu")
+    assert list(scores["product"].values) == ["GSM3 LSTM", "SMAP"]
+    expected = site_scores(predictions.sm_predicted.where(predictions.in_test), ds.sm_insitu, min_days=20)
+    for name in ("R", "bias", "RMSE", "ubRMSE", "n_valid", "R_lower"):
+        np.testing.assert_allclose(scores[name].sel(product="GSM3 LSTM"), expected[name], atol=1e-9)
+    assert list(again.scores("sm_smap")["product"].values) == ["GSM3 LSTM"], (
+        "SMAP is not compared with itself"
+    )
+    assert again.provenance["dataset_sha256"]
+
+
+def test_no_held_out_value_reaches_the_predictions(tmp_path: Path) -> None:
+    """Replace every held-out soil moisture by nonsense: the predictions must not move by a bit."""
+    honest = make_dataset()
+    spoiled = make_dataset()
+    late = spoiled.time.values >= np.datetime64("2016-01-01")
+    for name in ("sm_insitu", "sm_smap"):
+        spoiled[name].values[:, late] = 0.9
+    found = []
+    for name, ds in (("honest", honest), ("spoiled", spoiled)):
+        world = save_dataset(ds, tmp_path / f"{name}.nc")
+        found.append(
+            run_experiment(config(world, TEMPORAL), out=tmp_path / "runs").predictions().sm_predicted
+        )
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_no_held_out_site_reaches_its_own_prediction(tmp_path: Path) -> None:
+    honest = make_dataset()
+    world = save_dataset(honest, tmp_path / "honest.nc")
+    holdout = {"name": "random_spatial", "folds": 3}
+    first = run_experiment(config(world, holdout), out=tmp_path / "runs").predictions()
+    spoiled = make_dataset()
+    mine = first.fold.values == "fold_2"
+    for name in ("sm_insitu", "sm_smap"):
+        spoiled[name].values[mine] = 0.9
+    other = save_dataset(spoiled, tmp_path / "spoiled.nc")
+    second = run_experiment(config(other, holdout), out=tmp_path / "runs").predictions()
+    np.testing.assert_array_equal(first.sm_predicted.values[mine], second.sm_predicted.values[mine])
+    assert np.abs(first.sm_predicted.values[~mine] - second.sm_predicted.values[~mine]).max() > 1e-4
+
+
+def test_the_same_configuration_gives_the_same_numbers(world: Path, tmp_path: Path) -> None:
+    a, b = (run_experiment(config(world, TEMPORAL), out=tmp_path / "runs") for _ in range(2))
+    assert a.id != b.id
+    np.testing.assert_array_equal(a.predictions().sm_predicted, b.predictions().sm_predicted)
+    c = run_experiment(config(world, TEMPORAL, seed=1), out=tmp_path / "runs")
+    assert np.abs(a.predictions().sm_predicted - c.predictions().sm_predicted).max() > 1e-4
+
+
+def test_a_cancelled_run_resumes_to_the_same_numbers(world: Path, tmp_path: Path) -> None:
+    holdout = {"name": "random_spatial", "folds": 3}
+    whole = run_experiment(config(world, holdout), out=tmp_path / "runs")
+    run = create_run(config(world, holdout), tmp_path / "runs")
+    asked = iter(range(1000))
+    with pytest.raises(CancelledError):
+        execute(run, cancelled=lambda: next(asked) >= 9)
+    assert run.state == "cancelled"
+    assert [run.fold(f"fold_{k}").done for k in (1, 2, 3)] == [True, False, False]
+    execute(run)
+    assert run.state == "finished"
+    np.testing.assert_array_equal(run.predictions().sm_predicted, whole.predictions().sm_predicted)
+
+
+def test_what_cannot_run_is_refused_before_a_directory_is_made(world: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    cases: list[tuple[ExperimentConfig, type[GSM3Error], str]] = [
+        (config(tmp_path / "none.zarr"), DatasetError, "does not exist"),
+        (config(world).replace("data", dataset=""), ConfigError, r"data.dataset is empty"),
+        (
+            config(world).replace("data", forcings=("rain",)),
+            DatasetError,
+            "forcing 'rain' is not in the dataset",
+        ),
+        (
+            config(world, {"name": "random_spatial", "folds": 50}),
+            ConfigError,
+            "only 12 separate satellite cells",
+        ),
+        (config(world, {"name": "temporal"}), ConfigError, "too short for the default temporal holdout"),
+        (config(world).replace("holdout", only_folds=("fold_9",)), ConfigError, "only_folds names 'fold_9'"),
+    ]
+    for bad, error, message in cases:
+        with pytest.raises(error, match=message):
+            create_run(bad, runs)
+    assert not runs.exists()
+
+
+def test_a_failure_is_kept_in_the_run(world: Path, tmp_path: Path) -> None:
+    run = create_run(config(world, window=390, batch=1), tmp_path / "runs")
+    save_dataset(make_dataset(seed=5), world, overwrite=True)
+    with pytest.raises(ConfigError, match="has changed since run"):
+        execute(run)
+    assert run.state == "failed"
+    assert "has changed" in list(run.events())[-1]["message"]
+
+
+def test_one_fold_alone(world: Path, tmp_path: Path) -> None:
+    run = run_experiment(
+        config(world, {"name": "random_spatial", "folds": 3, "only_folds": ["fold_2"]}), out=tmp_path / "runs"
+    )
+    predictions = run.predictions()
+    tested = predictions.fold.values == "fold_2"
+    np.testing.assert_array_equal(np.isfinite(predictions.sm_predicted).all("time"), tested)
+    reasons = run.scores().sel(product="GSM3 LSTM").reason.values
+    assert (reasons[tested] == "").all()
+    assert (reasons[~tested] == "no values of the product").all()
+
+
+def test_sites_in_one_satellite_cell_are_one_group() -> None:
+    ds: xr.Dataset = make_dataset(n_sites=4)
+    ds = ds.assign_coords(
+        lat=("site", [40.0, 40.05, 40.4, 89.0]), lon=("site", [-100.0, -100.05, -100.0, 0.0])
+    )
+    ds["sm_smap"].attrs["grid"] = "M36"
+    groups = satellite_groups(ds)
+    assert groups[0] == groups[1] != groups[2]
+    ds["sm_smap"].attrs["grid"] = "M09"
+    assert len(set(satellite_groups(ds))) == 4
