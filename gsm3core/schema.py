@@ -324,14 +324,18 @@ def _metadata(ds: xr.Dataset) -> Iterator[str]:
 
 def _values(ds: xr.Dataset) -> Iterator[str]:
     numeric = [str(n) for n, a in ds.data_vars.items() if a.dtype.kind in "fiu"]
-    low, high = (getattr(ds[numeric], reduce)(skipna=True).compute() for reduce in ("min", "max"))
+    # A chunk without any value has no minimum: fill with what never wins, instead of a warning per chunk.
+    low = ds[numeric].fillna(np.inf).min().compute()
+    high = ds[numeric].fillna(-np.inf).max().compute()
     for name in numeric:
         lowest, highest = float(low[name]), float(high[name])
+        if lowest > highest:
+            continue
         if np.isinf(lowest) or np.isinf(highest):
             yield f"variable {name!r} holds infinite values; a missing value is NaN."
             continue
         known = v.VARIABLES.get(name)
-        if known is None or np.isnan(lowest):
+        if known is None:
             continue
         if known.valid_max is not None and highest > known.valid_max:
             percent = name in v.SOIL_MOISTURE and highest <= 100
