@@ -242,8 +242,9 @@ def app_command(
 
 
 def _carry_out(run: Any) -> None:
-    from gsm3core.experiment import execute
+    from gsm3core.experiment import execute, prepare_process
 
+    prepare_process()
     console.print(f"Run [bold]{escape(run.id)}[/] in {escape(str(run.folder))}")
     columns = (
         TextColumn("{task.description}"),

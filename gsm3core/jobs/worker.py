@@ -68,10 +68,11 @@ def main(arguments: Sequence[str]) -> int:
         stop = StopFlag(run)
         stop.install()
         try:
-            from gsm3core.experiment import execute
+            from gsm3core.experiment import execute, prepare_process
         except Exception as error:
             run.append_event("run_failed", message=f"The program cannot be loaded: {error}")
             raise
+        prepare_process()
         execute(run, cancelled=stop)
     except CancelledError as error:
         _say(str(error))
