@@ -51,13 +51,21 @@ class DataConfig(_Section):
 class HoldoutConfig(_Section):
     """What is held out, and which days train and test."""
 
-    name: Literal["temporal", "random_spatial", "cross_continental"] = "random_spatial"
-    folds: int = Field(5, ge=2, le=100, description="folds of random_spatial")
+    name: Literal["temporal", "random_spatial", "cross_continental", "spatial_block", "custom"] = (
+        "random_spatial"
+    )
+    folds: int = Field(5, ge=2, le=100, description="folds of random_spatial and spatial_block")
     seed: int = Field(0, ge=0)
     train: Period | None = Field(
         None, description="days that train; for spatial holdouts also the days that test"
     )
     test: Period | None = Field(None, description="days that test, for the temporal holdout")
+    block_km: float = Field(500.0, gt=0, le=10_000, description="side of a block of spatial_block, km")
+    sites: tuple[str, ...] | None = Field(None, description="ids of the sites that custom holds out")
+    networks: tuple[str, ...] | None = Field(None, description="networks that custom holds out")
+    polygon: tuple[tuple[float, float], ...] | None = Field(
+        None, min_length=3, description="corners (longitude, latitude) of the ground that custom holds out"
+    )
     only_folds: tuple[str, ...] | None = Field(None, description="run these folds alone")
 
     @model_validator(mode="after")

@@ -287,6 +287,10 @@ def _folds(ds: xr.Dataset, config: ExperimentConfig) -> list[Fold]:
         else np.zeros(ds.sizes[v.SITE], bool)
     )
     sites = Sites(
+        site=ds[v.SITE].values.astype(str),
+        network=ds[v.NETWORK].values.astype(str) if v.NETWORK in ds.coords else np.full(ds.sizes[v.SITE], ""),
+        lat=ds[v.LAT].values.astype(float),
+        lon=ds[v.LON].values.astype(float),
         region=ds[v.REGION].values.astype(str),
         group=satellite_groups(ds),
         has_insitu=insitu,

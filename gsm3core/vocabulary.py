@@ -37,7 +37,7 @@ SITE_COORDINATES = (LAT, LON, REGION, NETWORK, STATION, DEPTH)
 
 TARGETS = (SM_INSITU, SM_SMAP)
 
-HOLDOUTS = ("temporal", "random_spatial", "cross_continental")
+HOLDOUTS = ("temporal", "random_spatial", "cross_continental", "spatial_block", "custom")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ _REGISTRY = {
     "temporal": "gsm3core.holdouts.temporal:Temporal",
     "random_spatial": "gsm3core.holdouts.random_spatial:RandomSpatial",
     "cross_continental": "gsm3core.holdouts.cross_continental:CrossContinental",
+    "spatial_block": "gsm3core.holdouts.spatial_block:SpatialBlock",
+    "custom": "gsm3core.holdouts.custom:Custom",
 }
 
 

@@ -29,10 +29,18 @@ class Sites:
         held-out site's cell does not teach.
     has_insitu
         ``(site)`` whether a site has an in-situ record. Both kinds are spread evenly over the folds.
+    lat, lon
+        ``(site)`` degrees.
+    site, network
+        ``(site)`` names.
     days
         ``(time)`` the dataset's days.
     """
 
+    site: NDArray[np.str_]
+    network: NDArray[np.str_]
+    lat: NDArray[np.float64]
+    lon: NDArray[np.float64]
     region: NDArray[np.str_]
     group: NDArray[np.int64]
     has_insitu: Mask
@@ -93,3 +101,26 @@ def period_mask(days: pd.DatetimeIndex, period: Period, what: str) -> Mask:
 def spatial_days(sites: Sites, train: Period | None) -> Mask:
     """Return the days that both train and test in a spatial holdout: the period given, or all."""
     return np.ones(len(sites.days), bool) if train is None else period_mask(sites.days, train, "train")
+
+
+def deal(group: NDArray[np.int64], has_insitu: Mask, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal groups of sites out to folds; return each site's fold, 0 to ``folds - 1``.
+
+    Parameters
+    ----------
+    group
+        ``(site)`` numbers; a group stays together.
+    has_insitu
+        ``(site)``. Shuffled groups with an in-situ site are dealt first, then the others: every fold tests about as
+        many of both.
+    folds, seed
+        Number of folds, and what shuffles.
+    """
+    groups, of_group = np.unique(group, return_inverse=True)
+    with_insitu = np.zeros(len(groups), bool)
+    np.logical_or.at(with_insitu, of_group, has_insitu)
+    shuffled = np.random.default_rng(seed).permutation(len(groups))
+    order = np.concatenate([shuffled[with_insitu[shuffled]], shuffled[~with_insitu[shuffled]]])
+    fold_of_group = np.empty(len(groups), np.int64)
+    fold_of_group[order] = np.arange(len(groups)) % folds
+    return fold_of_group[of_group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -15,6 +16,7 @@ from gsm3core.config import HoldoutConfig, Period
 from gsm3core.errors import ConfigError
 from gsm3core.holdouts import make_holdout
 from gsm3core.holdouts.base import Fold, Sites
+from gsm3core.holdouts.spatial_block import SpatialBlock
 
 DAYS = pd.date_range("2015-04-01", "2020-12-31")
 
@@ -26,10 +28,29 @@ def any_sites(draw: st.DrawFn, min_sites: int = 10) -> Sites:
     region = np.array(draw(st.lists(st.sampled_from([*v.REGIONS, v.NO_REGION]), min_size=n, max_size=n)))
     group = np.array(draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)), np.int64)
     insitu = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    return Sites(region=region, group=group, has_insitu=insitu, days=DAYS)
+    # A group is a satellite cell: its sites lie within some kilometres of each other.
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    middle = rng.uniform((-60, -180), (75, 180), (41, 2))[group]
+    return sites_at(region, group, insitu, middle + rng.uniform(-0.05, 0.05, middle.shape))
 
 
-def folds_of(sites: Sites, **config: object) -> list[Fold]:
+def sites_at(
+    region: np.ndarray, group: np.ndarray, insitu: np.ndarray, at: np.ndarray, days: pd.DatetimeIndex = DAYS
+) -> Sites:
+    n = len(group)
+    return Sites(
+        site=np.array([f"s{i}" for i in range(n)]),
+        network=np.array([f"net{i % 3}" for i in range(n)]),
+        lat=at[:, 0],
+        lon=at[:, 1],
+        region=region,
+        group=group,
+        has_insitu=insitu,
+        days=days,
+    )
+
+
+def folds_of(sites: Sites, /, **config: object) -> list[Fold]:
     return list(make_holdout(HoldoutConfig.model_validate(config)).folds(sites))
 
 
@@ -61,7 +82,8 @@ def test_random_spatial(sites: Sites, k: int, seed: int) -> None:
 @given(any_sites(min_sites=40), st.integers(2, 5))
 def test_random_spatial_spreads_both_kinds(sites: Sites, k: int) -> None:
     groups, first = np.unique(sites.group, return_index=True)
-    alone = Sites(region=sites.region[first], group=groups, has_insitu=sites.has_insitu[first], days=DAYS)
+    at = np.stack([sites.lat, sites.lon], 1)[first]
+    alone = sites_at(sites.region[first], groups, sites.has_insitu[first], at)
     if enough_groups(alone, k):
         for kind in (alone.has_insitu, ~alone.has_insitu):
             counts = [
@@ -100,12 +122,68 @@ def test_temporal(sites: Sites, start: int, train_days: int, between: int, test_
 
 
 def some_sites(n: int = 20, days: pd.DatetimeIndex = DAYS) -> Sites:
-    return Sites(
-        region=np.array(["CONUS", "Asia"] * (n // 2)),
-        group=np.arange(n),
-        has_insitu=np.ones(n, bool),
-        days=days,
-    )
+    at = np.stack([np.linspace(30, 45, n), np.linspace(-120, -80, n)], 1)
+    return sites_at(np.array(["CONUS", "Asia"] * (n // 2)), np.arange(n), np.ones(n, bool), at, days)
+
+
+@given(any_sites(min_sites=20), st.integers(2, 4), st.floats(50, 3000))
+def test_spatial_block(sites: Sites, k: int, block_km: float) -> None:
+    holdout = SpatialBlock(HoldoutConfig(name="spatial_block", folds=k, block_km=block_km))
+    block = holdout.blocks(sites)
+    for group in np.unique(sites.group):
+        assert len(np.unique(block[sites.group == group])) == 1, "a satellite cell lies in one block"
+    if len(np.unique(block)) < k:
+        with pytest.raises(ConfigError, match=r"such blocks, fewer than holdout.folds"):
+            list(holdout.folds(sites))
+        return
+    folds = list(holdout.folds(sites))
+    np.testing.assert_array_equal(sum(f.test_sites.astype(int) for f in folds), 1)
+    for fold in folds:
+        assert not np.isin(block[fold.train_sites], block[fold.test_sites]).any(), "a block is never divided"
+
+
+def test_blocks_have_the_size_asked_for() -> None:
+    """On the equator's meridian circle: sites 100 km apart fall into blocks of 500 km, about five each."""
+    n = 40
+    at = np.stack([np.zeros(n), 10 + np.arange(n) * 100 / (111.195 * np.cos(np.radians(30)))], 1)
+    sites = sites_at(np.array(["Asia"] * n), np.arange(n), np.ones(n, bool), at)
+    counts = np.bincount(SpatialBlock(HoldoutConfig(name="spatial_block", block_km=500)).blocks(sites))
+    assert set(counts[1:-1]) == {5}
+
+
+def test_custom() -> None:
+    sites = some_sites()
+    (fold,) = folds_of(sites, name="custom", sites=["s3"], networks=["net1"])
+    expected = (np.arange(20) == 3) | (np.arange(20) % 3 == 1)
+    np.testing.assert_array_equal(fold.test_sites, expected)
+    np.testing.assert_array_equal(fold.train_sites, ~expected)
+    box = ((-125, 25), (-100, 25), (-100, 50), (-125, 50))
+    (fold,) = folds_of(sites, name="custom", polygon=box)
+    np.testing.assert_array_equal(fold.test_sites, sites.lon <= -100)
+
+
+def test_custom_keeps_the_held_out_cells_out_of_training() -> None:
+    sites = some_sites()
+    shared = dataclasses.replace(sites, group=np.where(np.arange(20) == 4, 3, sites.group))
+    (fold,) = folds_of(shared, name="custom", sites=["s3"])
+    assert not fold.train_sites[[3, 4]].any()
+    np.testing.assert_array_equal(np.flatnonzero(fold.test_sites), [3])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"needs holdout\.sites, holdout\.networks or holdout\.polygon"),
+        ({"sites": ["s99"]}, r"names 's99', which the dataset does not have"),
+        ({"networks": ["nett1"]}, r"Did you mean 'net1'"),
+        ({"polygon": ((0, 0), (1, 0), (0, 1))}, r"No site lies in holdout\.polygon"),
+        ({"polygon": ((0, 0), (1, 1), (1, 0), (0, 1))}, r"holdout\.polygon is not valid: Self-intersection"),
+        ({"networks": ["net0", "net1", "net2"]}, r"holds out all 20 sites"),
+    ],
+)
+def test_a_custom_holdout_that_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        folds_of(some_sites(), name="custom", **options)
 
 
 def test_temporal_default_is_the_papers_split() -> None:

@@ -1,0 +1,76 @@
+"""Custom holdout: the sites, networks or polygon that a user names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import shapely
+
+from gsm3core.config import HoldoutConfig
+from gsm3core.errors import ConfigError, did_you_mean
+from gsm3core.holdouts.base import Fold, Mask, Sites, spatial_days
+
+
+class Custom:
+    """Hold out what is named, once; everything else trains.
+
+    Parameters
+    ----------
+    config
+        ``sites`` (ids), ``networks`` (names), ``polygon`` (longitude, latitude of its corners), any of them
+        together, and ``train``: the days that train and test.
+
+    Notes
+    -----
+    A site that shares its satellite cell with a held-out one neither trains nor tests.
+    """
+
+    def __init__(self, config: HoldoutConfig) -> None:
+        self.config = config
+
+    def folds(self, sites: Sites) -> Iterator[Fold]:
+        """Yield the one fold.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is named, a name is unknown, nothing lies in the polygon, or nothing is left to train on.
+        """
+        test = self._test(sites)
+        train = ~np.isin(sites.group, sites.group[test])
+        if not train.any():
+            raise ConfigError(
+                f"The custom holdout holds out all {len(test)} sites; nothing is left to train on."
+            )
+        days = spatial_days(sites, self.config.train)
+        yield Fold(name="custom", train_sites=train, test_sites=test, train_days=days, test_days=days)
+
+    def _test(self, sites: Sites) -> Mask:
+        c = self.config
+        if not (c.sites or c.networks or c.polygon):
+            raise ConfigError("A custom holdout needs holdout.sites, holdout.networks or holdout.polygon.")
+        test = _named(sites.site, c.sites or (), "sites") | _named(
+            sites.network, c.networks or (), "networks"
+        )
+        if c.polygon:
+            polygon = shapely.Polygon(c.polygon)
+            if not polygon.is_valid:
+                raise ConfigError(f"holdout.polygon is not valid: {shapely.is_valid_reason(polygon)}.")
+            inside = np.asarray(shapely.intersects(polygon, shapely.points(sites.lon, sites.lat)))
+            if not inside.any():
+                raise ConfigError(
+                    "No site lies in holdout.polygon. Its corners are (longitude, latitude) pairs."
+                )
+            test = test | inside
+        return test
+
+
+def _named(have: np.ndarray, wanted: tuple[str, ...], what: str) -> Mask:
+    known = set(have.tolist())
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(
+                f"holdout.{what} names {name!r}, which the dataset does not have. {did_you_mean(name, known)}"
+            )
+    return np.isin(have, wanted) if wanted else np.zeros(len(have), bool)
