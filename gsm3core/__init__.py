@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from gsm3core.config import ExperimentConfig
     from gsm3core.evaluation.site_scores import site_scores
     from gsm3core.experiment import run_experiment
+    from gsm3core.prediction import predict
     from gsm3core.run import Run
     from gsm3core.schema import open_dataset
 
 __version__ = "0.1.0"
-__all__ = ["ExperimentConfig", "Run", "open_dataset", "run_experiment", "site_scores"]
+__all__ = ["ExperimentConfig", "Run", "open_dataset", "predict", "run_experiment", "site_scores"]
 
 _PUBLIC = {
     "ExperimentConfig": "gsm3core.config",
     "Run": "gsm3core.run",
     "open_dataset": "gsm3core.schema",
+    "predict": "gsm3core.prediction",
     "run_experiment": "gsm3core.experiment",
     "site_scores": "gsm3core.evaluation.site_scores",
 }

@@ -198,6 +198,30 @@ def runs_cancel(run_id: Annotated[str, typer.Argument(help="Id.")], out: RunsFol
     console.print(f"{escape(run_id)} is being cancelled; what it finished is kept.")
 
 
+@app.command("predict")
+def predict_command(
+    run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset with the run's inputs.")],
+    to: Annotated[Path, typer.Option("--to", help="Where to write: .nc or .zarr.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    out: RunsFolder = Path("runs"),
+) -> None:
+    """Predict soil moisture on a dataset with a run's models (their mean, where it has several folds)."""
+    from gsm3core.experiment import prepare_process
+    from gsm3core.schema import open_dataset, write_whole
+
+    prepare_process()
+    from gsm3core.prediction import predict
+
+    if to.exists():
+        raise ConfigError(f"{to} exists. Choose another name.")
+    predicted = predict(_open(run_id, out), open_dataset(dataset), device=device)
+    write_whole(predicted.to_dataset(), to)
+    console.print(
+        f"{predicted.sizes[v.SITE]} sites, {predicted.attrs['comment']}. Written to [bold]{escape(str(to))}[/]."
+    )
+
+
 @app.command("score")
 def score(
     predicted: Annotated[

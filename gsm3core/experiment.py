@@ -209,6 +209,9 @@ def _run_fold(
         report=report,
         cancelled=cancelled,
     )
+    beside = files.model.with_suffix(".part")
+    torch.save(model.state_dict(), beside)
+    beside.replace(files.model)
     predicted, clipped = predict_sites(
         model, ds, scaler, fold.test_sites, warmup=config.training.warmup, device=device
     )

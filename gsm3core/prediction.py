@@ -8,12 +8,59 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
+from gsm3core.models import make_model
 from gsm3core.models.base import Model, State
+from gsm3core.run import Run
 from gsm3core.scaling import Scaler
 from gsm3core.windows import record_span
 
 _SITES_AT_ONCE = 128
 _DAYS_AT_ONCE = 64
+
+
+def predict(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr.DataArray:
+    """Predict soil moisture on a dataset with the fitted models of a run.
+
+    Parameters
+    ----------
+    run
+        With at least one finished fold. With several, the mean of their models is returned.
+    dataset
+        A SiteDataset with the run's inputs; it needs no soil moisture of its own that the model would read.
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(site, time)`` m3 m-3; NaN outside a site's own record of forcings.
+
+    Raises
+    ------
+    RunError
+        If no fold is finished.
+    DatasetError
+        If an input is missing.
+
+    Notes
+    -----
+    Where the dataset is the one that the run was trained on, most models of a spatial holdout have seen each site:
+    this is then a fit, not a test. The tests are in :meth:`gsm3core.Run.predictions`.
+    """
+    folds, where = run.finished_folds(), torch.device(device)
+    everywhere = np.ones(dataset.sizes[v.SITE], bool)
+    members = []
+    for files in folds:
+        scaler = Scaler.load(files.scaler)
+        model = make_model(run.config.model, scaler.n_forcings, scaler.n_attributes).to(where)
+        model.load_state_dict(torch.load(files.model, map_location=where, weights_only=True))
+        member, _ = predict_sites(
+            model, dataset, scaler, everywhere, warmup=run.config.training.warmup, device=where
+        )
+        members.append(member.values)
+    mean = member.copy(data=np.mean(members, axis=0))
+    mean.attrs["comment"] = f"mean of {len(members)} models of run {run.id}"
+    return mean
 
 
 def predict_sites(

@@ -47,6 +47,11 @@ class FoldFiles:
         return self.folder / "checkpoint.pt"
 
     @property
+    def model(self) -> Path:
+        """The fitted network's weights alone; written when training has ended."""
+        return self.folder / "model.pt"
+
+    @property
     def scaler(self) -> Path:
         """Means and standard deviations from the fold's training data."""
         return self.folder / "scaler.json"
@@ -174,6 +179,21 @@ class Run:
         files = FoldFiles(self.folder / "folds" / name)
         files.folder.mkdir(parents=True, exist_ok=True)
         return files
+
+    def finished_folds(self) -> list[FoldFiles]:
+        """Return the files of every fold that is done, by name.
+
+        Raises
+        ------
+        RunError
+            If none is.
+        """
+        found = [
+            FoldFiles(path) for path in sorted((self.folder / "folds").glob("*")) if FoldFiles(path).done
+        ]
+        if not found:
+            raise RunError(f"Run {self.id} has no finished fold (it is {self.state}). Resume it first.")
+        return found
 
     def append_event(self, event: str, **fields: Any) -> dict[str, Any]:
         """Append one line to ``events.jsonl`` in a single write, so that a reader never sees half a line twice."""

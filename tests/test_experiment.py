@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 from conftest import TINY, make_dataset
 
-from gsm3core import Run, open_dataset, run_experiment, site_scores
+from gsm3core import Run, open_dataset, predict, run_experiment, site_scores
 from gsm3core.config import ExperimentConfig
-from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error
+from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error, RunError
 from gsm3core.experiment import create_run, execute, satellite_groups
 from gsm3core.schema import save_dataset
 
@@ -188,3 +188,26 @@ def test_sites_in_one_satellite_cell_are_one_group() -> None:
     assert groups[0] == groups[1] != groups[2]
     ds["sm_smap"].attrs["grid"] = "M09"
     assert len(set(satellite_groups(ds))) == 4
+
+
+def test_a_runs_model_predicts_another_dataset_as_it_tested(world: Path, tmp_path: Path) -> None:
+    run = run_experiment(config(world, TEMPORAL), out=tmp_path / "runs")
+    again = predict(run, open_dataset(world))
+    np.testing.assert_allclose(again, run.predictions().sm_predicted, atol=1e-6)
+    other = make_dataset(n_sites=3, n_days=120, seed=9).drop_vars("sm_insitu")
+    assert np.isfinite(predict(run, other)).all()
+    with pytest.raises(DatasetError, match="attribute 'clay' is not in the dataset"):
+        predict(run, other.drop_vars("clay"))
+
+
+def test_several_folds_predict_their_mean(world: Path, tmp_path: Path) -> None:
+    holdout = {"name": "random_spatial", "folds": 2}
+    run = run_experiment(config(world, holdout), out=tmp_path / "runs")
+    ds = open_dataset(world)
+    alone = []
+    for name in ("fold_1", "fold_2"):
+        one = run_experiment(config(world, holdout | {"only_folds": [name]}), out=tmp_path / "runs")
+        alone.append(predict(one, ds))
+    np.testing.assert_allclose(predict(run, ds), (alone[0] + alone[1]) / 2, atol=1e-6)
+    with pytest.raises(RunError, match="no finished fold"):
+        predict(create_run(config(world), tmp_path / "runs"), ds)
