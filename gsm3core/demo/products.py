@@ -1,0 +1,139 @@
+"""What is reported of the truth by satellites, models and sensors in the ground, each with its errors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.demo.plan import DRY_TAPER, IN_SITU_ERROR, PRODUCT_ERRORS, Plan, ProductError
+from gsm3core.demo.random_fields import Floats, exponential_filter, red_noise, stream
+
+_CYCLE = 8
+_MOST = 0.8
+_STUCK_VALUE = 0.2
+_SMALLEST_WITH_STUCK = 20
+
+
+def observe_product(
+    seed: int,
+    name: str,
+    plan: Plan,
+    point: Floats,
+    cell: Floats,
+    ndvi: Floats,
+    unseen: NDArray[np.bool_],
+    network: NDArray[np.int64],
+) -> Floats:
+    """Return one product's series ``(day, site)``, NaN where it does not look or cannot see.
+
+    Parameters
+    ----------
+    seed, name, plan
+        The world's seed, a name of :data:`PRODUCT_ERRORS`, and the plan (for AMSR2's vegetation bias).
+    point, cell
+        Truth at the sensor (without the planted disturbance) and over the cell, m3 m-3, ``(day, site)``.
+    ndvi
+        Long-term NDVI, ``(site)``.
+    unseen
+        Frozen or snow-covered ground, ``(day, site)``.
+    network
+        Network of each site: its sites are seen on the same days.
+    """
+    error, rng = PRODUCT_ERRORS[name], stream(seed, f"product {name}")
+    reference = exponential_filter(
+        error.point_share * point + (1.0 - error.point_share) * cell, error.smoothing
+    )
+    mean = reference.mean(axis=0)
+    noise = red_noise(rng.standard_normal(cell.shape, dtype=np.float32), error.noise_memory)
+    noise *= (error.noise_std + error.noise_per_ndvi * ndvi) * taper(reference)
+    bias = (error.bias + error.bias_spread * rng.standard_normal(len(ndvi))) * taper(mean)
+    if name == v.AMSR2 and plan.vegetation_bias:
+        bias = bias + plan.amsr2_bias_per_ndvi * (ndvi - plan.amsr2_ndvi_pivot)
+    seen = np.clip(mean + error.gain * (reference - mean) + bias + noise, 0.0, _MOST)
+    missing = ~_looks(rng, error, cell.shape, network)
+    if error.looks < _CYCLE:
+        missing |= unseen
+    seen[missing] = np.nan
+    return seen
+
+
+def observe_in_situ(
+    seed: int,
+    day_of_year: Floats,
+    point: Floats,
+    frozen: NDArray[np.bool_],
+    region: NDArray[np.str_],
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the sensors' series ``(day, site)`` with their gaps, and which sensor is stuck.
+
+    Parameters
+    ----------
+    day_of_year
+        1..366 ``(day)``.
+    point
+        Truth at the sensor, m3 m-3.
+    frozen
+        Frozen soil, in which a dielectric sensor reads only the liquid share: its days are flagged out.
+    region
+        Regions ``(site)``; the stuck sensor (one, in worlds of 20 sites or more) is in the CONUS.
+    """
+    error, rng = IN_SITU_ERROR, stream(seed, "in situ")
+    days, n = point.shape
+    mean = point.mean(axis=0)
+    bias = error.bias_std * rng.standard_normal(n) * taper(mean)
+    gain = np.maximum(1.0 + error.gain_std * rng.standard_normal(n), 0.5)
+    angle = 2.0 * np.pi / 365.25 * day_of_year[:, None]
+    cosine, sine = error.season_std * stream(seed, "local season").standard_normal((2, n))
+    season = cosine * np.cos(angle) + sine * np.sin(angle)
+    drift = error.drift_std * red_noise(rng.standard_normal((days, n)), error.drift_memory)
+    noise = error.noise_std * rng.standard_normal((days, n))
+    seen = np.clip(mean + gain * (point - mean) + bias + (season + drift + noise) * taper(point), 0.0, _MOST)
+    seen[frozen | ~_recording(rng, frozen)] = np.nan
+    stuck = np.zeros(n, bool)
+    if n >= _SMALLEST_WITH_STUCK:
+        stuck[rng.choice(np.flatnonzero(region == "CONUS"))] = True
+        seen[:, stuck] = np.where(np.isnan(seen[:, stuck]), np.nan, _STUCK_VALUE)
+    return seen, stuck
+
+
+def taper(moisture: Floats) -> Floats:
+    """Return the factor on errors: 1 in moist soil, falling to 0 with the water below :data:`DRY_TAPER`."""
+    return np.minimum(moisture / DRY_TAPER, 1.0)
+
+
+def _looks(
+    rng: np.random.Generator, error: ProductError, shape: tuple[int, ...], network: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    days = np.arange(shape[0])[:, None]
+    phase = rng.integers(_CYCLE, size=int(network.max()) + 1)[network]
+    # Evenly spread looks of an exact repeat cycle: 3 in 8 days are 3, 3 and 2 days apart.
+    looks = (days + phase) * error.looks // _CYCLE != (days + phase - 1) * error.looks // _CYCLE
+    return looks & (rng.random(shape, dtype=np.float32) >= error.lost)
+
+
+def _recording(rng: np.random.Generator, frozen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return when the sensors record: between installation and removal, outside outages."""
+    error = IN_SITU_ERROR
+    days, n = int(frozen.shape[0]), int(frozen.shape[1])
+    kind, length = rng.random(n), rng.random(n)
+    share = np.ones(n)
+    partial = kind < error.short_share + error.partial_share
+    share[partial] = 0.4 + 0.5 * length[partial]
+    # A few short records in every world that is large enough to spare them.
+    short = np.argsort(kind)[: round(error.short_share * n)]
+    share[short] = 0.03 + 0.05 * length[short]
+    first = np.floor(rng.random(n) * (1.0 - share) * days)
+    for site in short:  # a season's campaign takes place in a season that has something to measure
+        thawed = np.flatnonzero(~frozen[:, site])
+        if len(thawed):
+            middle = thawed[int(length[site] * len(thawed))]
+            first[site] = np.clip(middle - share[site] * days / 2.0, 0.0, (1.0 - share[site]) * days)
+    day = np.arange(days)[:, None]
+    recording = (day >= first) & (day < first + np.maximum(share * days, 1.0))
+    out = np.zeros(n, bool)
+    chance = rng.random((days, n), dtype=np.float32)
+    for k in range(days):
+        out = np.where(out, chance[k] >= 1.0 / error.outage_length, chance[k] < 1.0 / error.outage_every)
+        recording[k] &= ~out
+    return recording
