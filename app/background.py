@@ -1,0 +1,63 @@
+"""Slow reading away from the event loop: done in a thread, handed back under the visitor's document lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+import panel as pn
+
+from gsm3core.errors import GSM3Error
+
+T = TypeVar("T")
+
+_POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gsm3-reader")
+
+
+class Latest(Generic[T]):
+    """Runs one piece of work at a time for one purpose; only the answer to the last question is handed back.
+
+    Parameters
+    ----------
+    done
+        Gets the result.
+    failed
+        Gets the message of an error that the user can act on.
+    """
+
+    def __init__(self, done: Callable[[T], None], failed: Callable[[str], None]) -> None:
+        self._done = done
+        self._failed = failed
+        self._asked = 0
+
+    def now(self, work: Callable[[], T]) -> None:
+        """Do quick work here and now; an answer that is still on its way is dropped."""
+        self._asked += 1
+        self._answer(self._asked, work)
+
+    def later(self, work: Callable[[], T]) -> None:
+        """Do slow work in a thread. Without a visitor's document (a script, a test), do it here."""
+        self._asked += 1
+        question = self._asked
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
+            self._answer(question, work)
+            return
+
+        def hand_back(finished: Future[T]) -> None:
+            # A plot may only be changed under its document's lock; this asks the event loop for it.
+            if document.session_context is not None:
+                document.add_next_tick_callback(lambda: self._answer(question, finished.result))
+
+        _POOL.submit(work).add_done_callback(hand_back)
+
+    def _answer(self, question: int, result: Callable[[], T]) -> None:
+        if question != self._asked:
+            return
+        try:
+            answer = result()
+        except (GSM3Error, OSError) as error:
+            self._failed(str(error))
+            return
+        self._done(answer)

@@ -1,0 +1,112 @@
+"""How far a run is, folded from the events that it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gsm3core.run import ENDED
+
+_MOST_POINTS = 4000
+_NO_NUMBER = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The loss after every epoch, one fold after the other; NaN opens the line between two folds.
+
+    Parameters
+    ----------
+    epoch
+        Epochs since the start of the first fold.
+    insitu, satellite
+        The two terms of the loss; NaN where a run has no such term.
+    """
+
+    epoch: tuple[float, ...] = ()
+    insitu: tuple[float, ...] = ()
+    satellite: tuple[float, ...] = ()
+
+    def after(self, event: dict[str, Any]) -> Losses:
+        """Return the losses after a ``progress`` event; within an epoch it brings none."""
+        if "loss" not in event:
+            return self
+        passed = float(event["index"] * event["epochs"] + event["epoch"])
+        new_fold = bool(self.epoch) and event["epoch"] == 1
+        epochs = (passed - 0.5, passed) if new_fold else (passed,)
+        gap = (_NO_NUMBER,) if new_fold else ()
+        return Losses(
+            (*self.epoch, *epochs)[-_MOST_POINTS:],
+            (*self.insitu, *gap, _number(event.get("loss_insitu")))[-_MOST_POINTS:],
+            (*self.satellite, *gap, _number(event.get("loss_smap")))[-_MOST_POINTS:],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is, folded from its events."""
+
+    run: str
+    state: str = "new"
+    message: str = ""
+    fold: str = ""
+    index: int = 0
+    of: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    fraction: float = 0.0
+    seconds_left: float | None = None
+    seconds: float | None = None
+    device: str = ""
+    started: float | None = None
+    losses: Losses = field(default_factory=Losses)
+
+    def after(self, event: dict[str, Any]) -> Progress:
+        """Return the progress after one more event."""
+        kind = event["event"]
+        if kind == "run_started":
+            return replace(
+                self,
+                state="running",
+                device=str(event.get("device", "")),
+                started=event.get("time"),
+                message="",
+            )
+        if kind == "fold_started":
+            return replace(
+                self,
+                state="running",
+                fold=str(event["fold"]),
+                index=event["index"],
+                of=event["of"],
+                epoch=0,
+                device=str(event.get("device", self.device)),
+            )
+        if kind == "progress":
+            return replace(
+                self,
+                state="running",
+                fold=str(event["fold"]),
+                index=event["index"],
+                of=event["of"],
+                epoch=event["epoch"],
+                epochs=event["epochs"],
+                fraction=float(event["fraction"]),
+                seconds_left=event.get("seconds_left"),
+                losses=self.losses.after(event),
+            )
+        if kind in ENDED:
+            finished = kind == "run_finished"
+            return replace(
+                self,
+                state=ENDED[kind],
+                message=str(event.get("message", "")),
+                seconds_left=None,
+                seconds=event.get("seconds"),
+                fraction=1.0 if finished else self.fraction,
+            )
+        return self
+
+
+def _number(value: float | None) -> float:
+    return _NO_NUMBER if value is None else float(value)

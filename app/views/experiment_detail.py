@@ -1,0 +1,182 @@
+"""One experiment as it happens: how far it is, its loss, its log; and what can be done with it."""
+
+from __future__ import annotations
+
+from html import escape
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from app.activity import RESUMABLE, Activity, Experiment
+from app.background import Latest
+from app.state import Selection
+from app.views.card import card, heading
+from app.views.experiment_form import HOLDOUTS
+from app.views.loss_curve import LossCurve
+
+_LOG = """
+pre { margin: 0; max-height: 180px; overflow: auto; font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace;
+  white-space: pre-wrap; padding: 10px 12px; border-radius: 8px;
+  background: color-mix(in srgb, currentColor 6%, transparent); }
+:host { color: var(--panel-on-surface-color); }
+"""
+_SEVERITY = {"failed": "error", "lost": "warning", "cancelled": "info"}
+
+
+class ExperimentDetail:
+    """The experiment that is followed.
+
+    Parameters
+    ----------
+    selection
+        Its ``experiment`` is shown; by default the newest.
+    activity
+        Of the server.
+    """
+
+    def __init__(self, selection: Selection, activity: Activity) -> None:
+        self._selection = selection
+        self._activity = activity
+        self._asking: Latest[object] = Latest(lambda _: activity.soon(), self._refuse)
+        self._title = pn.pane.HTML(
+            heading("No experiment yet", "Choose what to hold out on the left, and launch one."),
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self._bar = pmui.LinearProgress(
+            value=0, variant="determinate", sizing_mode="stretch_width", margin=(4, 0)
+        )
+        self._doing = pn.pane.HTML(
+            "", margin=(2, 0), sizing_mode="stretch_width", css_classes=["experiment-status"]
+        )
+        self._message = pmui.Alert(
+            severity="error", visible=False, sizing_mode="stretch_width", margin=(6, 0)
+        )
+        self.show = pmui.Button(
+            label="Show on map",
+            variant="contained",
+            icon="map",
+            on_click=self._show_on_map,
+            visible=False,
+            margin=(4, 8, 4, 0),
+        )
+        self.resume = pmui.Button(
+            label="Resume",
+            variant="outlined",
+            icon="play_arrow",
+            on_click=lambda _: self._ask(activity.queue.resume),
+            visible=False,
+            margin=(4, 8, 4, 0),
+        )
+        self.cancel = pmui.Button(
+            label="Cancel",
+            variant="outlined",
+            color="error",
+            icon="stop",
+            on_click=lambda _: self._ask(activity.queue.cancel),
+            visible=False,
+            margin=(4, 8, 4, 0),
+        )
+        self._curve = LossCurve(selection)
+        self._log = pn.pane.HTML("", stylesheets=[_LOG], margin=(8, 0, 0, 0), sizing_mode="stretch_width")
+        self._rest = pn.Column(
+            self._bar,
+            self._doing,
+            self._message,
+            pn.Row(self.show, self.resume, self.cancel, margin=0),
+            self._curve.pane,
+            self._log,
+            visible=False,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        self.card = card(self._title, self._rest)
+        selection.param.watch(lambda *_: self.look(), ["experiment", "page"])
+        self.look()
+
+    def look(self) -> None:
+        """Show how far the experiment is; called now and then."""
+        chosen, experiment = self._selection.experiment, self._shown()
+        if experiment is not None:
+            self._describe(experiment)
+        elif chosen:
+            self._title.object = heading(
+                "Waiting for the experiment", f"{chosen} is being prepared, or is not in the folder of runs."
+            )
+
+    def _describe(self, experiment: Experiment) -> None:
+        progress, state = experiment.progress, experiment.state
+        label = HOLDOUTS.get(experiment.holdout, (experiment.holdout, ""))[0]
+        self._title.object = heading(experiment.title, f"{label} holdout on {experiment.dataset}")
+        starting = state == "running" and progress.fraction == 0
+        self._bar.param.update(
+            variant="indeterminate" if starting else "determinate", value=int(100 * progress.fraction)
+        )
+        self._doing.object = f'<span style="font-size:13.5px">{escape(sentence(experiment))}</span>'
+        told = experiment.message and state in _SEVERITY
+        self._message.param.update(
+            object=experiment.message or "", severity=_SEVERITY.get(state, "info"), visible=bool(told)
+        )
+        self.show.visible = state == "finished"
+        self.resume.visible = state in RESUMABLE
+        self.cancel.param.update(visible=experiment.is_active, disabled=state == "cancelling")
+        self._curve.show(progress.losses)
+        self._curve.pane.visible = bool(progress.losses.epoch)
+        log = self._activity.log_tail(experiment.run).strip()
+        self._log.param.update(object=f"<pre>{escape(log)}</pre>" if log else "", visible=bool(log))
+        self._rest.visible = True
+
+    def _show_on_map(self, _: param.parameterized.Event) -> None:
+        experiment = self._shown()
+        if experiment is not None:
+            self._selection.show_run(experiment.run, experiment.dataset)
+
+    def _ask(self, what: object) -> None:
+        experiment = self._shown()
+        if experiment is not None:
+            run = experiment.run
+            self._asking.later(lambda: what(run))  # type: ignore[operator]
+
+    def _refuse(self, message: str) -> None:
+        self._message.param.update(object=message, severity="error", visible=True)
+
+    def _shown(self) -> Experiment | None:
+        chosen = self._selection.experiment
+        newest = self._activity.newest_active() or next(iter(self._activity.experiments.values()), None)
+        return self._activity.experiments.get(chosen) if chosen else newest
+
+
+def sentence(experiment: Experiment) -> str:
+    """Return what an experiment is doing, as a person would say it."""
+    p = experiment.progress
+    if experiment.state == "queued":
+        return "Waiting: another experiment is running."
+    if experiment.state == "cancelling":
+        return "Stopping at the next safe point."
+    if experiment.state == "finished":
+        return "Finished" + (f" in {duration(p.seconds)}." if p.seconds else ".")
+    if experiment.state in RESUMABLE:
+        how = {"failed": "Failed", "cancelled": "Cancelled", "lost": "Stopped without a word"}[
+            experiment.state
+        ]
+        return f"{how}{f' at {p.fraction:.0%}' if p.fraction else ''}."
+    if not p.epochs:
+        return "Reading the data."
+    parts = [f"{p.fraction:.0%}"]
+    if p.of > 1:
+        parts.append(f"fold {p.index + 1} of {p.of} ({p.fold.replace('_', ' ')})")
+    parts.append(f"epoch {min(p.epoch + 1, p.epochs)} of {p.epochs}")
+    if p.seconds_left is not None:
+        parts.append(f"about {duration(p.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the two largest units that matter."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

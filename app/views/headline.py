@@ -1,0 +1,85 @@
+"""The headline: the median score of every product over the sites shown; a click selects a product."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from app.state import Selection
+from app.theme import SCALES, product_colour
+
+_CARD = """
+:host { width: 100% !important; }
+.card { box-sizing: border-box; padding: 10px 14px 9px; border-radius: 10px; text-align: left;
+  border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 16%, transparent);
+  border-left: 5px solid var(--tint);
+  background: var(--panel-surface-color); color: var(--panel-on-surface-color); font-family: inherit; }
+.card.chosen { box-shadow: 0 0 0 2px var(--tint); }
+.name { font-size: 13px; font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.value { font-size: 25px; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.sites { font-size: 12px; opacity: .78; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+"""
+_ROW = """
+:host { flex-wrap: wrap; gap: 12px !important; }
+"""
+
+
+class Headline:
+    """One card a product.
+
+    Parameters
+    ----------
+    selection
+        Of the visitor; a click on a card selects its product.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._cards: dict[str, pn.pane.HTML] = {}
+        self.row = pn.Row(sizing_mode="stretch_width", stylesheets=[_ROW], margin=0)
+        selection.param.watch(self._update, ["evaluation", "product", "metric", "region", "theme"])
+        self._update()
+
+    def _update(self, *_: param.parameterized.Event) -> None:
+        evaluation = self._selection.evaluation
+        products = evaluation.products if evaluation is not None else []
+        if list(self._cards) != products:
+            self._cards = {
+                name: pn.pane.HTML(stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
+                for name in products
+            }
+            self.row.objects = [self._clickable(name) for name in products]
+        for name, card in self._cards.items():
+            card.object = self._text(name)
+
+    def _clickable(self, product: str) -> pmui.Clickable:
+        return pmui.Clickable(
+            self._cards[product],
+            on_click=lambda _: self._selection.choose_product(product),
+            sizing_mode="stretch_width",
+            margin=0,
+            sx={"borderRadius": "10px"},
+            styles={"flex": "1 1 150px", "min-width": "0"},
+        )
+
+    def _text(self, product: str) -> str:
+        selection = self._selection
+        values = selection.evaluation.values(product, selection.metric, selection.region)
+        valid = values[np.isfinite(values)]
+        median = (
+            f"{np.median(valid):.{SCALES[selection.metric].digits}f}".replace("-", "−") if valid.size else "–"
+        )
+        missing = values.size - valid.size
+        of = f"{valid.size} of {values.size} sites" if missing else f"{valid.size} sites"
+        why = f"{missing} of {values.size} sites have no score; the map says why" if missing else ""
+        chosen = "chosen" if product == selection.product else ""
+        return (
+            f'<div class="card {chosen}" style="--tint:{product_colour(product, dark=selection.dark)}">'
+            f'<div class="name" title="{escape(product)}">{escape(product)}</div>'
+            f'<div class="value">{median}</div>'
+            f'<div class="sites" title="{why}">median {selection.metric}, {of}</div></div>'
+        )

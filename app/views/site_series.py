@@ -1,0 +1,244 @@
+"""One site: soil moisture in time, of every product, with the rain above."""
+
+from __future__ import annotations
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import param
+from bokeh.models import BoxAnnotation, ColumnDataSource, Glyph, GlyphRenderer, HoverTool, Range1d
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from app.state import Selection
+from app.store import SiteSeries
+from app.theme import Colours, colours, product_colour, quiet
+from gsm3core import vocabulary as v
+
+TEST = f"{v.MULTITASK_LSTM}, test days"
+TRAINING = f"{v.MULTITASK_LSTM}, training days"
+_AT_FIRST = (v.IN_SITU, v.SMAP, TEST, TRAINING)
+# A legend of buttons, each with a patch of its line's colour: it wraps where the page is narrow.
+_LEGEND = {
+    "flexWrap": "wrap",
+    "gap": "4px",
+    "& .MuiToggleButton-root": {
+        "width": "auto",
+        "border": "none",
+        "borderRadius": "8px !important",
+        "textTransform": "none",
+        "fontSize": "12.5px",
+        "padding": "2px 9px",
+        "opacity": 0.55,
+        "color": "inherit",
+    },
+    "& .MuiToggleButton-root[aria-pressed='true']": {
+        "opacity": 1,
+        "color": "inherit",
+        "backgroundColor": "action.hover",
+    },
+    "& .MuiToggleButton-root::before": {
+        "content": '""',
+        "width": "11px",
+        "height": "11px",
+        "borderRadius": "3px",
+        "marginRight": "7px",
+    },
+}
+_PATCH = "& .MuiToggleButton-root:nth-of-type({})::before"
+_DAY = np.timedelta64(1, "D")
+
+
+class SeriesPlot:
+    """The record of one site, with a legend that shows and hides.
+
+    Parameters
+    ----------
+    selection
+        For the product that is shown and the colours.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._days = Range1d(0, 1)
+        self._level = Range1d(0, 0.5)
+        self._rain_level = Range1d(50, 0)  # bars hang from the top, as rain does
+        self._lines: dict[str, ColumnDataSource] = {}
+        self._drawn: dict[str, GlyphRenderer] = {}
+        self.legend = pmui.CheckButtonGroup(
+            options=[],
+            value=[],
+            size="small",
+            variant="outlined",
+            sizing_mode="stretch_width",
+            margin=(2, 0, 2, 60),
+            sx=_LEGEND,
+        )
+        self.legend.param.watch(self._toggle, "value")
+        self._rain = ColumnDataSource(data={"time": [], "rain": []})
+        self.rain_figure = self._draw_rain()
+        self.figure = self._draw()
+        self.rain_pane = pn.pane.Bokeh(self.rain_figure, sizing_mode="stretch_width", height=84, margin=0)
+        self.pane = pn.Column(
+            self.legend,
+            self.rain_pane,
+            pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=330, margin=0),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        selection.param.watch(self._restyle, "theme")
+        selection.param.watch(self._show_chosen, "product")
+
+    def show(self, series: SiteSeries) -> None:
+        """Draw one site."""
+        columns = _columns(series)
+        if list(columns) != list(self._lines):
+            self._rebuild(list(columns))
+        for name, values in columns.items():
+            self._lines[name].data = {"time": series.time, "value": values}
+        self._days.update(start=series.time[0] - 5 * _DAY, end=series.time[-1] + 5 * _DAY)
+        self._days.update(
+            reset_start=self._days.start,
+            reset_end=self._days.end,
+            bounds=(series.time[0] - 60 * _DAY, series.time[-1] + 60 * _DAY),
+        )
+        highest = max((float(np.nanmax(x)) for x in columns.values() if np.isfinite(x).any()), default=0.5)
+        self._level.update(start=0, end=max(0.1, 1.06 * highest))
+        self._show_rain(series)
+        start, end = _test_span(series)
+        self._test.update(left=start, right=end, visible=start is not None)
+
+    def _show_rain(self, series: SiteSeries) -> None:
+        rain = series.precipitation
+        self.rain_pane.visible = rain is not None
+        if rain is None:
+            return
+        wet = np.isfinite(rain) & (rain > 0.1)
+        self._rain.data = {"time": series.time[wet], "rain": rain[wet]}
+        self._rain_level.start = max(20.0, float(rain[wet].max()) if wet.any() else 0.0)
+
+    def _draw_rain(self) -> figure:
+        fig = figure(
+            x_range=self._days,
+            y_range=self._rain_level,
+            height=84,
+            sizing_mode="stretch_width",
+            tools="",
+            toolbar_location=None,
+            x_axis_location=None,
+            min_border_left=64,
+            min_border_bottom=2,
+        )
+        quiet(fig)
+        fig.xgrid.visible = fig.ygrid.visible = False
+        fig.yaxis.axis_label = "rain (mm)"
+        fig.yaxis.ticker.desired_num_ticks = 2
+        self._bars = fig.vbar(
+            "time", width=0.9 * 86_400_000, top="rain", bottom=0, source=self._rain, line_color=None
+        )
+        fig.add_tools(
+            HoverTool(
+                tooltips=[("", "@time{%F}: @rain{0.0} mm")],
+                formatters={"@time": "datetime"},
+                mode="vline",
+                limit=1,
+            )
+        )
+        return fig
+
+    def _draw(self) -> figure:
+        fig = figure(
+            x_axis_type="datetime",
+            x_range=self._days,
+            y_range=self._level,
+            height=330,
+            sizing_mode="stretch_width",
+            tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
+            active_scroll=None,
+            min_border_left=64,
+            name="series",
+        )
+        quiet(fig)
+        fig.yaxis.axis_label = "soil moisture (m³ m⁻³)"
+        self._test = BoxAnnotation(fill_alpha=0.07, line_color=None, level="underlay", visible=False)
+        fig.add_layout(self._test)
+        fig.add_tools(
+            HoverTool(
+                tooltips=[("", "$name"), ("", "@time{%F}: @value{0.000}")],
+                formatters={"@time": "datetime"},
+                limit=4,
+                visible=False,
+            )
+        )
+        return fig
+
+    def _rebuild(self, names: list[str]) -> None:
+        self.figure.renderers = []
+        self._lines = {name: ColumnDataSource(data={"time": [], "value": []}) for name in names}
+        self._drawn = {name: self._renderer(name) for name in names}
+        # The others are hidden at first, more lines than the eye can follow; a click on a name brings its line.
+        self.legend.param.update(options=names, value=[n for n in names if n in _AT_FIRST])
+        self._restyle()
+        self._show_chosen()
+
+    def _renderer(self, name: str) -> GlyphRenderer:
+        source = self._lines[name]
+        if name == v.SMAP:
+            return self.figure.scatter("time", "value", source=source, size=3.6, line_color=None, name=name)
+        return self.figure.line("time", "value", source=source, name=name)
+
+    def _toggle(self, *_: param.parameterized.Event) -> None:
+        for name, drawn in self._drawn.items():
+            drawn.visible = name in self.legend.value
+
+    def _show_chosen(self, *_: param.parameterized.Event) -> None:
+        product = self._selection.product
+        if product in self._drawn and product not in self.legend.value:
+            self.legend.value = [*self.legend.value, product]
+        self._toggle()
+
+    def _restyle(self, *_: param.parameterized.Event) -> None:
+        c, dark = colours(self._selection.dark), self._selection.dark
+        for name, drawn in self._drawn.items():
+            _style(drawn.glyph, name, c, dark)
+        self._bars.glyph.fill_color = c.rain
+        self._test.fill_color = c.shade
+        self.legend.sx = _LEGEND | {
+            _PATCH.format(k): {"backgroundColor": _colour(name, c, dark)}
+            for k, name in enumerate(self._drawn, start=1)
+        }
+
+
+def _colour(name: str, c: Colours, dark: bool) -> str:
+    if name == v.IN_SITU:
+        return c.observed
+    return product_colour(v.MULTITASK_LSTM if name in (TEST, TRAINING) else name, dark=dark)
+
+
+def _style(glyph: Glyph, name: str, c: Colours, dark: bool) -> None:
+    colour = _colour(name, c, dark)
+    if name == v.SMAP:
+        glyph.update(fill_color=colour, fill_alpha=0.75)
+        return
+    width, alpha = {v.IN_SITU: (1.5, 0.85), TRAINING: (1.0, 0.55), TEST: (1.9, 0.95)}.get(name, (1.3, 0.95))
+    glyph.update(line_color=colour, line_width=width, line_alpha=alpha)
+
+
+def _columns(series: SiteSeries) -> dict[str, NDArray[np.floating]]:
+    columns = dict(series.records)
+    if series.predicted is not None and series.in_test is not None:
+        if not series.in_test.all():
+            # One day of overlap, so that the line does not break where testing begins or ends.
+            padded = np.pad(series.in_test, 1, mode="edge")
+            inside = padded[:-2] & series.in_test & padded[2:]
+            columns[TRAINING] = np.where(inside, np.nan, series.predicted)
+        columns[TEST] = np.where(series.in_test, series.predicted, np.nan)
+    return columns
+
+
+def _test_span(series: SiteSeries) -> tuple[np.datetime64 | None, np.datetime64 | None]:
+    """Return the first and last test day where only a part of the record tests; else nothing to shade."""
+    if series.in_test is None or series.in_test.all() or not series.in_test.any():
+        return None, None
+    days = series.time[series.in_test]
+    return days[0], days[-1]

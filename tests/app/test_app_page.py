@@ -1,0 +1,232 @@
+"""The page is built, follows the selection, leaves nothing behind, and needs neither torch nor a network."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import numpy as np
+import panel as pn
+import pytest
+
+from app import main
+from app.activity import Activity
+from app.basemap import mercator, outline
+from app.page import make_page
+from app.state import Selection
+from app.theme import SCALES, product_colour
+from app.views.boxplots import by_product, by_region
+from app.views.experiment_form import ExperimentForm, readable
+from app.views.site_map import SiteMap
+from app.views.site_series import TEST, TRAINING, SeriesPlot
+from app.visitor import Visitor
+from gsm3core import vocabulary as v
+from gsm3core.errors import ConfigError
+from gsm3core.metrics import METRICS
+
+DATASET = "bucket.zarr"
+
+# Panel 1.9.4 calls pandas as pandas 4 will not let it.
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
+
+
+class Queue:
+    def tick(self):
+        pass
+
+    def jobs(self):
+        return []
+
+
+@pytest.fixture
+def activity(store):
+    main.prepare()
+    activity = Activity(store, Queue())
+    activity.look()
+    return activity
+
+
+@pytest.fixture
+def selection(store, activity):
+    selection = Selection()
+    Visitor(selection, store, activity).load()
+    return selection
+
+
+def test_importing_the_app_does_not_load_torch():
+    code = "import sys, app.main; print([m for m in ('torch', 'geoviews', 'datashader') if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_the_page_does_not_follow_the_busy_flag_of_the_process(store, activity):
+    before = len(pn.state.param.watchers.get("busy", {}).get("value", []))
+    page = make_page(store, activity)
+    assert len(pn.state.param.watchers.get("busy", {}).get("value", [])) == before
+    assert page.busy is False
+
+
+def test_a_page_that_is_dropped_is_forgotten(store, activity):
+    make_page(store, activity)  # fills what the libraries keep for themselves
+    seen = []
+    for _ in range(3):
+        page = make_page(store, activity)
+        seen.append(weakref.ref(page))
+        del page
+    gc.collect()
+    assert sum(ref() is not None for ref in seen) == 0
+
+
+def test_map_shows_the_metric(selection):
+    view = SiteMap(selection)
+    for metric in METRICS:
+        selection.metric = metric
+        shown = view._scored.data
+        expected = selection.evaluation.table(selection.product)[metric].dropna()
+        assert shown["site"] == list(expected.index)
+        np.testing.assert_array_equal(shown["value"], expected.to_numpy())
+        assert (view._mapper.low, view._mapper.high) == (SCALES[metric].low, SCALES[metric].high)
+
+
+def test_sites_without_a_score_are_hollow_with_the_reason(selection):
+    view = SiteMap(selection)
+    selection.product = v.SMOS
+    hollow = dict(zip(view._unscored.data["site"], view._unscored.data["reason"], strict=True))
+    assert set(hollow) == {"S003", "S005"}
+    assert all(hollow.values())
+
+
+def test_map_goes_to_the_region(selection):
+    view = SiteMap(selection)
+    selection.region = "Europe"
+    (x0, x1), (y0, y1) = view._extent.data["x"], view._extent.data["y"]
+    inside = selection.evaluation.table(selection.product, "Europe")
+    assert (
+        x0 < inside["x"].min()
+        and inside["x"].max() < x1
+        and y0 < inside["y"].min()
+        and inside["y"].max() < y1
+    )
+    assert x1 - x0 < 4e6
+    assert set(view._scored.data["region"]) == {"Europe"}
+
+
+def test_a_click_selects_the_nearest_site(selection):
+    view = SiteMap(selection)
+    row = selection.evaluation.sites.iloc[2]
+
+    class Tap:
+        x, y = row["x"] + 5.0, row["y"]
+
+    view._click(Tap())
+    assert selection.site == selection.evaluation.sites.index[2]
+    assert view._chosen.data["x"] == [row["x"]]
+
+
+def test_boxes_hold_the_medians(selection):
+    boxes = by_product(selection)
+    valid = {p: selection.evaluation.values(p, "R") for p in selection.evaluation.products}
+    shown = dict(zip(boxes._boxes.data["name"], boxes._boxes.data["median"], strict=True))
+    for product, values in valid.items():
+        assert shown[product] == pytest.approx(np.nanmedian(values))
+        assert f"{product} ({np.isfinite(values).sum()})" in boxes.figure.y_range.factors
+
+
+def test_a_few_sites_are_dots_not_a_box(selection):
+    boxes = by_region(selection)
+    assert len(selection.evaluation.sites) == 12  # three regions of four
+    assert boxes._boxes.data["name"] == []
+    assert (
+        len(boxes._dots.data["value"])
+        == np.isfinite(selection.evaluation.values(selection.product, "R")).sum()
+    )
+
+
+def test_series_tell_test_days_from_training_days(store, selection, make_run):
+    run = make_run("20260101-000000-a")
+    plot = SeriesPlot(selection)
+    series = store.series(DATASET, run.id, "S001")
+    plot.show(series)
+    test, training = plot._lines[TEST].data["value"], plot._lines[TRAINING].data["value"]
+    np.testing.assert_array_equal(np.isfinite(test), series.in_test)
+    overlap = np.isfinite(test) & np.isfinite(training)
+    assert overlap.sum() == 1  # so that the line does not break
+    assert plot._test.visible
+    assert plot._test.left == series.time[0]
+
+
+def test_series_without_a_run_or_rain(store, selection):
+    plot = SeriesPlot(selection)
+    plot.show(store.series(DATASET, "", "S001"))
+    assert not plot._test.visible
+    assert TEST not in plot.legend.options
+
+
+def test_dark_page_changes_the_colours(selection):
+    view, boxes = SiteMap(selection), by_product(selection)
+    before = view._basemap._coast.glyph.line_color, boxes._boxes.data["colour"][0]
+    selection.theme = "dark"
+    assert before[0] != view._basemap._coast.glyph.line_color
+    assert (
+        boxes._boxes.data["colour"][0] == product_colour(boxes._boxes.data["name"][0], dark=True) != before[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "Epochs: .*greater than or equal to 1.*given: 0"),
+        ("folds", 1, "Folds: .*greater than or equal to 2"),
+    ],
+)
+def test_the_form_explains_a_bad_value(selection, store, activity, field, value, message):
+    form = ExperimentForm(selection, store, activity)
+    form.holdout.value = "random_spatial"
+    getattr(form, field).value = value
+    with pytest.raises(ConfigError) as error:
+        form.config()
+    import re
+
+    assert re.search(message, readable(str(error.value)))
+
+
+def test_the_form_makes_a_configuration(selection, store, activity):
+    form = ExperimentForm(selection, store, activity)
+    form.holdout.value, form.folds.value, form.epochs.value, form.title.value = (
+        "random_spatial",
+        3,
+        4,
+        " Mine ",
+    )
+    config = form.config()
+    assert (config.holdout.name, config.holdout.folds, config.training.epochs) == ("random_spatial", 3, 4)
+    assert config.title == "Mine"
+    assert config.data.dataset == str(store.data / DATASET)
+
+
+def test_mercator_and_the_coast():
+    x, y = mercator([0.0, 180.0], [0.0, 45.0])
+    np.testing.assert_allclose(x, [0, 20_037_508.34], atol=1)
+    np.testing.assert_allclose(y, [0, 5_621_521.49], atol=1)
+    coast_x, coast_y = outline("coast")
+    assert np.isnan(coast_y).any()
+    assert np.nanmin(coast_y) > -9e6  # no Antarctica
+    assert len(coast_x) == len(coast_y)
+
+
+def test_bias_is_brown_where_the_product_is_dry():
+    dry, wet = SCALES["bias"].palette[0], SCALES["bias"].palette[-1]
+    assert int(dry[1:3], 16) > int(dry[5:7], 16)  # more red than blue
+    assert int(wet[5:7], 16) > int(wet[1:3], 16)
+
+
+def test_warm_up_reads_what_the_first_visitor_needs(store, activity):
+    said: list[str] = []
+    main.warm_up(store, activity, said.append)
+    assert store.is_evaluated(DATASET, "", v.SM_INSITU)
+    assert any(DATASET in text for text in said)

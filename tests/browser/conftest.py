@@ -1,0 +1,238 @@
+"""Fixtures of the browser tests: Chromium that reaches nothing but this machine, and the real server in its own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from playwright.sync_api import expect
+
+from gsm3core import vocabulary as v
+from gsm3core.config import ExperimentConfig
+from gsm3core.demo import demo_dataset
+from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.run import Run
+from gsm3core.schema import open_dataset, products, save_dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+LOCAL_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
+PATIENCE = 60_000  # milliseconds; the machines that test are shared
+expect.set_options(timeout=PATIENCE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            # pytest-base-url, which pytest-playwright brings, is behind the newest pytest.
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:Session-scoped fixtures defined as instance methods")
+            )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _chromium() -> None:
+    if not CHROMIUM.exists():
+        reason = f"no Chromium at {CHROMIUM}; install it or set CHROMIUM"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    quiet = ["--disable-background-networking", "--no-first-run"]
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *quiet, LOCAL_ONLY]
+    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": arguments}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1440, "height": 1100}}
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small demonstration dataset."""
+    folder = tmp_path_factory.mktemp("data")
+    save_dataset(demo_dataset(n_sites=60, end="2017-03-31"), folder / "demo.zarr")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(data_folder: Path) -> xr.Dataset:
+    return open_dataset(data_folder / "demo.zarr").load()
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, demo: xr.Dataset) -> Run:
+    """A run as an experiment leaves it, without training: its prediction is in-situ soil moisture with noise."""
+    path = data_folder / "demo.zarr"
+    config = (
+        ExperimentConfig.load("quick").replace("data", dataset=str(path)).replace("holdout", name="temporal")
+    )
+    config = config.model_copy(update={"title": "Made for tests"})
+    run = Run.create(tmp_path_factory.mktemp("finished"), config, {"dataset_path": str(path)})
+    noise = np.random.default_rng(1).normal(0, 0.03, demo[v.SM_INSITU].shape)
+    predicted = (demo[v.SM_INSITU].interpolate_na(v.TIME) + noise).astype(np.float32)
+    days = xr.DataArray(np.arange(demo.sizes[v.TIME]) < 365, dims=v.TIME)
+    in_test = days.broadcast_like(predicted).transpose(v.SITE, v.TIME)
+    made = xr.Dataset(
+        {v.SM_PREDICTED: predicted.reset_coords(drop=True), v.IN_TEST: in_test.reset_coords(drop=True)}
+    )
+    made[v.SM_PREDICTED].attrs["units"] = v.SM_UNITS
+    run.write_predictions(made.assign_coords({v.FOLD: (v.SITE, ["temporal"] * demo.sizes[v.SITE])}))
+    every = {v.MULTITASK_LSTM: made[v.SM_PREDICTED]} | products(demo)
+    stacked = xr.concat([a.reset_coords(drop=True) for a in every.values()], dim=v.PRODUCT).assign_coords(
+        {v.PRODUCT: list(every)}
+    )
+    run.write_scores(v.SM_INSITU, site_scores(stacked.where(in_test), demo[v.SM_INSITU]))
+    run.append_event("run_started", folds=["temporal"], device="cpu")
+    run.append_event("run_finished", seconds=1.0)
+    return run
+
+
+@pytest.fixture(scope="module")
+def serve(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """Start a server for a folder of runs and return its address; an error in its log fails the module."""
+    started: list[tuple[subprocess.Popen[bytes], Path]] = []
+
+    def start(runs_folder: Path) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "app.main", "--no-show", "--no-first-run", "--port", str(port)]
+        command += ["--data", str(data_folder), "--runs", str(runs_folder)]
+        home = tmp_path_factory.mktemp("server")
+        log, environment = home / "log.txt", {**os.environ, "PYTHONPATH": str(ROOT)}
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command, cwd=home, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        started.append((server, log))
+        _wait_until_alive(port, server, log)
+        return f"http://localhost:{port}/"
+
+    yield start
+    for server, _ in started:
+        server.terminate()
+        server.wait(20)
+    for _, log in started:
+        # A tab that closes during a write leaves a WebSocketClosedError, harmless.
+        blocks = re.split(r"(?=Traceback|ERROR)", log.read_text(errors="replace"))
+        errors = [b for b in blocks if re.match(r"Traceback|ERROR", b) and "WebSocketClosedError" not in b]
+        assert not errors, errors[0][-3000:]
+
+
+def _wait_until_alive(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://localhost:{port}/liveness", timeout=2):
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text(errors="replace")[-3000:]
+            time.sleep(0.25)
+    pytest.fail(f"the server did not answer:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def watch(page: Any) -> list[str]:
+    """Collect every console error, page error and request that would leave this machine."""
+    bad: list[str] = []
+    page.set_default_timeout(PATIENCE)
+    page.on("console", lambda m: bad.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda e: bad.append(f"page: {e}"))
+    page.on("request", lambda r: bad.append(f"outside: {r.url}") if _leaves(r.url) else None)
+    return bad
+
+
+def _leaves(url: str) -> bool:
+    return not url.startswith(("data:", "blob:")) and not re.match(
+        r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]", url
+    )
+
+
+@pytest.fixture
+def clean_page(page: Any) -> Iterator[Any]:
+    """A page that fails the test on any console error, page error or outside request."""
+    bad = watch(page)
+    yield page
+    assert not bad, bad
+
+
+@pytest.fixture
+def new_clean_page(browser: Any, browser_context_args: dict[str, Any]) -> Iterator[Callable[[], Any]]:
+    """Open further visitors, each as strict as ``clean_page``."""
+    opened: list[tuple[Any, list[str]]] = []
+
+    def open_one() -> Any:
+        page = browser.new_context(**browser_context_args).new_page()
+        opened.append((page, watch(page)))
+        return page
+
+    yield open_one
+    for page, bad in opened:
+        page.context.close()
+        assert not bad, bad
+
+
+# Text on a canvas is not in the page: read Bokeh's own models. {renderer name} -> the columns of its data.
+_DATA = """name => {
+  for (const d of window.Bokeh?.documents ?? []) for (const m of d._all_models.values())
+    if (m.type === 'GlyphRenderer' && m.name === name) {
+      const columns = m.data_source.data
+      return Object.fromEntries(Object.entries(columns).map(([k, x]) => [k, Array.from(x)]))
+    }
+  return null
+}"""
+_WHERE = """([name, x, y]) => {
+  const find = v => {
+    if (v.model?.type === 'Figure' && v.model.name === name) return v
+    for (const c of v.child_views ?? []) { const f = find(c); if (f) return f }
+    return null
+  }
+  for (const v of Bokeh.index.roots) {
+    const f = find(v)
+    if (f) {
+      const r = f.el.getBoundingClientRect()
+      return [r.left + f.frame.x_scale.compute(x), r.top + f.frame.y_scale.compute(y)]
+    }
+  }
+  return null
+}"""
+
+
+@pytest.fixture(scope="session")
+def map_data() -> Callable[[Any], dict[str, list[Any]]]:
+    """Read the columns of the sites on the map."""
+    return lambda page: page.evaluate(_DATA, "sites") or {}
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[Any, str], dict[str, list[Any]]]:
+    """Read the columns of any named line or set of points."""
+    return lambda page, name: page.evaluate(_DATA, name) or {}
+
+
+@pytest.fixture(scope="session")
+def click_map() -> Callable[[Any, float, float], None]:
+    """Click a place of the map, in Mercator metres."""
+
+    def click(page: Any, x: float, y: float) -> None:
+        page.wait_for_timeout(800)  # until the ranges have settled in the browser
+        left, top = page.evaluate(_WHERE, ["site_map", x, y])
+        page.mouse.click(left, top)
+
+    return click
