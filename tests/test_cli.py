@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 
 from gsm3core import Run, site_scores
 from gsm3core.schema import save_dataset

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import TINY, make_dataset
+from small_world import TINY, make_dataset
 
 from gsm3core import Run, open_dataset, predict, run_experiment, site_scores
 from gsm3core.config import ExperimentConfig

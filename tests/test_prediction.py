@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 from test_scaling import a_fold
 
 from gsm3core import prediction

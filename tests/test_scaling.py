@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 
 from gsm3core.config import DataConfig
 from gsm3core.errors import DatasetError, TrainingError

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 
 from gsm3core import open_dataset
 from gsm3core.errors import DatasetError

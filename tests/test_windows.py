@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from conftest import make_dataset
 from hypothesis import given
 from hypothesis import strategies as st
+from small_world import make_dataset
 from test_scaling import a_fold
 
 from gsm3core.config import DataConfig

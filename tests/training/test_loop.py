@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 from test_windows import windows_of
 
 from gsm3core.config import ModelConfig, TrainingConfig
