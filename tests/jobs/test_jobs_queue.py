@@ -184,12 +184,12 @@ def test_a_damaged_run_fails_and_does_not_block_the_queue(root, config, program,
     assert broken in job.message
 
 
-def test_a_run_damaged_while_it_runs_fails(root, config, program, until):
+def test_half_a_line_of_events_does_not_hide_that_a_job_died(root, config, program, until):
     queue = JobQueue(
         root, command=program("open(os.path.join(folder, 'events.jsonl'), 'w').write('{half\\n')")
     )
     run_id = queue.submit(config)
-    assert "cannot be read" in until(queue, run_id, "failed").message
+    assert "died without a word" in until(queue, run_id, "lost").message
 
 
 def test_an_unknown_run_names_the_nearest(root, config):

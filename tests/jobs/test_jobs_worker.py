@@ -29,6 +29,7 @@ def execute(run, *, cancelled):
     raise CancelledError("as asked")
 sys.modules["gsm3core.experiment"] = types.ModuleType("gsm3core.experiment")
 sys.modules["gsm3core.experiment"].execute = execute
+sys.modules["gsm3core.experiment"].prepare_process = lambda: None
 from gsm3core.jobs.worker import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -62,6 +63,7 @@ def test_exit_codes(run, experiment, capsys, error, code, said):
             raise error
 
     experiment.execute = execute
+    experiment.prepare_process = lambda: None
     assert worker.main([str(run.folder)]) == code
     assert capsys.readouterr().err.strip() == said
     assert sorted(p.name for p in run.folder.iterdir()) == ["config.toml", "provenance.json"]
@@ -72,6 +74,7 @@ def test_a_mistake_in_the_program_keeps_its_traceback(run, experiment):
         raise ZeroDivisionError
 
     experiment.execute = execute
+    experiment.prepare_process = lambda: None
     with pytest.raises(ZeroDivisionError):
         worker.main([str(run.folder)])
 
