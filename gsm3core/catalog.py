@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.resources import catalog_folder
 
+KINDS = ("products", "forcings", "attributes", "insitu")
 
-class DatasetEntry(BaseModel):
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Named(_Entry):
+    name: str
+    title: str
+
+
+class DatasetEntry(_Named):
     """A data set that ``gsm3 data build`` can make.
 
     The citation and terms travel into the dataset that is built.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
     provider: str
     license: str
     citation: str
@@ -32,6 +43,146 @@ class DatasetEntry(BaseModel):
     notes: str = ""
 
 
+class Access(_Entry):
+    """One way to get a source."""
+
+    kind: Literal["url", "earthdata", "cds", "manual"]
+    url: str = Field("", description="file or landing page")
+    short_name: str = Field("", description="Earthdata collection")
+    version: str = Field("", description="Earthdata version")
+    dataset: str = Field("", description="CDS dataset")
+    request: dict[str, Any] = Field(default_factory=dict, description="CDS request; the days are added")
+    registration: str = Field("none", description="account that is needed")
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = {"earthdata": ("short_name", "version"), "cds": ("dataset",)}
+        for key in needed.get(self.kind, ("url",)):
+            if not getattr(self, key):
+                raise ValueError(f"access of kind {self.kind!r} needs {key!r}")
+        return self
+
+
+class Grid(_Entry):
+    """The native grid, or the sites."""
+
+    kind: Literal["latlon", "ease2", "sinusoidal", "sites"]
+    cell: str = ""
+    rows: int | None = None
+    columns: int | None = None
+    name: str = Field("", description="of an EASE-Grid 2.0 in gsm3core.geography.grids")
+    note: str = ""
+
+
+class SourceVariable(_Entry):
+    """One variable of a source: ``ours = theirs * units[stated] + offset``.
+
+    ``units`` maps each unit that the source may state to its factor; the empty string stands for a source that
+    states none. A unit that is not in the table is an error: a silent change of units is the worst one.
+    """
+
+    theirs: tuple[str, ...] = Field(min_length=1, description="names, newest version first")
+    ours: str
+    long_name: str = ""
+    units: dict[str, float] = Field(min_length=1)
+    our_units: str
+    offset: float = 0.0
+    valid_range: tuple[float, float] | None = Field(None, description="in our units, both ends valid")
+    tolerance: float = Field(0.0, ge=0, description="so far outside the range a value is moved to its end")
+    fill: float | None = Field(None, description="as stored, before scale and offset of the file")
+    time: Literal["instant", "interval_start", "interval_end", "day", "static"] = Field(
+        description="what the source's time label marks"
+    )
+    default: bool = Field(True, description="read unless told otherwise")
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _agrees_with_the_vocabulary(self) -> Self:
+        known = v.VARIABLES.get(self.ours)
+        if known and known.units != self.our_units:
+            raise ValueError(f"{self.ours!r} is kept in {known.units!r}, not {self.our_units!r}")
+        if not known and not self.long_name:
+            raise ValueError(f"{self.ours!r} is not in the vocabulary and needs a long_name")
+        if self.valid_range and self.valid_range[0] >= self.valid_range[1]:
+            raise ValueError(f"the valid range of {self.ours!r} is empty: {self.valid_range}")
+        return self
+
+
+class Quality(_Entry):
+    """A quality flag and what the reader does with it by default."""
+
+    flag: str
+    meaning: str
+    default: str
+
+
+class SourceEntry(_Named):
+    """A source of data as its producer distributes it."""
+
+    provider: str
+    license: str
+    citation: str
+    doi: str = Field(pattern=r"^(10\.\d{4,9}/\S+)?$")
+    access: tuple[Access, ...] = Field(min_length=1)
+    format: str
+    reader: str = Field("", description="name in gsm3core.readers; empty where there is none yet")
+    product: str = Field("", description="what a soil-moisture product is called in scores and plots")
+    files: str = Field(description="regular expression of the file names")
+    example: str = Field(description="a file name of the producer's")
+    variables: tuple[SourceVariable, ...]
+    quality: tuple[Quality, ...] = ()
+    grid: Grid
+    step: str = Field(pattern=r"^(P(\d+[DMY]|T\d+[HM])|static)$", description="ISO 8601 duration")
+    start: dt.date | None = None
+    end: dt.date | None = Field(None, description="none while it goes on")
+    day: str = Field("", description="which UTC day a value belongs to, and why")
+    paper: str = Field("", description="what the GSM3 paper says of it")
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _example_fits(self) -> Self:
+        if not re.search(self.files, self.example):
+            raise ValueError(f"the example {self.example!r} does not fit files = {self.files!r}")
+        return self
+
+    def variable(self, ours: str) -> SourceVariable:
+        """Return the variable that we call ``ours``.
+
+        Raises
+        ------
+        DatasetError
+            If the source has none.
+        """
+        table = {x.ours: x for x in self.variables}
+        if ours in table:
+            return table[ours]
+        raise DatasetError(f"{self.name} has no variable {ours!r}. {did_you_mean(ours, table)}")
+
+
+class Input(_Entry):
+    """One input of a selection, under the name that it has in a SiteDataset."""
+
+    name: str
+    source: str
+    variable: str
+    statistic: str = Field("", description="how a static value is made of a daily one")
+    named_by_paper: bool
+    note: str = ""
+
+
+class Selection(_Named):
+    """Inputs that belong together, such as the paper's."""
+
+    reference: str
+    forcings: tuple[Input, ...]
+    attributes: tuple[Input, ...]
+    notes: str = ""
+
+
+_T = TypeVar("_T", bound=_Named)
+
+
 @cache
 def dataset_entries() -> dict[str, DatasetEntry]:
     """Return all entries of ``data_catalog/datasets`` by name.
@@ -39,31 +190,60 @@ def dataset_entries() -> dict[str, DatasetEntry]:
     Raises
     ------
     DatasetError
-        If an entry is not valid; the file and the key are named.
+        From this and the functions below: if an entry is not valid (the file and the key are named) or a name is not
+        in the catalogue (the nearest one is suggested).
     """
-    entries = {}
-    for path in sorted((catalog_folder() / "datasets").glob("*.yaml")):
-        entry = _load(path)
-        entries[entry.name] = entry
-    return entries
+    return _folder("datasets", DatasetEntry)
 
 
 def dataset_entry(name: str) -> DatasetEntry:
-    """Return one entry.
-
-    Raises
-    ------
-    DatasetError
-        If the name is not in the catalogue; the nearest one is suggested.
-    """
-    entries = dataset_entries()
-    if name not in entries:
-        raise DatasetError(f"dataset {name!r} is not in the catalogue. {did_you_mean(name, entries)}")
-    return entries[name]
+    """Return one entry of :func:`dataset_entries`."""
+    return _named(name, dataset_entries(), "dataset")
 
 
-def _load(path: Path) -> DatasetEntry:
+@cache
+def source_entries() -> dict[str, SourceEntry]:
+    """Return all sources by name: products, forcings, attributes, in-situ networks."""
+    return {name: entry for kind in KINDS for name, entry in sources_of(kind).items()}
+
+
+@cache
+def sources_of(kind: str) -> dict[str, SourceEntry]:
+    """Return the sources of one kind (one of :data:`KINDS`) by name."""
+    return _folder(kind, SourceEntry)
+
+
+def source_entry(name: str) -> SourceEntry:
+    """Return one entry of :func:`source_entries`."""
+    return _named(name, source_entries(), "source")
+
+
+@cache
+def selections() -> dict[str, Selection]:
+    """Return the named selections of inputs, each input checked against its source."""
+    found = _folder("selections", Selection)
+    for selection in found.values():
+        for item in (*selection.forcings, *selection.attributes):
+            source_entry(item.source).variable(item.variable)
+    return found
+
+
+def _named(name: str, entries: dict[str, _T], what: str) -> _T:
+    if name in entries:
+        return entries[name]
+    raise DatasetError(f"{what} {name!r} is not in the catalogue. {did_you_mean(name, entries)}")
+
+
+def _folder(kind: str, model: type[_T]) -> dict[str, _T]:
+    entries = {path: _load(path, model) for path in sorted((catalog_folder() / kind).glob("*.yaml"))}
+    for path, entry in entries.items():
+        if entry.name != path.stem:
+            raise DatasetError(f"{path} calls itself {entry.name!r}; expected {path.stem!r}.")
+    return {entry.name: entry for entry in entries.values()}
+
+
+def _load(path: Path, model: type[_T] = DatasetEntry) -> _T:  # type: ignore[assignment]
     try:
-        return DatasetEntry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
         raise DatasetError(f"{path} is not a valid catalogue entry: {error}") from error

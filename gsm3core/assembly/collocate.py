@@ -1,0 +1,233 @@
+"""Putting grids onto sites or onto EASE-Grid 2.0: the cell that holds a point, or bilinear, with the distance kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+from gsm3core.geography.grids import EASE_WIDTH, GRIDS, cell_centres, distance_km, ease_metres
+
+Method = Literal["nearest", "bilinear"]
+DISTANCE = "distance_km"
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Where targets lie between the cell centres of one axis: lower and upper index, and weight of the upper."""
+
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    inside: NDArray[np.bool_]
+
+    @property
+    def nearest(self) -> NDArray[np.intp]:
+        return np.where(self.weight < 0.5, self.low, self.high)
+
+
+def to_sites(
+    ds: xr.Dataset,
+    lat: ArrayLike,
+    lon: ArrayLike,
+    *,
+    method: Method = "nearest",
+    site: ArrayLike | None = None,
+) -> xr.Dataset:
+    """Return the values of a grid at sites, ``(time, site)``.
+
+    Parameters
+    ----------
+    ds
+        As a gridded reader gives it: ``(time, lat, lon)``, or ``(time, y, x)`` with the attribute ``grid``.
+    lat, lon
+        Degrees, one of each a site; longitudes of either convention.
+    method
+        ``nearest``: the cell whose centre is nearest along each axis, which is the cell that holds the site.
+        ``bilinear``: of the four centres around it, weighted by nearness along each axis; missing ones are left out and
+        the rest weighted anew, if they carry at least half of the weight. Classes (CF ``flag_values``) are always taken
+        from the nearest cell.
+    site
+        Names of the sites.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``distance_km`` from each site to the nearest cell's centre. A site outside the grid has no values.
+
+    Notes
+    -----
+    Made to be the ``each`` of a reader: ``reader.open(root, period, each=lambda ds: to_sites(ds, lat, lon))`` reads
+    years of whole grids and keeps the sites alone.
+    """
+    lat, lon = np.atleast_1d(np.asarray(lat, float)), np.atleast_1d(np.asarray(lon, float))
+    if lat.shape != lon.shape or lat.ndim != 1:
+        raise DatasetError(
+            f"lat and lon must be two lists of one length; they have {lat.shape} and {lon.shape}."
+        )
+    if not (np.abs(lat) <= 90).all() or not ((lon >= -180) & (lon <= 360)).all():
+        raise DatasetError(
+            "a site lies beyond 90 degrees of latitude or 360 of longitude: are lat and lon swapped?"
+        )
+    rows, columns, (row_name, column_name) = _axes(ds, lat, lon)
+    out = _taken(ds, rows, columns, (row_name, column_name), method, (v.SITE,))
+    centre_lat, centre_lon = _centres(ds)
+    away = distance_km(lat, lon, centre_lat[rows.nearest], centre_lon[columns.nearest])
+    away = np.where(rows.inside & columns.inside, away, np.nan)
+    names = np.arange(len(lat)) if site is None else np.asarray(site)
+    return out.assign_coords({
+        v.SITE: names,
+        v.LAT: (v.SITE, lat),
+        v.LON: (v.SITE, np.where(lon >= 180, lon - 360, lon)),
+        DISTANCE: (v.SITE, away, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
+    })  # fmt: skip
+
+
+def to_ease(
+    ds: xr.Dataset, grid: str = "M09", *, method: Method = "bilinear", rows: slice = slice(None)
+) -> xr.Dataset:
+    """Return a grid on EASE-Grid 2.0, ``(time, y, x)``.
+
+    Parameters
+    ----------
+    ds
+        As a gridded reader gives it.
+    grid
+        ``M09`` (9 km) or ``M36`` (36 km).
+    method
+        See :func:`to_sites`. Cells of the target are not averaged over: for sources much finer than the target average
+        first, as the land-cover reader does.
+    rows
+        Rows of the target to make, to do the globe in strips.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``lat`` of ``y``, ``lon`` of ``x``, and ``distance_km`` ``(y, x)`` to the centre of the nearest cell.
+    """
+    if grid not in GRIDS:
+        raise DatasetError(f"EASE-Grid 2.0 {grid!r} is not known. Known: {', '.join(GRIDS)}.")
+    lat, lon = _cached_centres(grid)
+    y = np.arange(len(lat))[rows]
+    # Both grids have one latitude a row and one longitude a column, so that the axes are found one by one.
+    row, column, names = _axes(ds, lat[y][:, None], lon[None, :])
+    out = _taken(ds, row, column, names, method, ("y", "x"))
+    centre_lat, centre_lon = _centres(ds)
+    away = distance_km(lat[y][:, None], lon[None, :], centre_lat[row.nearest], centre_lon[column.nearest])
+    away = np.where(row.inside & column.inside, away, np.nan).astype(np.float32)
+    out = out.assign_coords({
+        "y": y,
+        "x": np.arange(len(lon)),
+        v.LAT: ("y", lat[y], {"units": "degrees_north", "standard_name": "latitude"}),
+        v.LON: ("x", lon, {"units": "degrees_east", "standard_name": "longitude"}),
+        DISTANCE: (("y", "x"), away, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
+    })  # fmt: skip
+    out.attrs["grid"] = grid
+    return out
+
+
+@cache
+def _cached_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return cell_centres(grid)
+
+
+def _centres(ds: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centres of rows and columns of a reader's grid."""
+    if v.LAT in ds.dims and v.LON in ds.dims:
+        return ds[v.LAT].values, ds[v.LON].values
+    grid = ds.attrs.get("grid") or next(
+        (a.attrs["grid"] for a in ds.data_vars.values() if "grid" in a.attrs), None
+    )
+    if not {"y", "x"} <= set(ds.dims):
+        raise DatasetError(
+            f"a grid has dimensions lat and lon, or y and x; these are {', '.join(map(str, ds.dims))}."
+        )
+    if grid is None and (ds.sizes["y"], ds.sizes["x"]) in (
+        shapes := {(g.rows, g.columns): n for n, g in GRIDS.items()}
+    ):
+        grid = shapes[ds.sizes["y"], ds.sizes["x"]]
+    if grid not in GRIDS:
+        raise DatasetError(
+            f"dimensions y and x need the attribute 'grid', one of {', '.join(GRIDS)}; it is {grid!r}."
+        )
+    lat, lon = _cached_centres(grid)
+    return lat[ds["y"].values], lon[ds["x"].values]
+
+
+def _axes(
+    ds: xr.Dataset, lat: NDArray[np.float64], lon: NDArray[np.float64]
+) -> tuple[_Axis, _Axis, tuple[str, str]]:
+    centre_lat, centre_lon = _centres(ds)
+    names, circle = (v.LAT, v.LON), 360.0
+    lon = np.where(lon >= 180, lon - 360, lon)
+    if v.LAT not in ds.dims:
+        # Cells of EASE-Grid are squares in its own metres, not in degrees: a border there is not half-way here.
+        names, circle = ("y", "x"), EASE_WIDTH
+        centre_lat, lat = ease_metres(centre_lat, 0)[1], ease_metres(lat, 0)[1]
+        centre_lon, lon = ease_metres(0, centre_lon)[0], ease_metres(0, lon)[0]
+    return _axis(centre_lat, lat), _axis(centre_lon, lon, circle=circle), names
+
+
+def _axis(centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: float | None = None) -> _Axis:
+    """Find targets between ascending or descending centres; round the globe where the axis goes all the way."""
+    n = len(centres)
+    if n < 2:
+        raise DatasetError("a grid needs at least two rows and two columns to place a site in it.")
+    flip = centres[0] > centres[-1]
+    up = centres[::-1] if flip else centres
+    steps = np.diff(up)
+    if not (steps > 0).all():
+        raise DatasetError("the latitudes or longitudes of the grid neither ascend nor descend.")
+    index = np.arange(n)[::-1] if flip else np.arange(n)
+    if circle is not None and abs(n * np.median(steps) - circle) < np.median(steps) / 2:
+        up = np.r_[up[-1] - circle, up, up[0] + circle]
+        index = np.r_[index[-1], index, index[0]]
+    low = np.clip(np.searchsorted(up, target, side="right") - 1, 0, len(up) - 2)
+    weight = (target - up[low]) / (up[low + 1] - up[low])
+    # Half a cell beyond the outermost centres still lies in the outermost cells.
+    inside = (weight >= -0.5 - 1e-9) & (weight <= 1.5 + 1e-9)
+    return _Axis(index[low], index[low + 1], np.clip(weight, 0.0, 1.0), inside)
+
+
+def _taken(
+    ds: xr.Dataset, rows: _Axis, columns: _Axis, names: tuple[str, str], method: Method, dims: tuple[str, ...]
+) -> xr.Dataset:
+    if method not in ("nearest", "bilinear"):
+        raise DatasetError(f"method {method!r} is not known. Known: nearest, bilinear.")
+    inside = rows.inside & columns.inside
+    out: dict[str, xr.DataArray] = {}
+    for name, array in ds.data_vars.items():
+        if not set(names) <= set(array.dims):
+            raise DatasetError(f"variable {name!r} has dimensions {array.dims}; expected {names} among them.")
+        lead = [d for d in array.dims if d not in names]
+        values = array.transpose(*lead, *names).to_numpy()
+        nearest = method == "nearest" or "flag_values" in array.attrs
+        found = values[..., rows.nearest, columns.nearest] if nearest else _bilinear(values, rows, columns)
+        found = np.where(inside, found, np.nan).astype(np.float32)
+        kept = {k: c for k, c in array.coords.items() if not set(names) & set(c.dims)}
+        out[str(name)] = xr.DataArray(found, dims=(*lead, *dims), coords=kept, attrs=array.attrs)
+        out[str(name)].attrs["collocation"] = "nearest" if nearest else method
+    kept_attrs = {k: x for k, x in ds.attrs.items() if k != "grid"}
+    result = xr.Dataset(out, attrs=kept_attrs)
+    for array in result.data_vars.values():
+        array.attrs.pop("grid", None) if dims == ("y", "x") else None
+    return result
+
+
+def _bilinear(values: NDArray[np.generic], rows: _Axis, columns: _Axis) -> NDArray[np.float64]:
+    """Weight the four neighbours; without a missing one, unless those left carry less than half of the weight."""
+    total: NDArray[np.float64] | float = 0.0
+    carried: NDArray[np.float64] | float = 0.0
+    for row, row_weight in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
+        for column, column_weight in ((columns.low, 1 - columns.weight), (columns.high, columns.weight)):
+            found = values[..., row, column].astype(np.float64)
+            weight = np.where(np.isnan(found), 0.0, row_weight * column_weight)
+            total = total + np.where(weight > 0, found, 0.0) * weight
+            carried = carried + weight
+    return np.where(np.asarray(carried) >= 0.5, total / np.maximum(carried, 1e-12), np.nan)

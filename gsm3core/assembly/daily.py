@@ -1,0 +1,191 @@
+"""From steps within a day to UTC days: means, sums, extremes, each from a minimum number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.config import Period
+from gsm3core.errors import DatasetError
+
+Statistic = Literal["mean", "sum", "min", "max"]
+STATISTICS: tuple[Statistic, ...] = ("mean", "sum", "min", "max")
+_DAY = 86_400.0
+
+
+def to_daily(
+    ds: xr.Dataset,
+    *,
+    how: Mapping[str, Statistic] | None = None,
+    minimum: float = 0.75,
+    step: float | None = None,
+) -> xr.Dataset:
+    """Return one value a UTC day, labelled 00:00 of the day, on an axis without holes.
+
+    Parameters
+    ----------
+    ds
+        Variables with ``time``, as readers give them: a label is an instant, or the START of the interval, so that a
+        step belongs to the day of its label. Variables without time are kept.
+    how
+        Statistic per variable; ``mean`` for those not named, because readers give rates (mm per day), whose mean is
+        the day's amount and is not wrong by a missing step as a sum is.
+    minimum
+        Share of a day's steps that a day needs, in (0, 1]; a day with fewer is missing. Three quarters by default: 18
+        of 24 hours, 6 of GLDAS's 8 steps.
+    step
+        Seconds between steps; by default the attribute ``time_step`` of the readers.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each variable's attribute ``days_short_of_steps`` counts the values that had some steps but too few.
+
+    Raises
+    ------
+    DatasetError
+        If the step is not known or does not divide a day, labels repeat, or a statistic is unknown.
+    """
+    how = dict(how or {})
+    times = _checked(ds, how, minimum)
+    seconds = float(step if step is not None else ds.attrs.get("time_step", 0))
+    per_day = round(_DAY / seconds) if seconds > 0 else 0
+    if not per_day or abs(per_day * seconds - _DAY) > 1e-6:
+        raise DatasetError(
+            f"a time step of {seconds:g} s does not divide a day; expected such as 3600. Give it with step=, or set the "
+            "attribute 'time_step' of the dataset."
+        )
+    needed = int(np.ceil(minimum * per_day - 1e-9))
+    days = times.normalize()
+    axis = pd.date_range(days[0], days[-1], freq="D", unit="ns", name=v.TIME)
+    first = np.searchsorted(days, axis, side="left")
+    last = np.searchsorted(days, axis, side="right")
+    out = {}
+    for name, array in ds.data_vars.items():
+        if v.TIME not in array.dims:
+            out[name] = array
+            continue
+        statistic = how.get(str(name), "mean")
+        ordered = array.transpose(v.TIME, ...)
+        values, short = _reduced(ordered.to_numpy(), first, last, statistic, needed)
+        coords = {k: c for k, c in ordered.coords.items() if v.TIME not in c.dims}
+        out[name] = xr.DataArray(values, dims=ordered.dims, coords={**coords, v.TIME: axis}).transpose(
+            *array.dims
+        )
+        out[name].attrs = dict(array.attrs)
+        if statistic == "sum":
+            out[name].attrs["units"] = _of_a_day(str(array.attrs.get("units", "")))
+        method = {"min": "minimum", "max": "maximum"}.get(statistic, statistic)
+        out[name].attrs["cell_methods"] = f"time: {method} (interval: {seconds:g} s)"
+        out[name].attrs["days_short_of_steps"] = short
+    result = xr.Dataset(out, attrs={**ds.attrs, "time_step": _DAY})
+    result[v.TIME].attrs = {"standard_name": "time", "long_name": "UTC day"}
+    return result
+
+
+def long_term_mean(
+    ds: xr.Dataset, names: Mapping[str, str], *, period: Period | None = None, minimum_days: int = 30
+) -> xr.Dataset:
+    """Return static means of daily variables, as attributes.
+
+    Parameters
+    ----------
+    ds
+        Daily values.
+    names
+        Daily name -> name of the mean, such as ``{"sm_smap": "mean_sm_smap"}``.
+    period
+        Days to average. For an input of a model these must be training days alone, or the test leaks into it.
+    minimum_days
+        Fewest days for a mean.
+
+    Raises
+    ------
+    DatasetError
+        If a variable is missing or the period holds no day.
+    """
+    if absent := [n for n in names if n not in ds]:
+        raise DatasetError(
+            f"no variable {', '.join(absent)} to average; there is {', '.join(map(str, ds.data_vars))}."
+        )
+    if period is not None:
+        ds = ds.sel({v.TIME: slice(str(period.start), str(period.end))})
+    days = ds[v.TIME].values
+    if not len(days):
+        raise DatasetError(
+            f"no day of {period.start} to {period.end} to average." if period else "no day to average."
+        )
+    out = xr.Dataset(attrs=ds.attrs)
+    for daily, static in names.items():
+        count = ds[daily].notnull().sum(v.TIME)
+        mean = ds[daily].astype(np.float64).sum(v.TIME) / count.clip(min=1)
+        kept = {k: x for k, x in ds[daily].attrs.items() if k in ("units", "source", "license")}
+        out[static] = mean.where(count >= minimum_days).astype(np.float32).assign_attrs(
+            kept,
+            long_name=f"long-term mean of {ds[daily].attrs.get('long_name', daily)}",
+            cell_methods="time: mean",
+            averaged=f"{str(days[0])[:10]} to {str(days[-1])[:10]}, at least {minimum_days} days",
+        )  # fmt: skip
+    return out
+
+
+def _checked(ds: xr.Dataset, how: Mapping[str, Statistic], minimum: float) -> pd.DatetimeIndex:
+    if v.TIME not in ds.dims or not ds.sizes[v.TIME]:
+        raise DatasetError("there is no time step to make days of.")
+    if not 0 < minimum <= 1:
+        raise DatasetError(f"minimum is the share of a day's steps, in (0, 1]; {minimum:g} was given.")
+    for name, statistic in how.items():
+        if statistic not in STATISTICS:
+            raise DatasetError(
+                f"statistic {statistic!r} of {name!r} is not known. Known: {', '.join(STATISTICS)}."
+            )
+        if name not in ds:
+            raise DatasetError(f"no variable {name!r}; there is {', '.join(map(str, ds.data_vars))}.")
+    times = pd.DatetimeIndex(ds[v.TIME].values)
+    if not times.is_monotonic_increasing or times.has_duplicates:
+        raise DatasetError(
+            f"time labels must ascend without repetition; see {times[times.duplicated()][:1].tolist() or times[0]}."
+        )
+    return times
+
+
+def _reduced(
+    values: NDArray[np.generic],
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+    statistic: Statistic,
+    needed: int,
+) -> tuple[NDArray[np.float32], int]:
+    """Reduce axis 0 day by day in double precision, one day in memory beyond the input."""
+    out = np.full((len(first), *values.shape[1:]), np.nan, np.float32)
+    short = 0
+    for k, (i, j) in enumerate(zip(first, last, strict=True)):
+        if i == j:
+            continue
+        block = values[i:j].astype(np.float64)
+        there = ~np.isnan(block)
+        count = there.sum(0)
+        if statistic in ("mean", "sum"):
+            total = np.where(there, block, 0.0).sum(0)
+            day = total / np.maximum(count, 1) if statistic == "mean" else total
+        elif statistic == "min":
+            day = np.where(there, block, np.inf).min(0)
+        else:
+            day = np.where(there, block, -np.inf).max(0)
+        enough = count >= needed
+        out[k] = np.where(enough, day, np.nan)
+        short += int(((count > 0) & ~enough).sum())
+    return out, short
+
+
+def _of_a_day(units: str) -> str:
+    """Return the units of a sum over a day's steps: amounts stay amounts; the sum of rates would be meaningless."""
+    if units.endswith((" d-1", " s-1", "W m-2")):
+        raise DatasetError(f"a sum of values in {units!r} is not an amount; take the mean of a rate instead.")
+    return units

@@ -1,0 +1,53 @@
+"""AMSR2 soil moisture by the Land Parameter Retrieval Model (LPRM), daily, from netCDF-4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import xarray as xr
+
+from gsm3core import vocabulary as v
+from gsm3core.catalog import source_entry
+from gsm3core.config import Period
+from gsm3core.readers.files import Granule, find_granules, open_granule
+from gsm3core.readers.grid_axes import spatial_axes
+from gsm3core.readers.gridded import Each, Piece, read_grid
+
+
+class Amsr2LprmReader:
+    """Reads soil moisture of one band and orbit direction (de Jeu and Owe, doi:10.5067/B0GHODHJLDA8).
+
+    Parameters
+    ----------
+    band
+        ``x`` (10.7 GHz, as the GSM3 paper), ``c1`` (6.9 GHz) or ``c2`` (7.3 GHz).
+    orbit
+        ``A`` ascending (13.30 h local, as the paper) or ``D`` descending (1.30 h).
+    """
+
+    def __init__(self, band: Literal["x", "c1", "c2"] = "x", orbit: Literal["A", "D"] = "A") -> None:
+        self.band = band
+        self.orbit = orbit
+
+    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+        """Return ``sm_product`` ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
+        entry = source_entry("amsr2-lprm")
+        granules = find_granules(entry, root, period, keep=lambda parts: parts.get("orbit") == self.orbit)
+        variable = entry.variable(v.SM_PRODUCT).model_copy(update={"theirs": (f"soil_moisture_{self.band}",)})
+        pieces = (_piece(g) for g in granules)
+        out = read_grid(entry, pieces, [variable], period=period, step=pd.Timedelta("1D"), each=each)
+        out[v.SM_PRODUCT].attrs |= {"band": self.band, "orbit": self.orbit, "cell_methods": "time: point"}
+        return out
+
+
+@contextmanager
+def _piece(granule: Granule) -> Iterator[Piece]:
+    with open_granule(granule.path, "AMSR2 LPRM soil moisture") as opened:
+        ds = spatial_axes(opened, granule.path)
+        # The producer stores (Longitude, Latitude); names decide, not the order.
+        data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]].transpose(v.LAT, v.LON)
+        yield Piece(path=granule.path, raw=data.expand_dims({v.TIME: [granule.stamp]}))

@@ -1,0 +1,164 @@
+"""Static attributes: soils (HWSD), terrain (Amatulli et al.) and land cover (ESA CCI)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from gsm3core import vocabulary as v
+from gsm3core.catalog import source_entry
+from gsm3core.config import Period
+from gsm3core.errors import DatasetError
+from gsm3core.readers.files import Granule, find_granules, open_granule
+from gsm3core.readers.geotiff import read_geotiff
+from gsm3core.readers.grid_axes import spatial_axes
+from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+
+_CLOSED = 0.02
+
+
+class HwsdReader:
+    """Reads topsoil sand, silt, clay and bulk density, regridded to 0.05 degree (doi:10.3334/ORNLDAAC/1247)."""
+
+    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+        """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used.
+
+        Raises
+        ------
+        DatasetError
+            Also if sand, silt and clay do not add up to one where all three are known.
+        """
+        entry = source_entry("hwsd")
+        pieces = (_netcdf(g, "HWSD topsoil") for g in find_granules(entry, root))
+        out = read_grid(
+            entry, pieces, chosen(entry, None), period=None, step=None, each=each, any_will_do=True
+        )
+        if {"sand", "silt", "clay"} <= set(out.data_vars):
+            total = out["sand"] + out["silt"] + out["clay"]
+            off = float(abs(total - 1).median()) if total.notnull().any() else 0.0
+            if off > _CLOSED:
+                raise DatasetError(
+                    f"{root}: sand, silt and clay add up to {1 + off:.2f} or {1 - off:.2f}; expected 1."
+                )
+        return out
+
+
+class AmatulliReader:
+    """Reads elevation, slope, poleward aspect, plan curvature and roughness (doi:10.1038/sdata.2018.40).
+
+    Notes
+    -----
+    The producer's ``aspectcosine`` is +1 facing north. It is multiplied by -1 in the Southern Hemisphere, as in the
+    GSM3 paper (section 2.2), so that +1 faces the pole everywhere.
+    """
+
+    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+        """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used."""
+        entry = source_entry("amatulli-topography")
+        pieces = (_terrain(g) for g in find_granules(entry, root))
+        return read_grid(
+            entry, pieces, chosen(entry, None), period=None, step=None, each=each, any_will_do=True
+        )
+
+
+class EsaCciLandCoverReader:
+    """Reads the class that covers most of each cell of a coarser grid (ESA 2017, Product User Guide 2).
+
+    Parameters
+    ----------
+    cells
+        How many of the producer's 300 m cells, along latitude and longitude, make one; 30 make 1/12 degree (9 km).
+        The map is read in strips of so many rows: 8 GB never are in memory.
+    """
+
+    def __init__(self, cells: int = 30) -> None:
+        self.cells = cells
+
+    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+        """Return ``land_cover_lccs`` ``(lat, lon)`` with the producer's classes as CF flags.
+
+        Raises
+        ------
+        DatasetError
+            Also if there are maps of several years: the choice is the user's.
+        """
+        entry = source_entry("esa-cci-land-cover")
+        granules = find_granules(entry, root)
+        if len(granules) > 1:
+            raise DatasetError(
+                f"{root} holds maps of {', '.join(g.parts['year'] for g in granules)}; give the file of one year."
+            )
+        flags: dict[str, object] = {}
+        pieces = (self._piece(g, flags) for g in granules)
+        out = read_grid(entry, pieces, chosen(entry, None), period=None, step=None, each=each)
+        for name in out.data_vars:
+            out[name].attrs |= flags | {"year": granules[0].parts["year"]}
+        return out
+
+    @contextmanager
+    def _piece(self, granule: Granule, flags: dict[str, object]) -> Iterator[Piece]:
+        with open_granule(granule.path, "ESA CCI land cover", decode=False) as opened:
+            ds = spatial_axes(opened, granule.path)
+            if "lccs_class" not in ds:
+                raise DatasetError(
+                    f"{granule.path} has no variable lccs_class; it has {', '.join(map(str, ds.data_vars))}."
+                )
+            classes = ds["lccs_class"]
+            classes = classes.isel({d: 0 for d in classes.dims if d not in (v.LAT, v.LON)})
+            # Classes from 128 are negative where the file holds signed bytes with _Unsigned = true.
+            for key in ("flag_values", "flag_meanings"):
+                if key in classes.attrs:
+                    value = classes.attrs[key]
+                    flags[key] = (
+                        value
+                        if key == "flag_meanings"
+                        else np.atleast_1d(value).astype(np.uint8).astype(np.int16)
+                    )
+            n = self.cells
+            rows, columns = (classes.sizes[d] // n for d in (v.LAT, v.LON))
+            if not rows or not columns:
+                raise DatasetError(
+                    f"{granule.path} has {dict(classes.sizes)} cells; expected at least {n} x {n}."
+                )
+            classes = classes.transpose(v.LAT, v.LON)
+            most = np.stack([
+                _majority(classes[i * n : (i + 1) * n, : columns * n].to_numpy().astype(np.uint8), n) for i in range(rows)
+            ])  # fmt: skip
+            centre = {
+                d: ds[d].values[: k * n].astype(float).reshape(k, n).mean(1)
+                for d, k in ((v.LAT, rows), (v.LON, columns))
+            }
+            yield Piece(
+                path=granule.path, raw=xr.Dataset({"lccs_class": ((v.LAT, v.LON), most)}, coords=centre)
+            )
+
+
+def _majority(strip: np.ndarray, n: int) -> np.ndarray:
+    """Return the most frequent class of each n x n square of a strip of n rows; no data (0) counts only alone."""
+    columns = strip.shape[1] // n
+    squares = strip.reshape(n, columns, n).transpose(1, 0, 2).reshape(columns, n * n)
+    counts = np.zeros((columns, 256), np.int32)
+    np.add.at(counts, (np.repeat(np.arange(columns), n * n), squares.ravel()), 1)
+    counts[:, 0] = np.minimum(counts[:, 0], 0) + (counts[:, 1:].sum(1) == 0)
+    return counts.argmax(1).astype(np.float64)
+
+
+@contextmanager
+def _netcdf(granule: Granule, what: str) -> Iterator[Piece]:
+    with open_granule(granule.path, what) as opened:
+        ds = spatial_axes(opened, granule.path)
+        data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]]
+        yield Piece(path=granule.path, raw=data.transpose(v.LAT, v.LON))
+
+
+@contextmanager
+def _terrain(granule: Granule) -> Iterator[Piece]:
+    raster = read_geotiff(granule.path, "terrain at 10 km")
+    name = granule.parts["variable"]
+    if name == "aspectcosine":
+        raster = raster * xr.where(raster[v.LAT] < 0, -1.0, 1.0)
+    yield Piece(path=granule.path, raw=raster.to_dataset(name=name))

@@ -1,0 +1,41 @@
+"""Cell centres and distances against pyproj and NSIDC's published corners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyproj import Geod
+
+from gsm3core.errors import GSM3Error
+from gsm3core.geography.grids import GRIDS, cell_centres, cell_of, distance_km
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_centre_lies_in_its_cell(name: str) -> None:
+    grid = GRIDS[name]
+    lat, lon = cell_centres(name)
+    assert (len(lat), len(lon)) == (grid.rows, grid.columns)
+    rng = np.random.default_rng(0)
+    row, column = rng.integers(0, grid.rows, 2000), rng.integers(0, grid.columns, 2000)
+    np.testing.assert_array_equal(cell_of(lat[row], lon[column], name), row * grid.columns + column)
+    assert (np.diff(lat) < 0).all()
+    np.testing.assert_allclose(np.diff(lon), 360 / grid.columns, rtol=1e-6)
+    np.testing.assert_allclose(lat, -lat[::-1], atol=1e-9)
+
+
+def test_published_corner_of_the_nine_km_grid() -> None:
+    """The SMAP M09 geolocation files (NSIDC-0772) begin at 84.6564 N, 179.9533 W."""
+    lat, lon = cell_centres("M09")
+    assert lat[0] == pytest.approx(84.6564, abs=1e-3)
+    assert lon[0] == pytest.approx(-179.9533, abs=1e-3)
+    with pytest.raises(GSM3Error, match=r"'M9' is not known. Did you mean 'M09'"):
+        cell_centres("M9")
+
+
+def test_distances_agree_with_the_ellipsoid() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(-85, 85, 500), rng.uniform(-180, 180, 500)
+    c, d = a + rng.normal(0, 0.2, 500), b + rng.normal(0, 0.2, 500)
+    *_, metres = Geod(ellps="WGS84").inv(b, a, d, c)
+    np.testing.assert_allclose(distance_km(a, b, c, d), np.asarray(metres) / 1000, rtol=0.006)
+    assert distance_km(10, 179.9, 10, -179.9) == pytest.approx(distance_km(10, -0.1, 10, 0.1))

@@ -1,0 +1,116 @@
+"""Soils, terrain and land cover: files written here in the producers' published layouts (none was to be had)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image, TiffImagePlugin
+
+from gsm3core.errors import DatasetError
+from gsm3core.readers.attributes import AmatulliReader, EsaCciLandCoverReader, HwsdReader
+
+
+def soil(folder: Path, name: str, values: list[list[float]], units: str) -> None:
+    ds = xr.Dataset(
+        {name: (("lat", "lon"), np.float32(values), {"units": units, "missing_value": np.float32(-1)})},
+        coords={"lat": [-0.025, 0.025], "lon": [10.025, 10.075]},
+    )
+    ds.to_netcdf(folder / f"{name}.nc4", engine="h5netcdf")
+
+
+def test_hwsd_fractions(tmp_path: Path) -> None:
+    soil(tmp_path, "T_SAND", [[40, 50], [60, -1]], "% weight")
+    soil(tmp_path, "T_SILT", [[40, 30], [20, -1]], "% weight")
+    soil(tmp_path, "T_CLAY", [[20, 20], [20, -1]], "% weight")
+    soil(tmp_path, "T_BULK_DEN", [[1.3, 1.4], [1.5, -1]], "kg dm-3")
+    ds = HwsdReader().open(tmp_path)
+    np.testing.assert_allclose(ds.sand, [[0.4, 0.5], [0.6, np.nan]], rtol=1e-6)
+    np.testing.assert_allclose(ds.bulk_density, [[1.3, 1.4], [1.5, np.nan]], rtol=1e-6)
+    assert ds.sand.dims == ("lat", "lon")
+    assert ds.sand.attrs["units"] == "1"
+    soil(tmp_path, "T_CLAY", [[60, 60], [60, -1]], "% weight")
+    with pytest.raises(DatasetError, match=r"sand, silt and clay add up to 1.40"):
+        HwsdReader().open(tmp_path)
+
+
+def geotiff(
+    path: Path, values: np.ndarray, *, west: float, north: float, cell: float, projected: bool = False
+) -> None:
+    """Write one band of 32-bit floats with the GeoTIFF tags that GDAL writes, deflated."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, kind, value in (
+        (33550, 12, (cell, cell, 0.0)),
+        (33922, 12, (0.0, 0.0, 0.0, west, north, 0.0)),
+        (34735, 3, (1, 1, 0, 2, 1024, 0, 1, 1 if projected else 2, 1025, 0, 1, 1)),
+        (42113, 2, "-9999"),
+    ):
+        tags.tagtype[tag] = kind
+        tags[tag] = value
+    Image.fromarray(values.astype(np.float32)).save(path, tiffinfo=tags, compression="tiff_adobe_deflate")
+
+
+def test_terrain_and_the_hemispheres(tmp_path: Path) -> None:
+    aspect = np.array([[0.8, -0.5, -9999], [0.8, -0.5, 0.1]])
+    for name, values in (
+        ("aspectcosine", aspect),
+        ("elevation", aspect * 0 + 500),
+        ("slope", aspect * 0 + 3),
+    ):
+        geotiff(tmp_path / f"{name}_10KMmd_GMTEDmd.tif", values, west=-180, north=10, cell=10)
+    ds = AmatulliReader().open(tmp_path)
+    np.testing.assert_allclose(ds.lat, [-5, 5])
+    np.testing.assert_allclose(ds.lon, [-175, -165, -155])
+    # South: facing north is facing the equator.
+    np.testing.assert_allclose(ds.poleward_aspect, [[-0.8, 0.5, -0.1], [0.8, -0.5, np.nan]], rtol=1e-6)
+    assert float(ds.elevation[0, 0]) == 500
+    assert set(ds.data_vars) == {"poleward_aspect", "elevation", "slope"}
+
+
+def test_geotiffs_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "slope_10KMmd_GMTEDmd.tif"
+    geotiff(path, np.ones((4, 4)), west=0, north=0, cell=1000, projected=True)
+    with pytest.raises(DatasetError, match=r"projected GeoTIFF.*gdalwarp"):
+        AmatulliReader().open(path)
+    Image.fromarray(np.ones((4, 4), np.float32)).save(path)
+    with pytest.raises(DatasetError, match=r"not a GeoTIFF of terrain.*no pixel scale"):
+        AmatulliReader().open(path)
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(DatasetError, match=r"cannot be read as a TIFF.*download it again"):
+        AmatulliReader().open(path)
+
+
+def land_cover(path: Path, classes: np.ndarray) -> None:
+    """Write the layout of v2.0.7: signed bytes marked _Unsigned, classes as CF flags, latitudes descending."""
+    rows, columns = classes.shape
+    ds = xr.Dataset(
+        {"lccs_class": (("lat", "lon"), classes.astype(np.uint8).astype(np.int8), {
+            "_Unsigned": "true", "standard_name": "land_cover_lccs",
+            "flag_values": np.array([0, 10, 130, 210], np.uint8).astype(np.int8),
+            "flag_meanings": "no_data cropland_rainfed grassland water",
+        })},
+        coords={"lat": 1 - (np.arange(rows) + 0.5) / 6, "lon": (np.arange(columns) + 0.5) / 6},
+    )  # fmt: skip
+    ds.to_netcdf(path, engine="h5netcdf")
+
+
+def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
+    classes = np.array([
+        [10, 10, 130, 130, 0, 0, 7],
+        [10, 210, 130, 10, 0, 0, 7],
+        [10, 10, 210, 210, 0, 0, 7],
+        [0, 0, 210, 210, 0, 210, 7],
+    ])  # fmt: skip
+    path = tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2015-v2.0.7.nc"
+    land_cover(path, classes)
+    ds = EsaCciLandCoverReader(cells=2).open(path)
+    # From south to north; no data gives way to any class, and alone is missing.
+    np.testing.assert_array_equal(ds.land_cover_lccs, [[10, 210, 210], [10, 130, np.nan]])
+    np.testing.assert_allclose(ds.lat, [1 - 3 / 6, 1 - 1 / 6])
+    assert ds.land_cover_lccs.attrs["flag_values"].tolist() == [0, 10, 130, 210]
+    assert ds.land_cover_lccs.attrs["year"] == "2015"
+    land_cover(tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2016-v2.0.7.nc", classes)
+    with pytest.raises(DatasetError, match=r"maps of 2015, 2016; give the file of one year"):
+        EsaCciLandCoverReader(cells=2).open(tmp_path)
