@@ -37,7 +37,7 @@ def build(name: str, source: Path, *, period: Period | None = None) -> xr.Datase
     """
     entry = dataset_entry(name)
     ds = make_reader(entry.reader).open(Path(source), period)
-    ds = _describe_coordinates(ds.transpose(v.SITE, v.TIME, ...))
+    ds = describe_coordinates(ds.transpose(v.SITE, v.TIME, ...))
     ds.attrs = {
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
@@ -105,7 +105,7 @@ def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     )
     for name in out.data_vars:
         out[name].attrs = _merged_attributes(str(name), first, second)
-    out = _describe_coordinates(out.transpose(..., v.SITE, v.TIME), known_regions=True)
+    out = describe_coordinates(out.transpose(..., v.SITE, v.TIME), known_regions=True)
     dropped = {
         "first": sorted({*forcing_names(first), *attribute_names(first)} - {*forcings, *attributes}),
         "second": sorted({*forcing_names(second), *attribute_names(second)} - {*forcings, *attributes}),
@@ -124,7 +124,8 @@ def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     return out
 
 
-def _describe_coordinates(ds: xr.Dataset, *, known_regions: bool = False) -> xr.Dataset:
+def describe_coordinates(ds: xr.Dataset, *, known_regions: bool = False) -> xr.Dataset:
+    """Return the dataset with CF attributes on its coordinates and, unless they are known, its sites' regions."""
     if not known_regions:
         ds = ds.assign_coords({v.REGION: (v.SITE, region_of(ds[v.LAT].values, ds[v.LON].values))})
     ds[v.SITE].attrs = {"cf_role": "timeseries_id", "long_name": "site"}

@@ -1,0 +1,194 @@
+"""Pulling sources that need an account: SMAP through Earthdata, ERA5 through the Climate Data Store."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import netrc
+import os
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gsm3core.catalog import Access, SourceEntry, source_entry
+from gsm3core.config import Period
+from gsm3core.errors import DatasetError
+
+Box = tuple[float, float, float, float]
+_EARTHDATA = "urs.earthdata.nasa.gov"
+_HOURS = [f"{h:02d}:00" for h in range(24)]
+
+
+def pull_smap(
+    period: Period, folder: Path, *, box: Box | None = None, tell: Callable[[str], None] = lambda text: None
+) -> list[Path]:
+    """Fetch SMAP enhanced L3 granules with ``earthaccess``.
+
+    Parameters
+    ----------
+    period
+        Days.
+    folder
+        Where to; ``earthaccess`` passes over files that are there.
+    box
+        West, south, east, north, degrees. A granule is global: a box only passes over days without any overlap.
+    tell
+        Told in words what is done.
+
+    Raises
+    ------
+    DatasetError
+        Without the package or an Earthdata account, or if nothing is found.
+    """
+    entry = source_entry("smap-l3e")
+    access = _access(entry, "earthdata")
+    _need("earthaccess", "earthdata", entry)
+    if not _has_earthdata_account():
+        raise DatasetError(
+            f"{entry.title} needs an Earthdata account: register at https://{_EARTHDATA} and put a line "
+            f"'machine {_EARTHDATA} login NAME password PASSWORD' into ~/.netrc, or set EARTHDATA_TOKEN."
+        )
+    earthaccess: Any = import_module("earthaccess")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        strategy = "environment" if _environment_account() else "netrc"
+        earthaccess.login(strategy=strategy)
+        wanted: dict[str, Any] = {"bounding_box": box} if box else {}
+        granules = earthaccess.search_data(
+            short_name=access.short_name, version=access.version,
+            temporal=(period.start.isoformat(), period.end.isoformat()), **wanted,
+        )  # fmt: skip
+        if granules:
+            tell(f"{len(granules)} granules of {access.short_name} {access.version}")
+            return [Path(p) for p in earthaccess.download(granules, str(folder))]
+    except Exception as error:
+        raise DatasetError(f"Earthdata did not give {access.short_name}: {error}") from error
+    raise DatasetError(
+        f"Earthdata has no {access.short_name} {access.version} from {period.start} to {period.end}."
+    )
+
+
+def pull_era5(
+    period: Period, folder: Path, *, box: Box | None = None, tell: Callable[[str], None] = lambda text: None
+) -> list[Path]:
+    """Fetch ERA5 with ``cdsapi``, one file a month; months that are here are passed over.
+
+    Parameters
+    ----------
+    period
+        Days; whole months are asked for, cut to the days.
+    folder
+        Where to.
+    box
+        West, south, east, north, degrees; the globe by default (tens of GB a month).
+    tell
+        Told in words what is done.
+
+    Raises
+    ------
+    DatasetError
+        Without the package or a Copernicus account, or if the store refuses.
+    """
+    entry = source_entry("era5")
+    access = _access(entry, "cds")
+    _need("cdsapi", "cds", entry)
+    if not _has_cds_account():
+        raise DatasetError(
+            f"{entry.title} needs a Copernicus account: register at https://cds.climate.copernicus.eu, accept the "
+            "licence there, and put your url and key into ~/.cdsapirc (or CDSAPI_URL and CDSAPI_KEY)."
+        )
+    cdsapi: Any = import_module("cdsapi")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for first, last in _months(period):
+        target = folder / f"era5_{first:%Y_%m}_{first.day:02d}-{last.day:02d}.nc"
+        files.append(target)
+        if target.is_file():
+            tell(f"{target.name} is here")
+            continue
+        request = dict(access.request) | {
+            "year": f"{first:%Y}", "month": f"{first:%m}", "time": _HOURS,
+            "day": [f"{d:02d}" for d in range(first.day, last.day + 1)],
+        }  # fmt: skip
+        if box:
+            west, south, east, north = box
+            request["area"] = [north, west, south, east]
+        part = target.with_name(target.name + ".part")
+        tell(f"asking for {target.name}; the store queues requests, this can take hours")
+        try:
+            cdsapi.Client().retrieve(access.dataset, request, str(part))
+        except Exception as error:
+            raise DatasetError(f"The Climate Data Store did not give {target.name}: {error}") from error
+        part.replace(target)
+    return files
+
+
+def parse_period(years: str, days: str) -> Period:
+    """Return the days of ``2015-2020`` or of ``2015-04-01:2015-04-30``; one of the two is empty."""
+    first, _, last = (days or "").partition(":")
+    if years and days:
+        raise DatasetError("give --years or --days, not both.")
+    try:
+        if days:
+            return Period(start=dt.date.fromisoformat(first), end=dt.date.fromisoformat(last or first))
+        a, _, b = years.partition("-")
+        return Period(start=dt.date(int(a), 1, 1), end=dt.date(int(b or a), 12, 31))
+    except ValueError as error:
+        raise DatasetError(
+            f"{days or years!r} is no period: expected 2015-2020, or --days 2015-04-01:2015-04-30."
+        ) from error
+
+
+def parse_box(text: str) -> Box | None:
+    """Return west, south, east, north in degrees; nothing of nothing."""
+    if not text:
+        return None
+    try:
+        west, south, east, north = (float(x) for x in text.split(","))
+    except ValueError as error:
+        raise DatasetError(f"the box is {text!r}; expected west,south,east,north in degrees.") from error
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise DatasetError(f"the box {text!r} is none: expected west < east and south < north, in degrees.")
+    return west, south, east, north
+
+
+def _access(entry: SourceEntry, kind: str) -> Access:
+    return next(a for a in entry.access if a.kind == kind)
+
+
+def _need(package: str, extra: str, entry: SourceEntry) -> None:
+    if find_spec(package) is None:
+        raise DatasetError(
+            f"{entry.title} is pulled with the package {package!r}, which is not installed: pip install 'gsm3[{extra}]'."
+        )
+
+
+def _environment_account() -> bool:
+    return "EARTHDATA_TOKEN" in os.environ or {"EARTHDATA_USERNAME", "EARTHDATA_PASSWORD"} <= set(os.environ)
+
+
+def _has_earthdata_account() -> bool:
+    if _environment_account():
+        return True
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(_EARTHDATA) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def _has_cds_account() -> bool:
+    if {"CDSAPI_URL", "CDSAPI_KEY"} <= set(os.environ):
+        return True
+    return Path(os.environ.get("CDSAPI_RC", Path.home() / ".cdsapirc")).is_file()
+
+
+def _months(period: Period) -> list[tuple[dt.date, dt.date]]:
+    """Return the first and last day of each month's share of a period."""
+    months, first = [], period.start
+    while first <= period.end:
+        last = min(first.replace(day=calendar.monthrange(first.year, first.month)[1]), period.end)
+        months.append((first, last))
+        first = last + dt.timedelta(days=1)
+    return months
