@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: app test test-all lint format clean
+.PHONY: app test test-all lint format bench clean
 
 # The stamps make a second start fast: nothing is installed again until what decides it changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -35,6 +35,9 @@ lint: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

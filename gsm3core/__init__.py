@@ -7,22 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsm3core.config import ExperimentConfig
+    from gsm3core.evaluation.comparison import compare_products
+    from gsm3core.evaluation.error_types import error_types
     from gsm3core.evaluation.site_scores import site_scores
+    from gsm3core.evaluation.triple_collocation import triple_collocation
     from gsm3core.experiment import run_experiment
+    from gsm3core.factors import factor_importance
     from gsm3core.prediction import predict
     from gsm3core.run import Run
     from gsm3core.schema import open_dataset
 
 __version__ = "0.1.0"
-__all__ = ["ExperimentConfig", "Run", "open_dataset", "predict", "run_experiment", "site_scores"]
+__all__ = [
+    "ExperimentConfig",
+    "Run",
+    "compare_products",
+    "error_types",
+    "factor_importance",
+    "open_dataset",
+    "predict",
+    "run_experiment",
+    "site_scores",
+    "triple_collocation",
+]
 
 _PUBLIC = {
     "ExperimentConfig": "gsm3core.config",
     "Run": "gsm3core.run",
     "open_dataset": "gsm3core.schema",
     "predict": "gsm3core.prediction",
+    "compare_products": "gsm3core.evaluation.comparison",
+    "error_types": "gsm3core.evaluation.error_types",
+    "factor_importance": "gsm3core.factors",
     "run_experiment": "gsm3core.experiment",
     "site_scores": "gsm3core.evaluation.site_scores",
+    "triple_collocation": "gsm3core.evaluation.triple_collocation",
 }
 
 

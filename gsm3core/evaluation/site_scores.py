@@ -1,20 +1,42 @@
-"""Scores of one or several products at every site, with an interval, and a reason where there is none."""
+"""Scores of one or several products at every site, with intervals, and a reason where there is none."""
 
 from __future__ import annotations
 
-from statistics import NormalDist
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.metrics import METRICS, effective_sample_size, is_constant, paired_moments
+from gsm3core.evaluation.intervals import (
+    BLOCK_DAYS,
+    REPLICATES,
+    BlockDraws,
+    block_intervals,
+    fisher_interval,
+)
+from gsm3core.evaluation.pairing import check_confidence, pair
+from gsm3core.metrics import (
+    METRICS,
+    Metric,
+    PairedMoments,
+    anomaly_moments,
+    effective_sample_size,
+    is_constant,
+    metrics_named,
+    paired_moments,
+    rank_moments,
+)
 
 NO_OBSERVED = "no in-situ record"
 NO_PREDICTED = "no values of the product"
 CONSTANT_OBSERVED = "in-situ record is constant"
 CONSTANT_PREDICTED = "product is constant"
+
+Intervals = Literal["all", "R", "none"]
 
 
 def site_scores(
@@ -23,6 +45,12 @@ def site_scores(
     *,
     min_days: int = 30,
     confidence: float = 0.95,
+    min_effective: float = 0.0,
+    metrics: Sequence[str] = tuple(METRICS),
+    intervals: Intervals = "all",
+    replicates: int = REPLICATES,
+    block_days: int = BLOCK_DAYS,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Score predictions against observations at every site, over the days that both have.
 
@@ -35,15 +63,25 @@ def site_scores(
     min_days
         Fewest paired days for a score.
     confidence
-        Of the interval of R.
+        Of every interval.
+    min_effective
+        Fewest effective days for a score; 0 asks for none.
+    metrics
+        Names in :data:`gsm3core.metrics.ALL_METRICS`: anomaly R, Spearman, KGE with its parts, NSE beside the
+        paper's four.
+    intervals
+        ``"all"``; ``"R"`` for that of R alone, which costs no bootstrap; ``"none"``.
+    replicates, block_days, seed
+        Of the block bootstrap. One seed, one result, on any machine.
 
     Returns
     -------
     xarray.Dataset
         Dimensions of ``predicted`` without time. ``R``, ``bias`` (product minus observed), ``RMSE``, ``ubRMSE``;
         ``n_valid`` and ``n_effective`` (paired days, and how many independent ones they are worth);
-        ``R_lower``, ``R_upper``; ``reason``, empty where there is a score. A constant series has no R, but keeps
-        its bias and errors.
+        ``R_lower``, ``R_upper`` and, of every metric of the values themselves, ``bias_lower``, ``bias_upper`` and
+        so on (ranks and anomalies have none); ``reason``, empty where there is a score. A constant series has no
+        R, but keeps its bias and errors.
 
     Raises
     ------
@@ -53,39 +91,55 @@ def site_scores(
     Notes
     -----
     The interval of R is Fisher's z with the effective sample size of
-    :func:`gsm3core.metrics.effective_sample_size` in place of the number of days.
+    :func:`gsm3core.metrics.effective_sample_size` in place of the number of days; the others come from
+    :func:`gsm3core.evaluation.intervals.block_intervals`.
     """
-    _check(predicted, observed, min_days, confidence)
-    predicted, observed = xr.align(predicted, observed, join="inner", exclude={v.PRODUCT})
-    if not observed.size:
+    if min_days < 2:
+        raise DatasetError(f"min_days is {min_days}; a correlation needs at least 2 days.")
+    if intervals not in ("all", "R", "none"):
+        raise DatasetError(f"intervals is {intervals!r}; expected 'all', 'R' or 'none'.")
+    if replicates < 100 or block_days < 1:
         raise DatasetError(
-            "predicted and observed have no site or no day in common: site ids and days must be written the same in both."
+            f"replicates is {replicates} and block_days {block_days}; expected at least 100 and at least 1."
         )
-    dims = [d for d in (v.PRODUCT, v.SITE) if d in predicted.dims]
-    x = predicted.transpose(*dims, v.TIME).values
-    y = observed.transpose(v.SITE, v.TIME).values
+    check_confidence(confidence)
+    wanted = metrics_named(metrics)
+    both = pair(predicted, observed)
+    x, y, dims = both.x, both.y, both.dims
 
     moments = paired_moments(x, y)
-    enough = moments.n >= min_days
-    reason = _reasons(x, y, moments.n, min_days)
+    n_effective = np.where(moments.n >= min_days, effective_sample_size(x, y), np.nan)
+    reason = _reasons(x, y, moments, n_effective, min_days, min_effective)
+    # A series without R for being constant keeps its errors: only too little data takes them.
+    enough = (moments.n >= min_days) & ~(n_effective < min_effective)
     constant_x, constant_y = is_constant(moments)
     reason = np.where((reason == "") & constant_y, CONSTANT_OBSERVED, reason)
     reason = np.where((reason == "") & constant_x, CONSTANT_PREDICTED, reason)
 
-    coords = {n: c for n, c in predicted.coords.items() if v.TIME not in c.dims}
-    scores = xr.Dataset(coords=coords, attrs={"min_days": min_days, "confidence": confidence})
-    for metric in METRICS.values():
-        scores[metric.name] = (dims, np.where(enough, metric.from_moments(moments), np.nan))
-        scores[metric.name].attrs = {"units": metric.units, "long_name": metric.meaning}
-    n_effective = np.where(enough, effective_sample_size(x, y), np.nan)
-    lower, upper = fisher_interval(scores["R"].values, n_effective, confidence)
-    for name, values, meaning in (
-        ("R_lower", lower, f"lower end of the {confidence:.0%} interval of R"),
-        ("R_upper", upper, f"upper end of the {confidence:.0%} interval of R"),
+    scores = xr.Dataset(coords=both.coords, attrs={"min_days": min_days, "confidence": confidence})
+    for metric in wanted:
+        of = _moments_of(metric, both.observed, x, y, moments)
+        found = np.where(enough & (of.n >= min_days), metric.from_moments(of), np.nan)
+        scores[metric.name] = (dims, found, {"units": metric.units, "long_name": metric.meaning})
+    ends = {}
+    if intervals != "none" and "R" in scores:
+        ends["R"] = fisher_interval(scores["R"].values, n_effective, confidence)
+    if intervals == "all":
+        draws = BlockDraws.make(x.shape[-1], block_days=block_days, replicates=replicates, seed=seed)
+        by_blocks = [m for m in wanted if m.of == "values" and m.name != "R"]
+        ends |= block_intervals(x, y, by_blocks, draws, confidence)
+        scores.attrs |= {"replicates": replicates, "block_days": block_days, "seed": seed}
+    for name, (lower, upper) in ends.items():
+        for end, values in (("lower", lower), ("upper", upper)):
+            meaning = f"{end} end of the {confidence:.0%} interval of {name}"
+            units = scores[name].attrs["units"]
+            values = np.where(np.isnan(scores[name].values), np.nan, values)
+            scores[f"{name}_{end}"] = (dims, values, {"units": units, "long_name": meaning})
+    for name, counted, meaning in (
         ("n_valid", moments.n, "days valid in both series"),
         ("n_effective", n_effective, "independent days that the valid ones are worth"),
     ):
-        scores[name] = (dims, values, {"units": "1", "long_name": meaning})
+        scores[name] = (dims, counted, {"units": "1", "long_name": meaning})
     scores["reason"] = (
         dims,
         reason.astype(str),
@@ -94,55 +148,33 @@ def site_scores(
     return scores
 
 
-def fisher_interval(
-    r: np.ndarray, n_effective: np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the confidence interval of a correlation by Fisher's z transformation.
-
-    Parameters
-    ----------
-    r, n_effective
-        The same shape. At three effective days or fewer nothing is known: the interval is -1 to 1.
-    confidence
-        For instance 0.95.
-
-    Notes
-    -----
-    Fisher (1921), Metron 1, 3-32: atanh(R) is nearly normal with standard deviation 1 / sqrt(n - 3).
-    """
-    z_width = NormalDist().inv_cdf(0.5 + confidence / 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.arctanh(r)
-        half = np.where(n_effective > 3, z_width / np.sqrt(np.maximum(n_effective - 3, 1e-12)), np.inf)
-        # A perfect R has an infinite z; its interval is the point itself.
-        lower = np.where(np.isinf(z) & np.isfinite(half), r, np.tanh(z - half))
-        upper = np.where(np.isinf(z) & np.isfinite(half), r, np.tanh(z + half))
-    unknown = np.isfinite(r) & np.isinf(half)
-    return np.where(unknown, -1.0, lower), np.where(unknown, 1.0, upper)
+def _moments_of(
+    metric: Metric, observed: xr.DataArray, x: Any, y: Any, of_values: PairedMoments
+) -> PairedMoments:
+    if metric.of == "ranks":
+        return rank_moments(x, y)
+    if metric.of == "moving anomalies":
+        return anomaly_moments(x, y)
+    if metric.of == "climatology anomalies":
+        days = pd.DatetimeIndex(observed[v.TIME].values).day_of_year.to_numpy()
+        return anomaly_moments(x, y, day_of_year=days)
+    return of_values
 
 
-def _check(predicted: xr.DataArray, observed: xr.DataArray, min_days: int, confidence: float) -> None:
-    for name, array, allowed in (
-        ("predicted", predicted, ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})),
-        ("observed", observed, ({v.SITE, v.TIME},)),
-    ):
-        if set(array.dims) not in allowed:
-            raise DatasetError(
-                f"{name} has dimensions {array.dims}; expected {' or '.join(str(tuple(sorted(a))) for a in allowed)}."
-            )
-        units = array.attrs.get("units", v.SM_UNITS)
-        if units != v.SM_UNITS:
-            raise DatasetError(f"{name} has units {units!r}; expected {v.SM_UNITS!r}. Convert it first.")
-    if min_days < 2:
-        raise DatasetError(f"min_days is {min_days}; a correlation needs at least 2 days.")
-    if not 0 < confidence < 1:
-        raise DatasetError(
-            f"confidence is {confidence}; expected a number between 0 and 1, for instance 0.95."
-        )
-
-
-def _reasons(x: np.ndarray, y: np.ndarray, n: np.ndarray, min_days: int) -> np.ndarray:
+def _reasons(
+    x: np.ndarray,
+    y: np.ndarray,
+    moments: PairedMoments,
+    n_effective: np.ndarray,
+    min_days: int,
+    min_effective: float,
+) -> np.ndarray:
+    n = moments.n
     no_y = np.broadcast_to(~np.isfinite(y).any(-1), n.shape)
     no_x = ~np.isfinite(x).any(-1)
-    few = np.char.add(np.char.add(n.astype(str), f" paired days, fewer than {min_days}"), "")
-    return np.where(n >= min_days, "", np.where(no_y, NO_OBSERVED, np.where(no_x, NO_PREDICTED, few)))
+    few = np.char.add(n.astype(str), f" paired days, fewer than {min_days}")
+    worth = np.char.add(
+        np.char.mod("%.1f", np.nan_to_num(n_effective)), f" effective days, fewer than {min_effective:g}"
+    )
+    remembers = np.where(n_effective < min_effective, worth, "")
+    return np.where(n >= min_days, remembers, np.where(no_y, NO_OBSERVED, np.where(no_x, NO_PREDICTED, few)))

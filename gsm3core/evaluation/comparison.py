@@ -1,0 +1,248 @@
+"""Products beside each other: on all their own days and on the days they share, with intervals and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, check_confidence, pair, same_sample, texts
+from gsm3core.evaluation.significance import holm, wilcoxon_p, win_share
+from gsm3core.evaluation.site_scores import NO_PREDICTED, site_scores
+from gsm3core.metrics import METRICS, Metric, metrics_named, paired_moments
+
+SAMPLE = "sample"
+METRIC = "metric"
+OTHER = "other"
+GIVEN = "given"
+NO_COMMON_DAY = "no day that all products have"
+
+_TABLE = ("median", "lower", "upper", "n_sites", "clusters")
+_PAIRS = ("difference", "difference_lower", "difference_upper", "p", "p_holm", "win_share", "n_common")
+
+
+def compare_products(
+    predicted: xr.DataArray | xr.Dataset,
+    observed: xr.DataArray | None = None,
+    *,
+    networks: ArrayLike | None = None,
+    metrics: Sequence[str] = tuple(METRICS),
+    min_days: int = 30,
+    min_effective: float = 4.0,
+    confidence: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare products over sites, on all their own days and on the same site-days.
+
+    Parameters
+    ----------
+    predicted
+        ``(product, site, time)``, m3 m-3; or the per-site scores of :func:`gsm3core.site_scores`, if they are all
+        there is: nothing can then be put on the same days.
+    observed
+        ``(site, time)``; not for scores.
+    networks
+        Cluster of each site of ``observed`` (of the scores), in its order; by default its coordinate ``network``.
+        Without either every site stands for itself.
+    metrics
+        Names of metrics of the values (R, bias, RMSE, ubRMSE, KGE, NSE ...); of scores, any they hold.
+    min_days, min_effective
+        Fewest paired and effective days for a score. At three effective days an interval of R is -1 to 1.
+    confidence
+        Of every interval.
+    replicates, seed
+        Of the bootstrap over networks; the same draws for every product, so that differences are paired.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``sample``: ``pairwise`` (each product on every day that it shares with in situ) and
+        ``same_sample`` (only days that all products have), or ``given``.
+
+        - ``median``, ``lower``, ``upper``, ``n_sites``, ``clusters`` ``(sample, metric, product)``;
+        - ``difference`` ``(sample, metric, product, other)``: difference of the medians (product minus other) over
+          the sites that both have, with ``difference_lower`` and ``difference_upper``; of the bias, the medians of
+          its absolute value. ``p`` (Wilcoxon) and ``p_holm`` (corrected over all pairs of a metric and sample),
+          ``win_share`` (share of sites where ``product`` is the better one), ``n_common``. In the pairwise sample
+          two products meet on the days that both of them have, whatever the others do;
+        - ``best`` ``(sample, metric, site)``: name of the best product among those with a score, empty where there
+          are fewer than two;
+        - ``score`` ``(sample, metric, product, site)`` and ``reason`` ``(sample, product, site)``.
+
+    Raises
+    ------
+    DatasetError
+        If there is no second product, a metric cannot be compared here, or the series do not fit together.
+    """
+    check_confidence(confidence)
+    wanted = metrics_named(metrics)
+    if isinstance(predicted, xr.Dataset):
+        samples = {GIVEN: _of_scores(predicted, wanted)}
+        shared: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = {GIVEN: {}}
+        reasons = {GIVEN: _reasons_of(predicted, samples[GIVEN])}
+        names, sites = predicted[v.PRODUCT].values, predicted[v.SITE]
+        source: xr.DataArray | xr.Dataset = predicted
+    else:
+        if observed is None:
+            raise DatasetError(
+                "observed is missing: give the in-situ series that the products are compared with."
+            )
+        _check_products(predicted, wanted)
+        both = pair(predicted, observed)
+        options = {
+            "min_days": min_days,
+            "min_effective": min_effective,
+            "metrics": metrics,
+            "intervals": "none",
+        }
+        masked = both.predicted.copy(data=same_sample(both.x))
+        found = {
+            PAIRWISE: site_scores(both.predicted, both.observed, **options),  # type: ignore[arg-type]
+            SAME_SAMPLE: site_scores(masked, both.observed, **options),  # type: ignore[arg-type]
+        }
+        samples = {name: _of_scores(scores, wanted) for name, scores in found.items()}
+        reasons = {name: scores["reason"].values for name, scores in found.items()}
+        taken = (reasons[SAME_SAMPLE] == NO_PREDICTED) & (reasons[PAIRWISE] != NO_PREDICTED)
+        reasons[SAME_SAMPLE] = np.where(taken, NO_COMMON_DAY, reasons[SAME_SAMPLE])
+        shared = {PAIRWISE: _on_shared_days(both.x, both.y, wanted, min_days), SAME_SAMPLE: {}}
+        names, sites, source = predicted[v.PRODUCT].values, both.observed[v.SITE], both.observed
+        if networks is not None and observed is not None:
+            networks = xr.DataArray(np.asarray(networks), dims=v.SITE, coords={v.SITE: observed[v.SITE]})
+            networks = networks.sel({v.SITE: sites}).values
+    if networks is None and v.NETWORK in source.coords:
+        networks = source[v.NETWORK].values
+    draws = ClusterDraws.make(
+        np.arange(len(sites)) if networks is None else networks, replicates=replicates, seed=seed
+    )
+
+    tables = [_sample(samples[s], shared[s], wanted, draws, confidence) for s in samples]
+    dims: dict[str, tuple[str, ...]] = dict.fromkeys(_TABLE, (SAMPLE, METRIC, v.PRODUCT))
+    dims |= dict.fromkeys(_PAIRS, (SAMPLE, METRIC, v.PRODUCT, OTHER))
+    result = xr.Dataset({n: (d, np.stack([t[n] for t in tables])) for n, d in dims.items()})
+    result["score"] = (SAMPLE, METRIC, v.PRODUCT, v.SITE), np.stack(list(samples.values()))
+    result["reason"] = (SAMPLE, v.PRODUCT, v.SITE), np.stack(list(reasons.values())).astype(str)
+    best = np.stack([_best(s, wanted, names) for s in samples.values()])
+    result["best"] = (SAMPLE, METRIC, v.SITE), best
+    result = result.assign_coords(
+        {
+            SAMPLE: list(samples),
+            METRIC: [m.name for m in wanted],
+            v.PRODUCT: names,
+            OTHER: names,
+            v.SITE: sites,
+        }
+    )
+    return result.assign_attrs(
+        min_days=min_days, min_effective=min_effective, confidence=confidence, replicates=replicates, seed=seed,
+        resampled="sites" if draws.of_sites else "networks",
+    )  # fmt: skip
+
+
+def _check_products(predicted: xr.DataArray, metrics: list[Metric]) -> None:
+    if v.PRODUCT not in predicted.dims or predicted.sizes[v.PRODUCT] < 2:
+        raise DatasetError("predicted has fewer than two products: there is nothing to compare it with.")
+    if v.PRODUCT not in predicted.coords:
+        raise DatasetError("predicted has no coordinate 'product': the products have no names.")
+    for metric in metrics:
+        if metric.of != "values":
+            raise DatasetError(
+                f"metric {metric.name!r} is of {metric.of}, which cannot be compared on shared days; score it with"
+                " site_scores and compare the scores."
+            )
+
+
+def _of_scores(scores: xr.Dataset, metrics: list[Metric]) -> NDArray[np.float64]:
+    if v.PRODUCT not in scores.dims or scores.sizes[v.PRODUCT] < 2:
+        raise DatasetError("the scores have fewer than two products: there is nothing to compare.")
+    if missing := [m.name for m in metrics if m.name not in scores]:
+        raise DatasetError(
+            f"the scores lack {missing[0]!r}; they have {', '.join(map(str, scores.data_vars))}."
+        )
+    return np.stack([scores[m.name].transpose(v.PRODUCT, v.SITE).values for m in metrics])
+
+
+def _reasons_of(scores: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.str_]:
+    if "reason" in scores:
+        return texts(scores["reason"].transpose(v.PRODUCT, v.SITE).values).reshape(values.shape[1:])
+    return np.full(values.shape[1:], "", dtype="<U1")
+
+
+def _on_shared_days(
+    x: NDArray[np.floating], y: NDArray[np.floating], metrics: list[Metric], min_days: int
+) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """Scores ``(metric, 2, site)`` of every two products on the days that both of them have."""
+    scores = {}
+    for a, b in combinations(range(len(x)), 2):
+        two = np.stack([x[a] + 0 * x[b], x[b] + 0 * x[a]])
+        moments = paired_moments(two, y)
+        scores[a, b] = np.stack(
+            [np.where(moments.n >= min_days, m.from_moments(moments), np.nan) for m in metrics]
+        )
+    return scores
+
+
+def _sample(
+    scores: NDArray[np.float64],
+    shared: dict[tuple[int, int], NDArray[np.float64]],
+    metrics: list[Metric],
+    draws: ClusterDraws,
+    confidence: float,
+) -> dict[str, NDArray[np.float64]]:
+    number = scores.shape[1]
+    table = {name: np.full((len(metrics), number), np.nan) for name in _TABLE}
+    pairs = {name: np.full((len(metrics), number, number), np.nan) for name in _PAIRS}
+    for k, metric in enumerate(metrics):
+        for p in range(number):
+            values = scores[k, p]
+            ends = metric.bounded(median_interval(values, draws, confidence))
+            table["median"][k, p], table["lower"][k, p], table["upper"][k, p] = ends
+            table["n_sites"][k, p], table["clusters"][k, p] = np.isfinite(values).sum(), draws.used(values)
+        for a, b in combinations(range(number), 2):
+            two = shared[a, b][k] if (a, b) in shared else scores[k, [a, b]]
+            usable = np.isfinite(two).all(0) & np.isfinite(scores[k, [a, b]]).all(0)
+            _compare_two(pairs, (k, a, b), metric, np.where(usable, two, np.nan), draws, confidence)
+        upper = np.triu_indices(number, 1)
+        pairs["p_holm"][k][upper] = holm(pairs["p"][k][upper])
+        pairs["p_holm"][k].T[upper] = pairs["p_holm"][k][upper]
+    return table | pairs
+
+
+def _compare_two(
+    pairs: dict[str, NDArray[np.float64]],
+    at: tuple[int, int, int],
+    metric: Metric,
+    two: NDArray[np.float64],
+    draws: ClusterDraws,
+    confidence: float,
+) -> None:
+    k, a, b = at
+    n = int(np.isfinite(two[0]).sum())
+    pairs["n_common"][k, a, b] = pairs["n_common"][k, b, a] = n
+    if not n:
+        return
+    size = np.abs(two) if metric.higher_is_better is None else two
+    replicates = draws.medians(size[0]) - draws.medians(size[1])
+    estimate = float(np.nanmedian(size[0]) - np.nanmedian(size[1]))
+    middle, low, high = interval_about(estimate, replicates, draws.used(two[0]), confidence)
+    loss = metric.loss(two)
+    p, wins = wilcoxon_p(loss[0] - loss[1]), win_share(loss[0], loss[1])
+    for i, j, sign, ends, share in ((a, b, 1, (low, high), wins), (b, a, -1, (-high, -low), 1 - wins)):
+        pairs["difference"][k, i, j] = sign * middle
+        pairs["difference_lower"][k, i, j], pairs["difference_upper"][k, i, j] = ends
+        pairs["p"][k, i, j], pairs["win_share"][k, i, j] = p, share
+
+
+def _best(scores: NDArray[np.float64], metrics: list[Metric], names: NDArray[np.str_]) -> NDArray[np.str_]:
+    best = []
+    for metric, values in zip(metrics, scores, strict=True):
+        loss = np.where(np.isfinite(values), metric.loss(values), np.inf)
+        several = np.isfinite(values).sum(0) >= 2
+        best.append(np.where(several, texts(names)[loss.argmin(0)], ""))
+    return np.stack(best)

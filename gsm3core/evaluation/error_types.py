@@ -1,0 +1,223 @@
+"""Where a model's error comes from, region by region: its four experiments side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.evaluation.pairing import check_confidence, texts
+from gsm3core.evaluation.significance import wilcoxon_p
+from gsm3core.metrics import Metric, metrics_named
+
+TRAIN = "train"
+EXPERIMENTS = (TRAIN, "temporal", "random_spatial", "cross_continental")
+GLOBAL = "Global"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorType:
+    """What is lost from one experiment to another.
+
+    Parameters
+    ----------
+    name, meaning
+        For tables.
+    better, worse
+        The two experiments; ``better`` is ``None`` for the distance from a perfect score.
+    """
+
+    name: str
+    meaning: str
+    better: str | None
+    worse: str
+
+
+ERROR_TYPES = (
+    ErrorType(name="D", better=None, worse=TRAIN,
+              meaning="training error: what the model misses of the data it was trained on"),
+    ErrorType(name="A+B", better=TRAIN, worse="temporal",
+              meaning="forcing errors and nonstationarity: lost in years not trained on"),
+    ErrorType(name="C", better=TRAIN, worse="random_spatial",
+              meaning="spatial heterogeneity: lost at sites not trained on"),
+    ErrorType(name="extrapolation", better="random_spatial", worse="cross_continental",
+              meaning="lost on a continent not trained on, beyond what other sites lose"),
+    ErrorType(name="A+B over C", better="random_spatial", worse="temporal",
+              meaning="by how much other years are harder than other sites: above 0 speaks of strong nonstationarity"),
+)  # fmt: skip
+
+
+def error_types(
+    experiments: Mapping[str, xr.Dataset],
+    *,
+    metric: str = "R",
+    product: str = v.MULTITASK_LSTM,
+    confidence: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Divide a model's error into types, by region.
+
+    Parameters
+    ----------
+    experiments
+        Per-site scores as :func:`gsm3core.site_scores` returns them, by the name of the experiment: ``train`` (the
+        scores on training sites and days), ``temporal``, ``random_spatial``, ``cross_continental``. Those that are
+        missing leave their types without a number, with the reason. Coordinates ``region`` and, for the bootstrap
+        over networks, ``network``.
+    metric
+        Any that the scores hold.
+    product
+        Which product is the model, where the scores have several.
+    confidence, replicates, seed
+        Of the bootstrap over networks.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``level`` ``(experiment, region)``: median over sites, with ``level_lower``, ``level_upper``, ``level_sites``.
+        ``error`` ``(error_type, region)``: by how much the score is worse, in its own units (R falls, RMSE rises:
+        positive is worse in both), a difference of medians over the sites that BOTH experiments score; with
+        ``lower``, ``upper``, ``p`` (Wilcoxon over sites), ``n_sites``, ``clusters`` and ``reason``. Regions are the
+        paper's that occur, ``Other``, and ``Global``. ``resampled`` ``(region)``: ``networks``, or ``sites`` where
+        the networks are too few to be drawn from; those intervals are too narrow where networks differ.
+
+    Raises
+    ------
+    DatasetError
+        If an experiment is not known, or lacks the metric, the product or the region.
+
+    Notes
+    -----
+    Liu et al., GSM3 v1.0, section 3.1: (A) forcing errors and (B) nonstationarity show in temporal tests, (C)
+    uncaptured spatial heterogeneity in spatial tests, (D) training error between training and test. The types are
+    what one experiment loses against another; they do not add up to a total.
+    """
+    check_confidence(confidence)
+    (formula,) = metrics_named([metric])
+    scores = {name: _scores_of(name, ds, metric, product) for name, ds in experiments.items()}
+    if not scores:
+        raise DatasetError(f"experiments is empty; expected scores by name: {', '.join(EXPERIMENTS)}.")
+    together = xr.Dataset(dict(zip(scores, xr.align(*scores.values(), join="outer"), strict=True)))
+    region, network = _labels(together, list(experiments.values()))
+    regions = [r for r in (*v.REGIONS, v.NO_REGION) if (region == r).any()] + [GLOBAL]
+
+    shape, types = (len(EXPERIMENTS), len(regions)), (len(ERROR_TYPES), len(regions))
+    levels = {n: np.full(shape, np.nan) for n in ("level", "level_lower", "level_upper", "level_sites")}
+    errors = {n: np.full(types, np.nan) for n in ("error", "lower", "upper", "p", "n_sites", "clusters")}
+    reasons = np.full(types, "", dtype="<U120")
+    resampled = []
+    for r, name in enumerate(regions):
+        here = np.ones(len(region), bool) if name == GLOBAL else region == name
+        draws = ClusterDraws.make(network[here], replicates=replicates, seed=seed)
+        resampled.append("sites" if draws.of_sites else "networks")
+        values = {e: together[e].values[here] for e in scores}
+        for e, experiment in enumerate(EXPERIMENTS):
+            if experiment in values:
+                found = values[experiment]
+                ends = formula.bounded(median_interval(found, draws, confidence))
+                for key, number in zip(levels, (*ends, np.isfinite(found).sum()), strict=True):
+                    levels[key][e, r] = number
+        for k, kind in enumerate(ERROR_TYPES):
+            numbers, reasons[k, r] = _error(kind, values, formula, draws, confidence)
+            for key, number in zip(errors, numbers, strict=True):
+                errors[key][k, r] = number
+    result = _dataset(levels, errors, reasons, regions, formula, confidence)
+    result["resampled"] = v.REGION, resampled
+    return result
+
+
+def _scores_of(name: str, scores: xr.Dataset, metric: str, product: str) -> xr.DataArray:
+    if name not in EXPERIMENTS:
+        raise DatasetError(f"experiment {name!r} is not known. {did_you_mean(name, EXPERIMENTS)}")
+    if metric not in scores:
+        raise DatasetError(
+            f"the scores of {name} lack {metric!r}; they have {', '.join(map(str, scores.data_vars))}."
+        )
+    found = scores[metric]
+    if v.PRODUCT in found.dims:
+        known = [str(p) for p in found[v.PRODUCT].values]
+        if product not in known:
+            raise DatasetError(
+                f"the scores of {name} have no product {product!r}. {did_you_mean(product, known)}"
+            )
+        found = found.sel({v.PRODUCT: product}, drop=True)
+    return found.reset_coords(drop=True)
+
+
+def _labels(together: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Region and network of every site, from whichever experiment knows it; a site without network is its own."""
+    site = together[v.SITE]
+    found = {}
+    for coord in (v.REGION, v.NETWORK):
+        labels = np.full(site.size, "", dtype="<U64")
+        for ds in sources:
+            if coord in ds.coords:
+                where = ds[v.SITE].to_index().get_indexer(site.to_index())
+                named = np.where(where >= 0, texts(ds[coord].values)[where], "")
+                labels = np.where(labels == "", named, labels)
+        found[coord] = labels
+    if (found[v.REGION] == "").any():
+        raise DatasetError(
+            f"the scores give no region for site {site.values[found[v.REGION] == ''][0]}; expected a coordinate"
+            " 'region' (site)."
+        )
+    alone = np.char.add("site ", texts(site.values))
+    return found[v.REGION], np.where(found[v.NETWORK] == "", alone, found[v.NETWORK])
+
+
+def _error(
+    kind: ErrorType,
+    values: dict[str, NDArray[np.float64]],
+    metric: Metric,
+    draws: ClusterDraws,
+    confidence: float,
+) -> tuple[tuple[float, ...], str]:
+    missing = [e for e in (kind.better, kind.worse) if e is not None and e not in values]
+    if missing:
+        return (np.nan,) * 6, f"no {missing[0]} experiment"
+    worse = metric.loss(values[kind.worse])
+    perfect = np.full(worse.shape, float(metric.loss(np.array(metric.perfect))))
+    better = perfect if kind.better is None else metric.loss(values[kind.better])
+    both = np.isfinite(worse) & np.isfinite(better)
+    n = float(both.sum())
+    if not n:
+        return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site that both experiments score"
+    worse, better = np.where(both, worse, np.nan), np.where(both, better, np.nan)
+    estimate = float(np.nanmedian(worse) - np.nanmedian(better))
+    clusters = draws.used(worse)
+    ends = interval_about(estimate, draws.medians(worse) - draws.medians(better), clusters, confidence)
+    # The distance from perfect is no comparison: there is nothing to test.
+    p = np.nan if kind.better is None else wilcoxon_p(worse - better)
+    reason = "" if clusters >= 2 else "no interval: fewer than two sites or networks"
+    return (*ends, p, n, float(clusters)), reason
+
+
+def _dataset(
+    levels: dict[str, NDArray[np.float64]],
+    errors: dict[str, NDArray[np.float64]],
+    reasons: NDArray[np.str_],
+    regions: list[str],
+    metric: Metric,
+    confidence: float,
+) -> xr.Dataset:
+    result = xr.Dataset(
+        {n: (("experiment", v.REGION), a) for n, a in levels.items()}
+        | {n: (("error_type", v.REGION), a) for n, a in errors.items()},
+        coords={
+            "experiment": list(EXPERIMENTS),
+            "error_type": [k.name for k in ERROR_TYPES],
+            "meaning": ("error_type", [k.meaning for k in ERROR_TYPES]),
+            v.REGION: regions,
+        },
+    )
+    result["reason"] = ("error_type", v.REGION), reasons.astype(str)
+    for name in ("level", "error"):
+        result[name].attrs["units"] = metric.units
+    return result.assign_attrs(metric=metric.name, confidence=confidence)

@@ -1,0 +1,112 @@
+"""Which site-days are compared: checked, matched by label, and masked so that products meet on the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+
+PAIRWISE = "pairwise"
+SAME_SAMPLE = "same_sample"
+SAMPLES = (PAIRWISE, SAME_SAMPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Predictions and observations on the same sites and days.
+
+    Parameters
+    ----------
+    predicted, observed
+        ``([product,] site, time)`` and ``(site, time)``, matched by label.
+    """
+
+    predicted: xr.DataArray
+    observed: xr.DataArray
+
+    @property
+    def dims(self) -> list[str]:
+        """Dimensions of a score."""
+        return [d for d in (v.PRODUCT, v.SITE) if d in self.predicted.dims]
+
+    @property
+    def x(self) -> NDArray[np.floating]:
+        """Values of the predictions, time last."""
+        return np.asarray(self.predicted.values)
+
+    @property
+    def y(self) -> NDArray[np.floating]:
+        """Values of the observations, time last."""
+        return np.asarray(self.observed.values)
+
+    @property
+    def coords(self) -> dict[str, xr.DataArray]:
+        """Coordinates of a score: all but those of time."""
+        return {str(n): c for n, c in self.predicted.coords.items() if v.TIME not in c.dims}
+
+
+def pair(predicted: xr.DataArray, observed: xr.DataArray) -> Paired:
+    """Check dimensions and units, and match sites and days by label.
+
+    Raises
+    ------
+    DatasetError
+        If units are not m3 m-3, dimensions are wrong, or no site or day is common to both.
+    """
+    for name, array, allowed in (
+        ("predicted", predicted, ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})),
+        ("observed", observed, ({v.SITE, v.TIME},)),
+    ):
+        if set(array.dims) not in allowed:
+            raise DatasetError(
+                f"{name} has dimensions {array.dims}; expected {' or '.join(str(tuple(sorted(a))) for a in allowed)}."
+            )
+        units = array.attrs.get("units", v.SM_UNITS)
+        if units != v.SM_UNITS:
+            raise DatasetError(f"{name} has units {units!r}; expected {v.SM_UNITS!r}. Convert it first.")
+    predicted, observed = xr.align(predicted, observed, join="inner", exclude={v.PRODUCT})
+    if not observed.size:
+        raise DatasetError(
+            "predicted and observed have no site or no day in common: site ids and days must be written the same in both."
+        )
+    dims = [d for d in (v.PRODUCT, v.SITE, v.TIME) if d in predicted.dims]
+    return Paired(predicted.transpose(*dims), observed.transpose(v.SITE, v.TIME))
+
+
+def same_sample(predicted: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the products on the site-days that ALL of them have; the others become missing.
+
+    Parameters
+    ----------
+    predicted
+        ``(product, site, time)``. A product without a single value anywhere would leave nothing to compare; it is
+        not counted among "all" (its own scores are missing in any case).
+    """
+    finite = np.isfinite(predicted)
+    there = finite.any((1, 2))
+    common = finite[there].all(0) if there.any() else np.zeros(predicted.shape[1:], bool)
+    return np.where(common, predicted, np.nan)
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence that is no probability.
+
+    Raises
+    ------
+    DatasetError
+        If it is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise DatasetError(
+            f"confidence is {confidence}; expected a number between 0 and 1, for instance 0.95."
+        )
+
+
+def texts(labels: ArrayLike) -> NDArray[np.str_]:
+    """Return labels as fixed-width text, also from the variable-width text that pandas gives a coordinate."""
+    return np.array([str(label) for label in np.asarray(labels).ravel()], dtype=str)

@@ -1,0 +1,145 @@
+"""Kinds of sites: by region, network, land cover, climate, texture, elevation, wetness and aspect."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.evaluation.pairing import texts
+from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
+
+# The edge belongs to the drier group, as in the caption of the paper's figure 6.
+DRY_LIMIT = 0.08
+WETNESS_EDGES = (DRY_LIMIT, 0.16, 0.24, 0.32)
+ASPECT_EDGES = (-0.6, -0.2, 0.2, 0.6)
+ELEVATION_EDGES = (200.0, 500.0, 1000.0, 2000.0)
+
+Labels = tuple[NDArray[np.str_], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stratification:
+    """One way of dividing sites.
+
+    Parameters
+    ----------
+    needs
+        Variables or coordinates of the dataset.
+    label
+        Gives every site's stratum (empty where it is not known) and the strata in their order.
+    """
+
+    needs: tuple[str, ...]
+    label: Callable[[xr.Dataset], Labels]
+
+
+def site_strata(dataset: xr.Dataset, by: str) -> xr.DataArray:
+    """Return the stratum of every site.
+
+    Parameters
+    ----------
+    dataset
+        A SiteDataset.
+    by
+        A name in :data:`STRATIFICATIONS`.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(site)``, empty where a site's attribute is missing; the attribute ``order`` lists the strata.
+
+    Raises
+    ------
+    DatasetError
+        If the name is not known, or the dataset lacks what it needs.
+    """
+    if by not in STRATIFICATIONS:
+        raise DatasetError(f"stratification {by!r} is not known. {did_you_mean(by, STRATIFICATIONS)}")
+    chosen = STRATIFICATIONS[by]
+    if missing := [name for name in chosen.needs if name not in dataset.variables]:
+        raise DatasetError(f"stratification {by!r} needs {missing[0]!r}, which the dataset lacks.")
+    labels, order = chosen.label(dataset)
+    present = [name for name in order if (labels == name).any()]
+    return xr.DataArray(
+        labels, dims=v.SITE, coords={v.SITE: dataset[v.SITE]}, name=by, attrs={"order": present}
+    )
+
+
+def available_strata(dataset: xr.Dataset) -> list[str]:
+    """Return the stratifications for which a dataset has what it takes."""
+    return [n for n, s in STRATIFICATIONS.items() if all(need in dataset.variables for need in s.needs)]
+
+
+def _by_name(coord: str, order: Sequence[str] = ()) -> Callable[[xr.Dataset], Labels]:
+    def label(ds: xr.Dataset) -> Labels:
+        labels = texts(ds[coord].values)
+        return labels, [*order, *sorted(set(labels) - set(order) - {""})]
+
+    return label
+
+
+def _by_class(name: str) -> Callable[[xr.Dataset], Labels]:
+    def label(ds: xr.Dataset) -> Labels:
+        attribute = ds[name]
+        classes = dict(v.CLASSES[name])
+        if "flag_values" in attribute.attrs and "flag_meanings" in attribute.attrs:
+            meanings = [m.replace("_", " ") for m in str(attribute.attrs["flag_meanings"]).split()]
+            numbers = np.atleast_1d(attribute.attrs["flag_values"])
+            classes = {int(k): m for k, m in zip(numbers, meanings, strict=True)}
+        values = attribute.values.astype(float)
+        labels = np.array([classes.get(int(x), f"class {int(x)}") if np.isfinite(x) else "" for x in values])
+        return labels.astype(str), [*classes.values(), *sorted(set(labels) - set(classes.values()) - {""})]
+
+    return label
+
+
+def binned(values: ArrayLike, edges: Sequence[float], units: str = "") -> Labels:
+    """Return the bin of every value as text, an edge belonging to the bin below it; empty where it is missing."""
+    x = np.asarray(values, float)
+    unit = f" {units}" if units else ""
+    names = [f"<= {edges[0]:g}{unit}"]
+    names += [f"{a:g} to {b:g}{unit}" for a, b in itertools.pairwise(edges)]
+    names += [f"> {edges[-1]:g}{unit}"]
+    labels = np.array(names)[np.searchsorted(np.asarray(edges), np.nan_to_num(x), side="left")]
+    return np.where(np.isfinite(x), labels, ""), names
+
+
+def _wetness(ds: xr.Dataset) -> NDArray[np.float64]:
+    return np.asarray(ds[v.SM_SMAP].mean(v.TIME, skipna=True).values, float)
+
+
+def _aspect(ds: xr.Dataset) -> Labels:
+    labels, names = binned(ds["poleward_aspect"].values, ASPECT_EDGES)
+    if v.SM_SMAP not in ds:
+        return labels, names
+    wetness = _wetness(ds)
+    groups = np.where(np.isnan(wetness), "", np.where(wetness <= DRY_LIMIT, "dry", "moist"))
+    joined = np.char.add(np.char.add(groups, ", aspect "), labels)
+    order = [f"{group}, aspect {name}" for group in ("dry", "moist") for name in names]
+    return np.where((groups == "") | (labels == ""), "", joined), order
+
+
+def _texture(ds: xr.Dataset) -> Labels:
+    return texture_class(ds["sand"].values, ds["clay"].values), list(TEXTURES)
+
+
+STRATIFICATIONS: dict[str, Stratification] = {
+    "region": Stratification((v.REGION,), _by_name(v.REGION, (*v.REGIONS, v.NO_REGION))),
+    "network": Stratification((v.NETWORK,), _by_name(v.NETWORK)),
+    "land_cover": Stratification(("land_cover",), _by_class("land_cover")),
+    "climate": Stratification(("climate",), _by_class("climate")),
+    "soil_texture": Stratification(("sand", "clay"), _texture),
+    "elevation": Stratification(
+        ("elevation",), lambda ds: binned(ds["elevation"].values, ELEVATION_EDGES, "m")
+    ),
+    "wetness": Stratification((v.SM_SMAP,), lambda ds: binned(_wetness(ds), WETNESS_EDGES, v.SM_UNITS)),
+    "aspect": Stratification(("poleward_aspect",), _aspect),
+}
+"""Ways of dividing sites by name. Season is no property of a site: see :func:`gsm3core.evaluation.stratified.season_scores`."""

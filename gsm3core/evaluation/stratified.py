@@ -1,0 +1,137 @@
+"""Medians of scores by stratum of sites, and scores by season as the season is at the site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, median_interval
+from gsm3core.evaluation.pairing import check_confidence, pair, texts
+from gsm3core.metrics import METRICS, metrics_named
+from gsm3core.metrics.face import SEASONS, WINDOW, windowed_scores
+
+STRATUM = "stratum"
+SEASON = "season"
+LOCAL_SEASONS = ("winter", "spring", "summer", "autumn")
+
+
+def stratified_scores(
+    scores: xr.Dataset,
+    strata: xr.DataArray,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    networks: ArrayLike | None = None,
+    confidence: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Summarise per-site scores by stratum.
+
+    Parameters
+    ----------
+    scores
+        Of :func:`gsm3core.site_scores` or :func:`season_scores`: dimension ``site`` and any others.
+    strata
+        Of :func:`gsm3core.evaluation.strata.site_strata`, or labels of your own ``(site)``; an empty label belongs nowhere.
+    metrics
+        Which scores to summarise.
+    networks
+        Network of each site of ``scores``; by default its coordinate ``network``, else every site for itself.
+    confidence, replicates, seed
+        Of the bootstrap over networks within a stratum.
+
+    Returns
+    -------
+    xarray.Dataset
+        For every metric ``(stratum, ...)``: the median over sites under its name, ``_lower`` and ``_upper`` of its
+        interval, ``_q25`` and ``_q75`` of the sites, ``_sites`` with a score. ``resampled`` ``(stratum)``: ``networks``,
+        or ``sites`` where the networks are too few to be drawn from.
+    """
+    check_confidence(confidence)
+    wanted = metrics_named(metrics)
+    if missing := [m.name for m in wanted if m.name not in scores]:
+        raise DatasetError(
+            f"the scores lack {missing[0]!r}; they have {', '.join(map(str, scores.data_vars))}."
+        )
+    scores, strata = xr.align(scores, strata, join="left") if v.SITE in strata.coords else (scores, strata)
+    labels = texts(strata.values)
+    order = strata.attrs.get("order") or sorted(set(labels) - {""})
+    order = [o for o in order if (labels == o).any()]
+    if networks is None:
+        networks = scores[v.NETWORK].values if v.NETWORK in scores.coords else np.arange(scores.sizes[v.SITE])
+    clusters = np.asarray(networks)
+
+    masks = [labels == o for o in order]
+    drawn = [ClusterDraws.make(clusters[m], replicates=replicates, seed=seed) for m in masks]
+    result = xr.Dataset(coords={STRATUM: order})
+    for metric in wanted:
+        name = metric.name
+        values = scores[name].transpose(..., v.SITE)
+        others = values.dims[:-1]
+        shape = (len(order), *values.shape[:-1])
+        parts = {end: np.full(shape, np.nan) for end in ("", "_lower", "_upper", "_q25", "_q75", "_sites")}
+        for k, (here, draws) in enumerate(zip(masks, drawn, strict=True)):
+            for at in np.ndindex(*values.shape[:-1]):
+                found = values.values[at][here]
+                numbers = (
+                    *metric.bounded(median_interval(found, draws, confidence)),
+                    *_quartiles(found),
+                    np.isfinite(found).sum(),
+                )
+                for part, number in zip(parts.values(), numbers, strict=True):
+                    part[(k, *at)] = number
+        for end, part in parts.items():
+            units = "1" if end == "_sites" else scores[name].attrs.get("units", "1")
+            result[name + end] = (STRATUM, *others), part, {"units": units}
+    return result.assign_coords(
+        {n: c for n, c in scores.coords.items() if v.SITE not in c.dims}
+    ).assign_attrs(stratified_by=str(strata.name or ""), confidence=confidence)
+
+
+def season_scores(
+    predicted: xr.DataArray,
+    observed: xr.DataArray,
+    *,
+    metrics: Sequence[str] = tuple(METRICS),
+    min_days: int = 30,
+) -> xr.Dataset:
+    """Score every site in every season, as the season is there: July is winter south of the equator.
+
+    Parameters
+    ----------
+    predicted, observed
+        As for :func:`gsm3core.site_scores`; latitude from the coordinate ``lat`` of either, else all is north.
+    metrics, min_days
+        As there, per season.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``season`` (winter, spring, summer, autumn) beside those of the scores.
+    """
+    both = pair(predicted, observed)
+    found = windowed_scores(both.predicted, both.observed, by=SEASON, metrics=metrics, min_days=min_days)
+    found = (
+        found.sel({WINDOW: list(SEASONS)})
+        .rename({WINDOW: SEASON})
+        .assign_coords({SEASON: list(LOCAL_SEASONS)})
+    )
+    lat = next((a[v.LAT] for a in (both.observed, both.predicted) if v.LAT in a.coords), None)
+    if lat is not None:
+        turned = found.roll({SEASON: 2}, roll_coords=False)
+        south = xr.DataArray(lat.values < 0, dims=v.SITE)
+        found = xr.where(south, turned, found, keep_attrs=True)
+        found = found.assign_coords({v.SITE: both.observed[v.SITE]})
+    keep = {n: c for n, c in both.observed.coords.items() if v.TIME not in c.dims}
+    return found.assign_coords(keep).transpose(SEASON, *both.dims)
+
+
+def _quartiles(values: NDArray[np.float64]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    low, high = np.quantile(finite, [0.25, 0.75]) if len(finite) else (np.nan, np.nan)
+    return float(low), float(high)

@@ -1,0 +1,188 @@
+"""The metrics: what each is called, what it means, and its formula from paired moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.metrics.moments import Array, PairedMoments, is_constant
+
+Series = Literal["values", "ranks", "moving anomalies", "climatology anomalies"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A score made from paired moments.
+
+    Parameters
+    ----------
+    name, units
+        As in tables and plots.
+    meaning
+        One sentence for a user.
+    perfect
+        Its value for a perfect product.
+    higher_is_better
+        ``True`` (R), ``False`` (errors) or ``None`` where the sign tells a direction (bias).
+    from_moments
+        The formula.
+    of
+        What the moments are of: the values themselves, their ranks, or their anomalies.
+    """
+
+    name: str
+    units: str
+    meaning: str
+    perfect: float
+    higher_is_better: Literal[True, False] | None
+    from_moments: Callable[[PairedMoments], Array]
+    of: Series = "values"
+
+    def loss(self, score: Array) -> Array:
+        """Return a number that is smaller where the product is better: the distance from perfect, or minus the score."""
+        score = np.asarray(score, float)
+        if self.higher_is_better is None:
+            return np.abs(score - self.perfect)
+        return -score if self.higher_is_better else score
+
+    def bounded(self, figures: tuple[float, ...]) -> tuple[float, ...]:
+        """Return a figure and its interval's ends, none of them better than perfect."""
+        if self.higher_is_better is None:
+            return figures
+        ends = np.minimum if self.higher_is_better else np.maximum
+        return tuple(float(ends(f, self.perfect)) for f in figures)
+
+
+def correlation(m: PairedMoments) -> Array:
+    """Return Pearson's R, NaN where a series is constant."""
+    constant_x, constant_y = is_constant(m)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = m.cov / np.sqrt(m.var_x * m.var_y)
+    return np.where(constant_x | constant_y, np.nan, np.clip(r, -1, 1))
+
+
+def unbiased_mse(m: PairedMoments) -> Array:
+    """Return the mean squared difference after the bias is removed."""
+    return np.maximum(m.var_x + m.var_y - 2 * m.cov, 0.0)
+
+
+def _ratio(top: Array, bottom: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.asarray(top / bottom)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def _alpha(m: PairedMoments) -> Array:
+    return np.where(is_constant(m)[1], np.nan, _ratio(np.sqrt(m.var_x), np.sqrt(m.var_y)))
+
+
+def _beta(m: PairedMoments) -> Array:
+    return _ratio(m.mean_x, m.mean_y)
+
+
+def _gamma(m: PairedMoments) -> Array:
+    return _ratio(_alpha(m), _beta(m))
+
+
+def _kge(m: PairedMoments, spread: Array) -> Array:
+    return 1 - np.sqrt((correlation(m) - 1) ** 2 + (spread - 1) ** 2 + (_beta(m) - 1) ** 2)
+
+
+def _nse(m: PairedMoments) -> Array:
+    mse = unbiased_mse(m) + (m.mean_x - m.mean_y) ** 2
+    return np.where(is_constant(m)[1], np.nan, 1 - _ratio(mse, m.var_y))
+
+
+METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric(
+            name="R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
+            meaning="Pearson correlation with in-situ soil moisture over the days that both have.",
+        ),
+        Metric(
+            name="RMSE", units="m3 m-3", perfect=0.0, higher_is_better=False,
+            from_moments=lambda m: np.sqrt(unbiased_mse(m) + (m.mean_x - m.mean_y) ** 2),
+            meaning="Root-mean-square difference from in-situ soil moisture.",
+        ),
+        Metric(
+            name="ubRMSE", units="m3 m-3", perfect=0.0, higher_is_better=False,
+            from_moments=lambda m: np.sqrt(unbiased_mse(m)),
+            meaning="RMSE after the bias is removed: the error of the ups and downs.",
+        ),
+        Metric(
+            name="bias", units="m3 m-3", perfect=0.0, higher_is_better=None,
+            from_moments=lambda m: m.mean_x - m.mean_y,
+            meaning="Mean of the product minus mean of in situ: positive is too wet.",
+        ),
+    )
+}  # fmt: skip
+
+MORE_METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric(
+            name="anomaly_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
+            of="moving anomalies",
+            meaning="Correlation of the departures from a moving mean of 35 days: single wettings and dry-downs.",
+        ),
+        Metric(
+            name="climatology_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
+            of="climatology anomalies",
+            meaning="Correlation of the departures from the mean seasonal cycle: wet and dry years.",
+        ),
+        Metric(
+            name="spearman", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, of="ranks",
+            meaning="Rank correlation: whether the product orders the days as in situ does.",
+        ),
+        Metric(
+            name="KGE", units="1", perfect=1.0, higher_is_better=True,
+            from_moments=lambda m: _kge(m, _alpha(m)),
+            meaning="Kling-Gupta efficiency of Gupta et al. 2009: R, KGE_alpha and KGE_beta in one number.",
+        ),
+        Metric(
+            name="KGE_alpha", units="1", perfect=1.0, higher_is_better=None, from_moments=_alpha,
+            meaning="Standard deviation of the product over that of in situ.",
+        ),
+        Metric(
+            name="KGE_beta", units="1", perfect=1.0, higher_is_better=None, from_moments=_beta,
+            meaning="Mean of the product over the mean of in situ.",
+        ),
+        Metric(
+            name="KGE_2012", units="1", perfect=1.0, higher_is_better=True,
+            from_moments=lambda m: _kge(m, _gamma(m)),
+            meaning="Kling-Gupta efficiency of Kling et al. 2012: R, KGE_gamma and KGE_beta in one number.",
+        ),
+        Metric(
+            name="KGE_gamma", units="1", perfect=1.0, higher_is_better=None, from_moments=_gamma,
+            meaning="Coefficient of variation of the product over that of in situ.",
+        ),
+        Metric(
+            name="NSE", units="1", perfect=1.0, higher_is_better=True, from_moments=_nse,
+            meaning="Nash-Sutcliffe efficiency: 1 minus the mean squared error over the variance of in situ.",
+        ),
+    )
+}  # fmt: skip
+"""Beyond the paper. Gupta et al. 2009: doi:10.1016/j.jhydrol.2009.08.003; Kling et al. 2012:
+doi:10.1016/j.jhydrol.2012.01.011; Nash and Sutcliffe 1970: doi:10.1016/0022-1694(70)90255-6."""
+
+ALL_METRICS: dict[str, Metric] = METRICS | MORE_METRICS
+
+
+def metrics_named(names: Iterable[str]) -> list[Metric]:
+    """Return metrics by name.
+
+    Raises
+    ------
+    DatasetError
+        If one is not known; the message names the nearest.
+    """
+    names = list(names)
+    for name in names:
+        if name not in ALL_METRICS:
+            raise DatasetError(f"metric {name!r} is not known. {did_you_mean(name, ALL_METRICS)}")
+    return [ALL_METRICS[n] for n in names]

@@ -1,0 +1,30 @@
+"""The benchmarks, none of them a test: python tests/benchmarks/run.py speed | coverage | parity | hawaii | demo."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+# The tests are no package: their folder is on the path when pytest runs, and here.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+BENCHMARKS = {
+    "speed": "benchmarks.kernel_speed",
+    "coverage": "benchmarks.interval_coverage",
+    "parity": "benchmarks.metric_parity",
+    "hawaii": "benchmarks.hawaii_products",
+    "demo": "benchmarks.planted_errors",
+}
+
+
+def main() -> None:
+    """Run the benchmark that is named first; without a name, speed."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "speed"
+    if name not in BENCHMARKS:
+        sys.exit(f"{name!r} is no benchmark. Known: {', '.join(BENCHMARKS)}.")
+    import_module(BENCHMARKS[name]).main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
