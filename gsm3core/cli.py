@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gsm3core import cli_data
 from gsm3core import vocabulary as v
-from gsm3core.errors import CancelledError, ConfigError, GSM3Error
+from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error, did_you_mean
 
 app = typer.Typer(
     help="Train, test and diagnose a global multitask LSTM of surface soil moisture.",
@@ -28,6 +29,9 @@ app.add_typer(runs, name="runs")
 console = Console()
 
 RunsFolder = Annotated[Path, typer.Option("--out", "--runs", help="Folder of all runs.")]
+SourcesFolder = Annotated[
+    Path | None, typer.Option("--root", help="Folder of the producers' files ($GSM3_SOURCES, data/sources).")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
@@ -44,19 +48,30 @@ def main() -> None:
 
 
 @data.command("list")
-def data_list() -> None:
-    """List the data sets that can be built."""
-    from gsm3core.catalog import dataset_entries
+def data_list(root: SourcesFolder = None) -> None:
+    """List the data sets that can be built, and the sources: which are here, where, and what is missing."""
+    from gsm3core.catalog import KINDS, dataset_entries, sources_of
+    from gsm3core.readers.presence import presence
 
-    table = Table("name", "what", "provider", "terms")
+    table = Table("name", "what", "provider", "terms", title="Can be built", title_justify="left")
     for entry in dataset_entries().values():
         table.add_row(entry.name, entry.title, entry.provider, entry.license)
+    console.print(table)
+    table = Table(
+        "name", "kind", "what", "here", "where, or what is missing", title="Sources", title_justify="left"
+    )
+    for kind in KINDS:
+        for name, source in sources_of(kind).items():
+            found = presence(name, root)
+            here = f"{found.files} files" if found.here else "no"
+            table.add_row(name, kind, source.title, here, escape(found.missing or str(found.folder)))
     console.print(table)
 
 
 @data.command("describe")
 def data_describe(
     name: Annotated[str, typer.Argument(help="A catalogue name, or the path of a dataset.")],
+    root: SourcesFolder = None,
 ) -> None:
     """Say what a catalogue entry is, or what a dataset on disk holds."""
     if Path(name).exists():
@@ -64,21 +79,49 @@ def data_describe(
 
         console.print(_describe_dataset(open_dataset(name)))
         return
-    from gsm3core.catalog import dataset_entry
+    from gsm3core.catalog import dataset_entries, selections, source_entries
+    from gsm3core.readers.presence import describe_source
 
+    rows: dict[str, Any]
+    if name in dataset_entries():
+        rows = dataset_entries()[name].model_dump()
+    elif name in source_entries():
+        rows = describe_source(name, root)
+    elif name in selections():
+        chosen = selections()[name]
+        rows = {"title": chosen.title, "reference": chosen.reference, "notes": chosen.notes}
+        rows |= {
+            what: "\n".join(
+                f"{x.name}: {x.variable} of {x.source}"
+                + (f", {x.statistic}" if x.statistic else "")
+                + ("" if x.named_by_paper else " (not named by the paper)")
+                for x in items
+            )
+            for what, items in (("forcings", chosen.forcings), ("attributes", chosen.attributes))
+        }
+    else:
+        known = {*dataset_entries(), *source_entries(), *selections()}
+        raise DatasetError(f"{name!r} is not in the catalogue and not a file. {did_you_mean(name, known)}")
     table = Table(show_header=False, box=None)
-    for key, text in dataset_entry(name).model_dump().items():
+    for key, text in rows.items():
         table.add_row(f"[bold]{key}", escape(str(text)))
     console.print(table)
 
 
 @data.command("build")
 def data_build(
-    name: Annotated[str, typer.Argument(help="conus-smap, uscrn or demo; see `gsm3 data list`.")],
+    name: Annotated[
+        str, typer.Argument(help="conus-smap, uscrn, ismn, uscrn-daily or demo; see `gsm3 data list`.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")],
     source: Annotated[Path | None, typer.Option("--from", help="The producer's file.")] = None,
     sites: Annotated[int, typer.Option(help="Number of sites (demo alone).")] = 400,
     seed: Annotated[int, typer.Option(help="Seed (demo alone).")] = 0,
+    depth: Annotated[float | None, typer.Option(help="ismn: wanted depth of the sensors, m (0.05).")] = None,
+    min_hours: Annotated[int | None, typer.Option(help="ismn: fewest good hours of a day (6).")] = None,
+    combine: Annotated[
+        str | None, typer.Option(help="ismn: several sensors at one depth: best or mean (best).")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Build a dataset from the producer's files; ``demo`` simulates one and needs none."""
@@ -89,6 +132,12 @@ def data_build(
 
         with console.status(f"Simulating {sites} sites ..."):
             ds = demo_dataset(n_sites=sites, seed=seed)
+    elif name in cli_data.INSITU:
+        if source is None:
+            raise ConfigError(f"{name} is built from an archive or a folder: give it with --from.")
+        ds = cli_data.build_insitu(
+            console, name, source, out, depth=depth, min_hours=min_hours, combine=combine
+        )
     else:
         from gsm3core.assembly.sites import build
         from gsm3core.catalog import dataset_entry
@@ -246,6 +295,51 @@ def score(
         console.print(f"Written to [bold]{escape(str(out))}[/].")
 
 
+@app.command("factors")
+def factors_command(
+    run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
+    metric: Annotated[str, typer.Option(help="The score to explain.")] = "R",
+    reference: Annotated[str | None, typer.Option(help="Scores against sm_insitu or sm_smap.")] = None,
+    product: Annotated[str | None, typer.Option(help="A product instead of the run itself.")] = None,
+    wetness: Annotated[
+        str | None, typer.Option(help="Mean soil moisture of: sm_smap (default), sm_insitu or a product.")
+    ] = None,
+    held_out: Annotated[str | None, typer.Option(help="network, spatial_block or random.")] = None,
+    weighted: Annotated[
+        bool, typer.Option("--weighted/--unweighted", help="Weight sites by sampling error.")
+    ] = True,
+    shap: Annotated[bool, typer.Option("--shap", help="SHAP values too (the extra `shap`).")] = False,
+    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
+    save: Annotated[Path | None, typer.Option("--out", help="Write the result here (.nc).")] = None,
+    runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
+) -> None:
+    """Say which factors go along with a run's good and bad scores (association, not cause), and where to expect which."""
+    from gsm3core import factors
+    from gsm3core.factors import report
+    from gsm3core.schema import open_dataset, write_whole
+
+    run = _open(run_id, runs_folder)
+    table = factors.factor_table(
+        run.scores(reference), open_dataset(run.dataset_path), metric=metric, product=product, wetness=wetness
+    )
+    measures = [m for m in factors.MEASURES if shap or m != factors.SHAP]
+    with console.status(f"Fitting {metric} at {len(table)} sites, held out in three ways ..."):
+        found = factors.importance_of(
+            table, measures=measures, held_out=held_out, weighted=weighted, seed=seed
+        )
+        skill = factors.fit_skill(table, held_out=held_out, weighted=weighted, seed=seed)
+    print_plain = Console(soft_wrap=True, highlight=False, markup=False)
+    print_plain.print(report.importance_text(found))
+    if table.wetness:
+        strata = factors.skill_strata(table, seed=seed)
+        print_plain.print("\n" + report.strata_text(strata))
+        found = found.merge(strata, combine_attrs="drop_conflicts")
+    print_plain.print("\n" + report.skill_text(skill))
+    if save:
+        write_whole(found, save)
+        console.print(f"Written to [bold]{escape(str(save))}[/].")
+
+
 @app.command("app")
 def app_command(
     port: Annotated[int, typer.Option(help="On this machine alone.")] = 5006,
@@ -263,6 +357,9 @@ def app_command(
     import_module("app.main").serve(
         port=port, data=data_folder, runs=runs_folder, show=show, first_run=first_run
     )
+
+
+cli_data.register(data, console, lambda ds: _describe_dataset(ds))
 
 
 def _carry_out(run: Any) -> None:

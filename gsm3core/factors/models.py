@@ -1,0 +1,100 @@
+"""The models that explain a score by factors: random forest, gradient boosting, and a linear baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsm3core.errors import ConfigError, did_you_mean
+
+Array = NDArray[np.float64]
+
+FOREST, BOOSTING, LINEAR = "forest", "boosting", "linear"
+MODELS = (FOREST, BOOSTING, LINEAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Sizes of the models and of the blocks.
+
+    Parameters
+    ----------
+    trees, leaf, features
+        Of the forest: number of trees, fewest sites in a leaf, share of the factors tried at a split (a third, as
+        Breiman proposed for regression, doi:10.1023/A:1010933404324). scikit-learn's own defaults (100, 1, all) fit
+        each site's noise and take four times as long.
+    rounds, rate, leaves
+        Of the boosting: trees, learning rate, leaves of a tree.
+    block_km
+        Side of a spatial block.
+    jobs
+        Processes of the forest.
+    """
+
+    trees: int = 200
+    leaf: int = 5
+    features: float = 1 / 3
+    rounds: int = 200
+    rate: float = 0.05
+    leaves: int = 15
+    block_km: float = 500.0
+    jobs: int = 1
+
+
+def fit_model(
+    name: str, x: Array, y: Array, weights: Array | None, *, seed: int, settings: Settings | None = None
+) -> Any:
+    """Fit one model; it has ``predict``.
+
+    Parameters
+    ----------
+    name
+        ``forest``, ``boosting`` (scikit-learn's histogram gradient boosting) or ``linear`` (ridge, its penalty by
+        leave-one-out, gaps filled by the median).
+    x, y, weights
+        Of the training sites. Forest and boosting send missing values down the better side of a split.
+    seed, settings
+        One seed, one result.
+
+    Raises
+    ------
+    ConfigError
+        If the model is not known.
+    """
+    from threadpoolctl import threadpool_limits
+
+    s = settings or Settings()
+    fit_weights = {"sample_weight": weights}
+    if name == FOREST:
+        from sklearn.ensemble import RandomForestRegressor
+
+        model: Any = RandomForestRegressor(
+            s.trees, min_samples_leaf=s.leaf, max_features=s.features, n_jobs=s.jobs, random_state=seed
+        )
+    elif name == BOOSTING:
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        model = HistGradientBoostingRegressor(
+            max_iter=s.rounds, learning_rate=s.rate, max_leaf_nodes=s.leaves, min_samples_leaf=10,
+            early_stopping=False, random_state=seed,
+        )  # fmt: skip
+    elif name == LINEAR:
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import RidgeCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        model = make_pipeline(
+            SimpleImputer(strategy="median", keep_empty_features=True),
+            StandardScaler(),
+            RidgeCV(np.logspace(-2, 5, 15)),
+        )
+        fit_weights = {"ridgecv__sample_weight": weights}
+    else:
+        raise ConfigError(f"model {name!r} is not known. {did_you_mean(name, MODELS)}")
+    # On shared cores, boosting's threads wait for each other: one is faster, and gives the same sums every time.
+    with threadpool_limits(1):
+        return model.fit(x, y, **fit_weights)
