@@ -15,6 +15,7 @@ from gsm3core.metrics import METRICS
 
 ALL_REGIONS = "All regions"
 NOT_SCORED = "not part of this run"
+NO_PRODUCT = "there is no product to compare yet"
 REFERENCES = {v.SM_INSITU: "in situ", v.SM_SMAP: "SMAP"}
 _NUMBERS = (*METRICS, "R_lower", "R_upper", "n_valid", "n_effective")
 
@@ -70,7 +71,7 @@ class Evaluation:
             reason = of_product["reason"].values.astype(str)
         else:
             table[list(_NUMBERS)] = np.nan
-            reason = np.full(len(table), "")
+            reason = np.full(len(table), NO_PRODUCT)
         no_score = np.isnan(table["bias"].to_numpy()) & (reason == "")
         table["reason"] = np.where(no_score, NOT_SCORED, reason)
         return table if region == ALL_REGIONS else table[table[v.REGION] == region]
@@ -91,10 +92,10 @@ class Evaluation:
 
     def typical_site(self, product: str, metric: str, region: str = ALL_REGIONS) -> str:
         """Return the site whose score is the median, a fair one to look at first; empty if none has any."""
-        if product not in self.products:
-            return ""
-        values = self.values(product, metric)
-        inside = region == ALL_REGIONS or (self.sites[v.REGION] == region).to_numpy()
+        inside = np.ones(len(self.sites), bool)
+        if region != ALL_REGIONS:
+            inside = (self.sites[v.REGION] == region).to_numpy()
+        values = self.values(product, metric) if product in self.products else np.zeros(len(self.sites))
         valid = np.flatnonzero(np.isfinite(values) & inside)
         if not valid.size:
             return ""

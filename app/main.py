@@ -76,7 +76,7 @@ def serve(
             websocket_origin=[f"{name}:{port}" for name in {host, "localhost", "127.0.0.1"}],
             # A visitor who closes the tab is forgotten soon: each one holds some megabytes.
             check_unused_sessions_milliseconds=5000,
-            unused_session_lifetime_milliseconds=10_000,
+            unused_session_lifetime_milliseconds=30_000,
         )
     finally:
         stop()

@@ -6,31 +6,18 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 from bokeh.models import CustomJS
+from panel.io.resources import LOCAL_DIST
 
 from app import address
 from app.activity import Activity
+from app.parts import PARTS, Part
 from app.state import EXPERIMENTS, SITES, Selection
 from app.store import Store
 from app.theme import THEME
-from app.views import boxplots
-from app.views.banner import Banner
-from app.views.card import card
-from app.views.controls import Controls
-from app.views.experiment_detail import ExperimentDetail
-from app.views.experiment_form import ExperimentForm
-from app.views.experiment_list import ExperimentList
-from app.views.heading import BoxHeading, MapHeading, TableHeading
-from app.views.headline import Headline
-from app.views.site_map import SiteMap
-from app.views.site_panel import SitePanel
-from app.views.site_table import SiteTable
 from app.visitor import Visitor
 from gsm3core.resources import assets_folder
 
 _LOOK_EVERY = 1000  # milliseconds
-_STACK = ":host { gap: 14px; padding: 18px 20px; box-sizing: border-box; }"
-_SIDE_BY_SIDE = ":host { flex-wrap: wrap; gap: 14px !important; align-items: stretch; }"
-_STRETCHED = {"min-width": "0", "height": "auto", "align-self": "stretch"}
 _NAVIGATION = {"Sites": SITES, "Experiments": EXPERIMENTS}
 _PAGE_STYLE = {
     "& .header": {
@@ -67,42 +54,41 @@ def make_page(store: Store, activity: Activity) -> Page:
     store, activity
         Of the server.
     """
+    if pn.state.curdoc is not None:
+        # A browser so slow that its session has expired gets a new one, which Panel would point to its CDN.
+        pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
     query, unknown = address.from_query(_search())
     selection = Selection(**query)
     visitor = Visitor(selection, store, activity)
     visitor.load()
 
-    banner = Banner(selection, visitor)
-    controls = Controls(selection, store)
-    form = ExperimentForm(selection, store, activity)
-    detail = ExperimentDetail(selection, activity)
-    experiments = ExperimentList(selection, activity)
-    sites_page = _sites(selection, store, banner)
-    experiments_page = pn.Column(
-        detail.card, experiments.card, sizing_mode="stretch_width", stylesheets=[_STACK], margin=0
-    )
+    main = pn.Column(sizing_mode="stretch_width", margin=0)
+    sidebar = pn.Column(sizing_mode="stretch_width", margin=0)
+    built: dict[str, Part] = {}
 
     def turn(*_: param.parameterized.Event) -> None:
-        on_sites = selection.page == SITES
-        sites_page.visible = controls.column.visible = on_sites
-        experiments_page.visible = form.column.visible = not on_sites
+        # A part is built when it is first turned to: the first visit then has half as much to draw.
+        if selection.page not in built:
+            part = built[selection.page] = PARTS[selection.page](selection, visitor)
+            main.append(part.main)
+            sidebar.append(part.sidebar)
+        for name, part in built.items():
+            part.main.visible = part.sidebar.visible = name == selection.page
 
     def look() -> None:
-        if visitor.look():
-            controls.follow()
-        banner.look()
-        if selection.page == EXPERIMENTS:
-            detail.look()
-            experiments.look()
+        runs_changed = visitor.look()
+        for name, part in built.items():
+            if name == selection.page or runs_changed:
+                part.look(runs_changed)
 
     page = Page(
         title="GSM3",
         logo=assets_folder() / "logo.svg",
         favicon=assets_folder() / "favicon.svg",
         header=[_navigation(selection)],
-        sidebar=[controls.column, form.column],
+        sidebar=[sidebar],
         sidebar_width=300,
-        main=[sites_page, experiments_page],
+        main=[main],
         theme_config=THEME,
         dark_theme=selection.dark,
         busy_indicator=None,
@@ -113,7 +99,6 @@ def make_page(store: Store, activity: Activity) -> Page:
     )
     selection.param.watch(turn, "page")
     turn()
-    look()
     if pn.state.curdoc is not None and pn.state.location is not None:
         address.follow(selection, pn.state.location)
         pn.state.add_periodic_callback(look, period=_LOOK_EVERY)
@@ -127,32 +112,6 @@ def make_page(store: Store, activity: Activity) -> Page:
                 )
             )
     return page
-
-
-def _sites(selection: Selection, store: Store, banner: Banner) -> pn.Column:
-    site_map = card(
-        MapHeading(selection).pane, SiteMap(selection).pane, styles=_STRETCHED | {"flex": "3 1 500px"}
-    )
-    regions, products = boxplots.by_region(selection), boxplots.by_product(selection)
-    boxes = card(
-        BoxHeading(selection, by_region=True).pane,
-        regions.pane,
-        BoxHeading(selection, by_region=False).pane,
-        products.pane,
-        styles=_STRETCHED | {"flex": "2 1 360px"},
-    )
-    above = pn.Row(site_map, boxes, sizing_mode="stretch_width", stylesheets=[_SIDE_BY_SIDE], margin=0)
-    table = card(TableHeading(selection).pane, SiteTable(selection).table)
-    return pn.Column(
-        banner.column,
-        Headline(selection).row,
-        above,
-        SitePanel(selection, store).card,
-        table,
-        sizing_mode="stretch_width",
-        stylesheets=[_STACK],
-        margin=0,
-    )
 
 
 def _navigation(selection: Selection) -> pmui.RadioButtonGroup:

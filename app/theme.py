@@ -137,8 +137,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 def metric_label(metric: str) -> str:
     """Return a metric's name with its units, as a title says it."""
     units = METRICS[metric].units
-    name = metric[0].upper() + metric[1:] if metric.islower() else metric
-    return name if units == "1" else f"{name} (m³ m⁻³)"
+    return metric if units == "1" else f"{metric} (m³ m⁻³)"
 
 
 THEME: dict[str, Any] = {

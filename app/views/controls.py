@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from app.choices import distinct
 from app.evaluation import ALL_REGIONS, REFERENCES
 from app.state import NEWEST, PRODUCTS_ONLY, Selection
 from app.store import Store
@@ -71,26 +72,29 @@ class Controls:
             sizing_mode="stretch_width",
             margin=(10, 0),
         )
-        selection.param.watch(self.follow, ["evaluation", "product", "metric", "region", "run_shown"])
+        selection.param.watch(self.follow, ["evaluation", "product", "region"])
+        selection.param.watch(self._follow_metric, "metric")
         self.follow()
+        self._follow_metric()
 
     def follow(self, *_: param.parameterized.Event) -> None:
         """Show what is selected, and what there is to choose from."""
         selection, evaluation = self._selection, self._selection.evaluation
         with self._quietly():
-            datasets = {name.rsplit(".", 1)[0] or name: name for name in self._store.datasets()}
+            datasets = distinct({name: name.rsplit(".", 1)[0] for name in self._store.datasets()})
             shown = evaluation.dataset if evaluation else selection.dataset
             _offer(
                 self.dataset,
                 datasets,
                 shown if shown in datasets.values() else next(iter(datasets.values()), ""),
             )
-            self.metric.value = selection.metric
-            meaning = METRICS[selection.metric].meaning
-            self._definition.object = f"<p>{meaning}</p>"
+            self.run.visible = self.region.visible = evaluation is not None
+            compared = evaluation is not None and bool(evaluation.products)
+            self.product.visible = self.metric.visible = self._definition.visible = compared
+            self.reference.visible = False
             if evaluation is None:
                 return
-            runs = {run.title: i for i, run in self._store.runs_of(evaluation.dataset).items()}
+            runs = distinct({i: run.title for i, run in self._store.runs_of(evaluation.dataset).items()})
             _offer(self.run, {"Products only": PRODUCTS_ONLY} | runs, evaluation.run or PRODUCTS_ONLY)
             references = self._store.references(evaluation.dataset, evaluation.run)
             _offer(
@@ -102,6 +106,12 @@ class Controls:
             _offer(
                 self.region, {f"{n.replace('_', ' ')} ({k})": n for n, k in regions.items()}, selection.region
             )
+
+    def _follow_metric(self, *_: param.parameterized.Event) -> None:
+        metric = self._selection.metric
+        with self._quietly():
+            self.metric.value = metric
+        self._definition.object = f"<p>{METRICS[metric].meaning}</p>"
 
     def _select(self, label: str, take: Callable[[str], None], description: str | None = None) -> pmui.Select:
         widget = pmui.Select(label=label, options={}, description=description, **_WIDE)

@@ -8,6 +8,7 @@ import param
 
 from app.activity import Activity
 from app.background import Latest
+from app.choices import distinct
 from app.state import Selection
 from app.store import Store
 from gsm3core import vocabulary as v
@@ -33,7 +34,6 @@ _PRESETS = {
 }
 _DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
-_SETTLED = 200  # milliseconds
 _NOTE = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
 p { margin: 0; opacity: .78; }
@@ -68,14 +68,14 @@ class ExperimentForm:
         self._explanation = pn.pane.HTML(
             stylesheets=[_NOTE], margin=(0, 16, 6, 16), sizing_mode="stretch_width"
         )
-        self.folds = pmui.IntInput(label="Folds", value=5, **_WIDE)
+        self.folds = pmui.TextInput(label="Folds", value="5", **_WIDE)
         self.preset = pmui.Select(
             label="Settings",
             options=labels,
             value="quick" if "quick" in presets() else next(iter(labels.values())),
             **_WIDE,
         )
-        self.epochs = pmui.IntInput(label="Epochs", value=20, **_WIDE)
+        self.epochs = pmui.TextInput(label="Epochs", value="20", **_WIDE)
         self.device = pmui.Select(label="Device", options=_DEVICES, value="auto", **_WIDE)
         self.title = pmui.TextInput(label="Title (optional)", placeholder="what you will call it", **_WIDE)
         self.launch = pmui.Button(
@@ -125,36 +125,29 @@ class ExperimentForm:
         holdout = {"name": self.holdout.value}
         changed = config.replace("data", dataset=str(self._store.dataset_path(self.dataset.value)))
         if self.holdout.value == "random_spatial":
-            holdout["folds"] = self.folds.value
+            holdout["folds"] = _number(self.folds)
         if self.holdout.value != config.holdout.name:
             # A preset's periods belong to its own holdout.
             values = changed.model_dump()
             values["holdout"] |= {"train": None, "test": None}
             changed = ExperimentConfig.from_mapping(values)
         changed = changed.replace("holdout", **holdout)
-        changed = changed.replace("training", epochs=self.epochs.value, device=self.device.value)
-        return changed.model_copy(update={"title": self.title.value.strip()})
+        changed = changed.replace("training", epochs=_number(self.epochs), device=self.device.value)
+        return changed.model_copy(update={"title": _typed(self.title)})
 
     def _launch(self, _: param.parameterized.Event) -> None:
-        self._problem.visible = False
-        self.launch.param.update(disabled=True, label="Checking …")
-        # A number that was typed just before the click arrives after it: Panel holds changes back for 50 ms.
-        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
-            pn.state.curdoc.add_timeout_callback(self._submit, _SETTLED)
-        else:
-            self._submit()
-
-    def _submit(self) -> None:
         try:
             config = self.config()
         except ConfigError as error:
             self._refused(str(error))
             return
+        self._problem.visible = False
+        self.launch.param.update(disabled=True, label="Checking …")
         self._submitting.later(lambda: self._activity.queue.submit(config))
 
     def _submitted(self, run_id: str) -> None:
         self.launch.param.update(disabled=False, label="Launch")
-        self.title.value = ""
+        self.title.value = self.title.value_input = ""
         self._activity.soon()
         self._selection.experiment = run_id
 
@@ -163,7 +156,7 @@ class ExperimentForm:
         self._problem.param.update(object=readable(message), visible=True)
 
     def _list_datasets(self, *_: param.parameterized.Event) -> None:
-        options = {name.rsplit(".", 1)[0] or name: name for name in self._store.datasets()}
+        options = distinct({name: name.rsplit(".", 1)[0] for name in self._store.datasets()})
         if options != self.dataset.options:
             shown = self._selection.dataset
             value = shown if shown in options.values() else next(iter(options.values()), None)
@@ -175,7 +168,19 @@ class ExperimentForm:
 
     def _take_preset(self, *_: param.parameterized.Event) -> None:
         config = ExperimentConfig.load(self.preset.value)
-        self.epochs.value = config.training.epochs
+        self.epochs.value = self.epochs.value_input = str(config.training.epochs)
+
+
+def _typed(field: pmui.TextInput) -> str:
+    # What stands in the field, also where the reader went on to the button without Enter.
+    return str(field.value_input or field.value).strip()
+
+
+def _number(field: pmui.TextInput) -> int:
+    try:
+        return int(_typed(field))
+    except ValueError:
+        raise ConfigError(f"{field.label}: {_typed(field)!r} is not a whole number.") from None
 
 
 def readable(message: str) -> str:

@@ -24,9 +24,10 @@ class _Heading:
     def _update(self, *_: param.parameterized.Event) -> None:
         evaluation = self._selection.evaluation
         if evaluation is None:
-            self.pane.object = heading("Nothing to show yet", self._selection.working_on)
+            self.pane.object = ""
             return
-        self.pane.object = heading(*self._words(evaluation), simulated=evaluation.simulated)
+        title, explanation = self._words(evaluation)
+        self.pane.object = heading(title[:1].upper() + title[1:], explanation, simulated=evaluation.simulated)
 
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         raise NotImplementedError

@@ -9,8 +9,9 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from app.evaluation import ALL_REGIONS
 from app.state import Selection
-from app.theme import SCALES, product_colour
+from app.theme import SCALES, metric_label, product_colour
 
 _CARD = """
 :host { width: 100% !important; }
@@ -18,6 +19,7 @@ _CARD = """
   border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 16%, transparent);
   border-left: 5px solid var(--tint);
   background: var(--panel-surface-color); color: var(--panel-on-surface-color); font-family: inherit; }
+.caption { font-size: 13px; opacity: .8; color: var(--panel-on-surface-color); }
 .card.chosen { box-shadow: 0 0 0 2px var(--tint); }
 .name { font-size: 13px; font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .value { font-size: 25px; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
@@ -40,7 +42,9 @@ class Headline:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._cards: dict[str, pn.pane.HTML] = {}
-        self.row = pn.Row(sizing_mode="stretch_width", stylesheets=[_ROW], margin=0)
+        self._caption = pn.pane.HTML(stylesheets=[_CARD], margin=(0, 0, 6, 2), sizing_mode="stretch_width")
+        self._row = pn.Row(sizing_mode="stretch_width", stylesheets=[_ROW], margin=0)
+        self.column = pn.Column(self._caption, self._row, sizing_mode="stretch_width", margin=0)
         selection.param.watch(self._update, ["evaluation", "product", "metric", "region", "theme"])
         self._update()
 
@@ -52,7 +56,8 @@ class Headline:
                 name: pn.pane.HTML(stylesheets=[_CARD], sizing_mode="stretch_width", margin=0)
                 for name in products
             }
-            self.row.objects = [self._clickable(name) for name in products]
+            self._row.objects = [self._clickable(name) for name in products]
+        self._caption.object = self._about()
         for name, card in self._cards.items():
             card.object = self._text(name)
 
@@ -65,6 +70,14 @@ class Headline:
             sx={"borderRadius": "10px"},
             styles={"flex": "1 1 150px", "min-width": "0"},
         )
+
+    def _about(self) -> str:
+        selection, evaluation = self._selection, self._selection.evaluation
+        if evaluation is None or not evaluation.products:
+            return ""
+        place = "all sites" if selection.region == ALL_REGIONS else selection.region.replace("_", " ")
+        text = f"Median {metric_label(selection.metric)} against {evaluation.against}, {place}"
+        return f'<div class="caption">{text}</div>'
 
     def _text(self, product: str) -> str:
         selection = self._selection
@@ -81,5 +94,5 @@ class Headline:
             f'<div class="card {chosen}" style="--tint:{product_colour(product, dark=selection.dark)}">'
             f'<div class="name" title="{escape(product)}">{escape(product)}</div>'
             f'<div class="value">{median}</div>'
-            f'<div class="sites" title="{why}">median {selection.metric}, {of}</div></div>'
+            f'<div class="sites" title="{why}">{of}</div></div>'
         )

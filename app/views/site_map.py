@@ -52,6 +52,17 @@ fig.x_range.setv({...xr, reset_start: xr.start, reset_end: xr.end})
 fig.y_range.setv({...yr, reset_start: yr.start, reset_end: yr.end})
 """
 
+# Points grow as one zooms in: small where a continent's sites share a thumbnail, large enough to click elsewhere.
+_GROW = """
+const metres_per_pixel = (fig.x_range.end - fig.x_range.start) / fig.inner_width
+if (!(metres_per_pixel > 0)) return
+const factor = Math.min(1.7, Math.max(0.55, Math.pow(14000 / metres_per_pixel, 0.35)))
+const size = extent.data.size[0] * factor
+for (const glyph of glyphs) {
+  if (Math.abs(glyph.size.value - size) > 0.3) glyph.size = {value: size}
+}
+"""
+
 
 class SiteMap:
     """Sites on a map.
@@ -67,10 +78,13 @@ class SiteMap:
         self._scored = ColumnDataSource(data=_columns(_no_sites()))
         self._unscored = ColumnDataSource(data=_columns(_no_sites()))
         self._chosen = ColumnDataSource(data={"x": [], "y": []})
-        self._extent = ColumnDataSource(data={"x": [-1.4e7, 1.8e7], "y": [-5.5e6, 1.1e7]})
+        self._extent = ColumnDataSource(data=_extent(_no_sites()))
         self._mapper = LinearColorMapper(palette=list(SCALES["R"].palette), low=0, high=1)
         self._metric_shown = ""
-        self._bar = ColorBar(color_mapper=self._mapper, width=10, margin=0, padding=8, bar_line_color=None)
+        self._ticker = FixedTicker(ticks=[])
+        self._bar = ColorBar(
+            color_mapper=self._mapper, ticker=self._ticker, width=10, margin=0, padding=8, bar_line_color=None
+        )
         self.figure = self._draw()
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", min_height=430, margin=0)
         selection.param.watch(self._show_scores, ["evaluation", "product", "metric", "region"])
@@ -97,12 +111,12 @@ class SiteMap:
         quiet(fig)
         fig.grid.visible = False
         self._basemap = Basemap(fig, c)
-        self._hollow = fig.scatter("x", "y", source=self._unscored, size="size", fill_alpha=0, line_width=1.2)
+        self._hollow = fig.scatter("x", "y", source=self._unscored, size=7, fill_alpha=0, line_width=1.2)
         self._points = fig.scatter(
             "x",
             "y",
             source=self._scored,
-            size="size",
+            size=7,
             line_width=0.5,
             name="sites",
             fill_color={"field": "value", "transform": self._mapper},
@@ -122,6 +136,12 @@ class SiteMap:
         self._extent.js_on_change("data", fit)
         fig.js_on_change("inner_width", fit)
         fig.js_on_change("inner_height", fit)
+        grow = CustomJS(
+            args={"fig": fig, "extent": self._extent, "glyphs": [self._points.glyph, self._hollow.glyph]},
+            code=_GROW,
+        )
+        fig.x_range.js_on_change("end", grow)
+        self._extent.js_on_change("data", grow)
         fig.on_event(Tap, self._click)
         self._colour(c.outline, c.hollow, c.accent, c.surface)
         return fig
@@ -132,18 +152,24 @@ class SiteMap:
             self._scored.data = self._unscored.data = _columns(_no_sites())
             return
         table = evaluation.table(selection.product, selection.region)
+        self._bar.visible = bool(evaluation.products)
         table["value"] = table[selection.metric]
         table["label"] = _labels(table, selection.metric)
-        table["size"] = _point_size(len(table))
         has = table["value"].notna().to_numpy()
-        self._scored.data = _columns(table[has])
-        self._unscored.data = _columns(table[~has])
-        scale = SCALES[selection.metric]
+        changed = {e.name for e in events}
+        scored = _columns(table[has])
+        if changed == {"metric"} and scored[v.SITE] == self._scored.data[v.SITE]:
+            whole = slice(0, len(scored[v.SITE]))
+            self._scored.patch({name: [(whole, scored[name])] for name in ("value", "label")})
+        else:
+            self._scored.data = scored
+            self._unscored.data = _columns(table[~has])
         if self._metric_shown != selection.metric:
-            self._metric_shown = selection.metric
+            # The models stay and only their values change: a new model makes Bokeh walk the whole document.
+            self._metric_shown, scale = selection.metric, SCALES[selection.metric]
             self._mapper.update(palette=list(scale.palette), low=scale.low, high=scale.high)
-            self._bar.ticker = FixedTicker(ticks=list(scale.ticks))
-        if {e.name for e in events} & {"region", "evaluation"} or not events:
+            self._ticker.ticks = list(scale.ticks)
+        if not changed or changed & {"region", "evaluation"}:
             self._extent.data = _extent(table)
 
     def _show_chosen(self, *_: param.parameterized.Event) -> None:
@@ -173,7 +199,7 @@ class SiteMap:
         self._halo.glyph.line_color = surface
 
 
-_COLUMNS = ("x", "y", "size", "value", "label", v.STATION, v.NETWORK, v.REGION, "n_valid", "reason")
+_COLUMNS = ("x", "y", "value", "label", v.STATION, v.NETWORK, v.REGION, "n_valid", "reason")
 
 
 def _no_sites() -> pd.DataFrame:
@@ -185,9 +211,7 @@ def _columns(table: pd.DataFrame) -> dict[str, list[object] | np.ndarray]:
     for name in _COLUMNS:
         values = table[name].to_numpy()
         columns[name] = (
-            values.astype(np.float64)
-            if name in ("x", "y", "size", "value", "n_valid")
-            else [str(s) for s in values]
+            values.astype(np.float64) if name in ("x", "y", "value", "n_valid") else [str(s) for s in values]
         )
     return columns
 
@@ -206,11 +230,9 @@ def _point_size(count: int) -> float:
 
 
 def _extent(table: pd.DataFrame) -> dict[str, list[float]]:
-    """Return what the map shows: the sites with a margin, never less than their surroundings."""
-    if table.empty:
-        return {"x": [-1.4e7, 1.8e7], "y": [-5.5e6, 1.1e7]}
-    box = {}
-    for axis in ("x", "y"):
+    """Return what the map shows, the sites with a margin and their surroundings; and the points' size."""
+    box = {"x": [-1.4e7, 1.8e7], "y": [-5.5e6, 1.1e7], "size": [_point_size(len(table))] * 2}
+    for axis in ("x", "y") if len(table) else ():
         low, high = float(table[axis].min()), float(table[axis].max())
         margin = max(0.08 * (high - low), (_SMALLEST_EXTENT - (high - low)) / 2)
         box[axis] = [low - margin, high + margin]

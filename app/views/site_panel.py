@@ -99,6 +99,9 @@ class SitePanel:
         if evaluation is None or selection.site_shown not in evaluation.sites.index:
             self._scores.object = ""
             return
+        if not evaluation.products:
+            self._scores.object = "<p>There is no product to compare this record with yet.</p>"
+            return
         rows = [
             _row(
                 str(name),

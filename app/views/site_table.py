@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import panel as pn
 import param
+from bokeh.models import NumberFormatter
 
 from app.state import Selection
 from app.views.card import COMPACT
@@ -22,7 +23,7 @@ _TITLES = {
     "n_valid": "Days",
     "reason": "Why no score",
 }
-_DECIMALS = {"R": 2, "RMSE": 3, "ubRMSE": 3, "bias": 3}
+_FORMATS = {"R": "0.00", "RMSE": "0.000", "ubRMSE": "0.000", "bias": "0.000", "n_valid": "0"}
 
 
 class SiteTable:
@@ -40,15 +41,15 @@ class SiteTable:
             self._frame(),
             titles=_TITLES,
             hidden_columns=[_HIDDEN],
-            formatters={n: {"type": "money", "precision": d, "thousand": False} for n, d in _DECIMALS.items()}
-            | {"n_valid": {"type": "money", "precision": 0, "thousand": False}},
-            text_align=dict.fromkeys((*_DECIMALS, "n_valid"), "right"),
+            formatters={n: NumberFormatter(format=f, nan_format="–") for n, f in _FORMATS.items()},
+            text_align=dict.fromkeys(_FORMATS, "right"),
             widths={v.STATION: 190, v.NETWORK: 130, v.REGION: 120, "reason": 260}
-            | dict.fromkeys((*_DECIMALS, "n_valid"), 92),
+            | dict.fromkeys(_FORMATS, 92),
             show_index=False,
             disabled=True,
             selectable=1,
-            height=340,
+            pagination="remote",
+            page_size=10,
             stylesheets=[COMPACT],
             layout="fit_data_stretch",
             theme="simple",

@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import panel as pn
 import pytest
+from bokeh.document import Document
+from bokeh.models import ImportedStyleSheet
+from panel.io.state import set_curdoc
 
 from app import main
 from app.activity import Activity
@@ -69,6 +72,16 @@ def test_the_page_does_not_follow_the_busy_flag_of_the_process(store, activity):
     page = make_page(store, activity)
     assert len(pn.state.param.watchers.get("busy", {}).get("value", [])) == before
     assert page.busy is False
+
+
+def test_no_style_sheet_comes_from_elsewhere(store, activity):
+    # As for a browser whose session has expired: the page is made again, without its HTML.
+    document = Document()
+    with set_curdoc(document):
+        make_page(store, activity).server_doc(document)
+    addresses = [model.url for model in document.models if isinstance(model, ImportedStyleSheet)]
+    assert addresses
+    assert not [url for url in addresses if "//" in url]
 
 
 def test_a_page_that_is_dropped_is_forgotten(store, activity):
@@ -180,14 +193,15 @@ def test_dark_page_changes_the_colours(selection):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("epochs", 0, "Epochs: .*greater than or equal to 1.*given: 0"),
-        ("folds", 1, "Folds: .*greater than or equal to 2"),
+        ("epochs", "0", "Epochs: .*greater than or equal to 1.*given: 0"),
+        ("epochs", "ten", "Epochs: 'ten' is not a whole number"),
+        ("folds", "1", "Folds: .*greater than or equal to 2"),
     ],
 )
 def test_the_form_explains_a_bad_value(selection, store, activity, field, value, message):
     form = ExperimentForm(selection, store, activity)
     form.holdout.value = "random_spatial"
-    getattr(form, field).value = value
+    getattr(form, field).value_input = value
     with pytest.raises(ConfigError) as error:
         form.config()
     import re
@@ -197,12 +211,8 @@ def test_the_form_explains_a_bad_value(selection, store, activity, field, value,
 
 def test_the_form_makes_a_configuration(selection, store, activity):
     form = ExperimentForm(selection, store, activity)
-    form.holdout.value, form.folds.value, form.epochs.value, form.title.value = (
-        "random_spatial",
-        3,
-        4,
-        " Mine ",
-    )
+    form.holdout.value, form.title.value_input = "random_spatial", " Mine "
+    form.folds.value_input, form.epochs.value_input = "3", "4"
     config = form.config()
     assert (config.holdout.name, config.holdout.folds, config.training.epochs) == ("random_spatial", 3, 4)
     assert config.title == "Mine"

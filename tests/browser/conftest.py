@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,20 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, de
 
 
 @pytest.fixture(scope="module")
-def serve(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
-    """Start a server for a folder of runs and return its address; an error in its log fails the module."""
+def serve(
+    data_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., tuple[str, Path]]]:
+    """Start a server for a folder of runs; return its address and its working directory.
+
+    An error in its log fails the module.
+    """
     started: list[tuple[subprocess.Popen[bytes], Path]] = []
 
-    def start(runs_folder: Path) -> str:
+    def start(runs_folder: Path, program: Sequence[str] = ("-m", "app.main")) -> tuple[str, Path]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        command = [sys.executable, "-m", "app.main", "--no-show", "--no-first-run", "--port", str(port)]
+        command = [sys.executable, *program, "--no-show", "--no-first-run", "--port", str(port)]
         command += ["--data", str(data_folder), "--runs", str(runs_folder)]
         home = tmp_path_factory.mktemp("server")
         log, environment = home / "log.txt", {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -123,16 +128,17 @@ def serve(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             )
         started.append((server, log))
         _wait_until_alive(port, server, log)
-        return f"http://localhost:{port}/"
+        return f"http://localhost:{port}/", home
 
     yield start
     for server, _ in started:
         server.terminate()
         server.wait(20)
     for _, log in started:
-        # A tab that closes during a write leaves a WebSocketClosedError, harmless.
+        # A tab that closes during a write leaves these two, one caused by the other; they are harmless.
         blocks = re.split(r"(?=Traceback|ERROR)", log.read_text(errors="replace"))
-        errors = [b for b in blocks if re.match(r"Traceback|ERROR", b) and "WebSocketClosedError" not in b]
+        closed = re.compile("WebSocketClosedError|StreamClosedError")
+        errors = [b for b in blocks if re.match(r"Traceback|ERROR", b) and not closed.search(b)]
         assert not errors, errors[0][-3000:]
 
 

@@ -34,7 +34,7 @@ def open_experiments(page, url):
 
 def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data):
     page = clean_page
-    url = serve(runs_folder)
+    url = serve(runs_folder)[0]
     page.goto(url)
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
     page.get_by_role("button", name="Experiments", exact=True).click()
@@ -66,7 +66,7 @@ def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data)
 
 def test_first_run_appears_by_itself(clean_page, serve, runs_folder):
     page = clean_page
-    url = serve(runs_folder)
+    url = serve(runs_folder)[0]
     page.goto(url)
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
     other = page.context.new_page()
@@ -80,7 +80,7 @@ def test_first_run_appears_by_itself(clean_page, serve, runs_folder):
 
 def test_cancel(clean_page, serve, runs_folder):
     page = clean_page
-    open_experiments(page, serve(runs_folder))
+    open_experiments(page, serve(runs_folder)[0])
     fill_epochs(page, 500)
     page.get_by_role("button", name="Launch").click()
     page.get_by_role("button", name="Cancel").click(timeout=TRAINING)
@@ -94,7 +94,7 @@ def test_cancel(clean_page, serve, runs_folder):
 @pytest.mark.parametrize("epochs", [0, -3])
 def test_a_value_that_makes_no_sense_is_explained(clean_page, serve, runs_folder, epochs):
     page = clean_page
-    open_experiments(page, serve(runs_folder))
+    open_experiments(page, serve(runs_folder)[0])
     fill_epochs(page, epochs)
     page.get_by_role("button", name="Launch").click()
     expect(

@@ -14,7 +14,7 @@ from gsm3core import vocabulary as v
 
 @pytest.fixture(scope="module")
 def url(serve, finished_run):
-    return serve(finished_run.folder.parent)
+    return serve(finished_run.folder.parent)[0]
 
 
 def open_page(page, url):
@@ -68,11 +68,27 @@ def test_legend_shows_and_hides(clean_page, url):
     visible = """name => { for (const d of Bokeh.documents) for (const m of d._all_models.values())
         if (m.type === 'GlyphRenderer' && m.name === name) return m.visible }"""
     button = page.get_by_role("button", name="SMOS", exact=True)
+    expect(button).to_be_visible()
     assert page.evaluate(visible, "SMOS") is False
     button.click()
     page.wait_for_function(f"() => ({visible})('SMOS')")
     button.click()
     page.wait_for_function(f"() => !({visible})('SMOS')")
+
+
+def test_the_table_sorts_and_selects(clean_page, url, finished_run):
+    page = clean_page
+    open_page(page, url)
+    header = page.locator(".tabulator-col", has_text=re.compile("^RMSE$"))
+    for order in ("ascending", "descending"):
+        header.click()
+        expect(header).to_have_attribute("aria-sort", order)
+    scores = finished_run.scores()["RMSE"].sel({v.PRODUCT: v.MULTITASK_LSTM})
+    worst = scores.where(scores == scores.max(), drop=True)
+    row = page.locator(".tabulator-row").first
+    expect(row).to_contain_text(f"{float(worst[0]):.3f}")
+    row.locator("[tabulator-field=network]").click()
+    expect(page).to_have_url(re.compile("site=" + re.escape(quote(str(worst[v.SITE].values[0]), safe=""))))
 
 
 def test_address_restores_the_view(clean_page, url, finished_run, map_data):

@@ -58,3 +58,12 @@ def test_nothing_is_made_up() -> None:
     assert morans_i(gap, np.arange(31.0), np.arange(31.0)).sites == 30
     with pytest.raises(DatasetError, match="missing"):
         morans_i(gap, np.arange(31.0), np.arange(31.0), neighbours=np.zeros((31, 1), int))
+
+
+def test_value_of_esda() -> None:
+    """esda 2.9.0 with libpysal 4.14.1, row-standardised weights on the same eight neighbours."""
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(30, 50, 200), rng.uniform(-120, -70, 200)
+    found = morans_i(np.sin(lat / 5) + 0.5 * rng.normal(size=200), lat, lon)
+    assert found.value == pytest.approx(0.36388149449288437, rel=1e-12)
+    assert found.expected == pytest.approx(-0.005025125628140704) and found.p == 0.001
