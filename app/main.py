@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ def serve(
     say
         Gets a line of text for every step.
     """
+    check_port(host, port)
     store = Store(Path(data), Path(runs))
     store.runs_folder.mkdir(parents=True, exist_ok=True)
     queue = JobQueue(store.runs_folder)
@@ -80,6 +82,24 @@ def serve(
         )
     finally:
         stop()
+
+
+def check_port(host: str, port: int) -> None:
+    """Say at once that a port cannot be used, before anything is made or trained.
+
+    Raises
+    ------
+    GSM3Error
+        If another program listens there, or the address is not this machine's.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise GSM3Error(
+                f"The dashboard cannot listen on {host}:{port} ({error}). Choose another port with --port."
+            ) from error
 
 
 def ensure_dataset(store: Store, say: Say) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import subprocess
 import sys
 import weakref
@@ -27,7 +28,7 @@ from app.views.site_map import SiteMap
 from app.views.site_series import TEST, TRAINING, SeriesPlot
 from app.visitor import Visitor
 from gsm3core import vocabulary as v
-from gsm3core.errors import ConfigError
+from gsm3core.errors import ConfigError, GSM3Error
 from gsm3core.metrics import METRICS
 
 DATASET = "bucket.zarr"
@@ -240,3 +241,13 @@ def test_warm_up_reads_what_the_first_visitor_needs(store, activity):
     main.warm_up(store, activity, said.append)
     assert store.is_evaluated(DATASET, "", v.SM_INSITU)
     assert any(DATASET in text for text in said)
+
+
+def test_a_port_in_use_is_said_before_anything_is_made(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(GSM3Error, match=rf"cannot listen on 127\.0\.0\.1:{port}.*--port"):
+            main.serve(port=port, data=tmp_path / "data", runs=tmp_path / "runs", show=False)
+    assert not list(tmp_path.iterdir())
