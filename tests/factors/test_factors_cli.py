@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import make_dataset
+from small_world import make_dataset
 from typer.testing import CliRunner
 
 from gsm3core import ExperimentConfig, Run, cli, factors

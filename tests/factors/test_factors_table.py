@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import make_dataset
 from factor_tables import simulated, simulated_table
 from scipy.stats import spearmanr
+from small_world import make_dataset
 from statsmodels.stats.meta_analysis import combine_effects
 
 from gsm3core.errors import DatasetError
