@@ -123,7 +123,7 @@ def test_expected_skill_is_the_forests() -> None:
     table = simulated_table()
     model = fit_skill(table, settings=SMALL)
     x, _ = table.encoded()
-    forest = RandomForestRegressor(40, min_samples_leaf=5, max_features=1 / 3, random_state=0)
+    forest = RandomForestRegressor(40, min_samples_leaf=5, random_state=0)
     forest.fit(x, table.score, table.weights())
     attributes = simulated()[1]
     np.testing.assert_allclose(model.predict(attributes)["expected"], forest.predict(x), rtol=1e-12)

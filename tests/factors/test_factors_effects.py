@@ -99,9 +99,7 @@ def test_surface_of_aspect_and_wetness() -> None:
     scores, attributes = simulated(n=600, signal=0.0)
     dry = attributes["mean_sm_smap"] <= 0.15
     scores["R"] = scores["R"] - 0.3 * (dry & (np.abs(attributes["poleward_aspect"]) > 0.6))
-    found = effect_surface(
-        factor_table(scores, attributes), bins=8, settings=Settings(trees=60, features=1.0)
-    )
+    found = effect_surface(factor_table(scores, attributes), bins=8, settings=Settings(trees=60))
     assert found.attrs["first"] == "poleward_aspect" and found.attrs["second"] == "mean_sm_smap"
     assert int(found["sites"].sum()) == 600
     low = found["effect"].sel(second_edge=slice(0, 0.1))

@@ -59,7 +59,7 @@ def test_impurity_is_scikit_learns() -> None:
     x = rng.normal(size=(100, 3))
     y, w = x[:, 0] + rng.normal(size=100), rng.uniform(size=100)
     ours = fit_model("forest", x, y, w, seed=5, settings=SMALL)
-    theirs = RandomForestRegressor(30, min_samples_leaf=5, max_features=1 / 3, random_state=5).fit(x, y, w)
+    theirs = RandomForestRegressor(30, min_samples_leaf=5, random_state=5).fit(x, y, w)
     np.testing.assert_array_equal(ours.feature_importances_, theirs.feature_importances_)
 
 
@@ -144,7 +144,7 @@ def test_models_are_side_by_side_and_the_published_split_is_one_of_them(found: x
 def test_random_folds_flatter_what_only_tells_networks_apart() -> None:
     scores, attributes = simulated(signal=0.0, cluster_std=0.2)
     table = factor_table(scores, attributes[["home"]])
-    exact = Settings(trees=30, leaf=2, features=1.0)
+    exact = Settings(trees=30, leaf=2)
     found = importance_of(table, models=("forest",), measures=("permutation",), settings=exact, repeats=2)
     forest = found.sel(fitted="forest")
     # 0.2^2 / (0.2^2 + 0.05^2) of the variance lies between networks: 0.97 is the most that knowing them gives.
@@ -217,7 +217,7 @@ def test_cross_validated_predictions_are_scikit_learns() -> None:
     for test in folds:
         model = fit_model("forest", x[~test], table.score[~test], None, seed=7, settings=SMALL)
         ours[test] = model.predict(x[test])
-    estimator = RandomForestRegressor(30, min_samples_leaf=5, max_features=1 / 3, random_state=7)
+    estimator = RandomForestRegressor(30, min_samples_leaf=5, random_state=7)
     theirs = cross_val_predict(
         estimator, x, table.score, cv=[(np.flatnonzero(~f), np.flatnonzero(f)) for f in folds]
     )
