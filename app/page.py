@@ -18,6 +18,11 @@ from app.visitor import Visitor
 from gsm3core.resources import assets_folder
 
 _LOOK_EVERY = 1000  # milliseconds
+# The page shows through while it is drawn, instead of lying in the dark until the last plot is there.
+_CALM_LOADER = """
+#loader { background: none; pointer-events: none; }
+#loader .spinner { width: 34px; height: 34px; border-color: rgba(127,127,127,.25); border-top-color: #0f6b7b; }
+"""
 _NAVIGATION = {"Sites": SITES, "Experiments": EXPERIMENTS}
 _PAGE_STYLE = {
     "& .header": {
@@ -92,6 +97,7 @@ def make_page(store: Store, activity: Activity) -> Page:
         theme_config=THEME,
         dark_theme=selection.dark,
         busy_indicator=None,
+        raw_css=[_CALM_LOADER],
         sx=_PAGE_STYLE,
     )
     page.param.watch(

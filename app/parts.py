@@ -69,9 +69,10 @@ def sites(selection: Selection, visitor: Visitor) -> Part:
     above = pn.Row(site_map, boxes, sizing_mode="stretch_width", stylesheets=[_SIDE_BY_SIDE], margin=0)
     site_panel = SitePanel(selection, visitor.store)
     table = card(TableHeading(selection).pane, SiteTable(selection).table)
+    headline = Headline(selection)
     main = pn.Column(
         banner.column,
-        Headline(selection).column,
+        headline.column,
         above,
         site_panel.card,
         table,
@@ -83,7 +84,8 @@ def sites(selection: Selection, visitor: Visitor) -> Part:
     def leave_out_what_is_empty(*_: param.parameterized.Event) -> None:
         evaluation = selection.evaluation
         above.visible = site_panel.card.visible = evaluation is not None
-        boxes.visible = table.visible = evaluation is not None and bool(evaluation.products)
+        compared = evaluation is not None and bool(evaluation.products)
+        headline.column.visible = boxes.visible = table.visible = compared
 
     selection.param.watch(leave_out_what_is_empty, "evaluation")
     leave_out_what_is_empty()

@@ -46,7 +46,7 @@ class ExperimentList:
             stylesheets=[COMPACT],
             layout="fit_data_stretch",
             theme="simple",
-            height=280,
+            height=_height(0),
             sizing_mode="stretch_width",
             margin=0,
             widths={"title": 250, "holdout": 150, "dataset": 120, "state": 100, "doing": 300, "created": 150},
@@ -63,6 +63,7 @@ class ExperimentList:
         frame, shown = self._frame(), self.table.value
         if frame["run"].tolist() != shown["run"].tolist():
             self.table.value = frame
+            self.table.height = _height(len(frame))
         elif changed := {
             name: [(slice(0, len(frame)), frame[name].tolist())]
             for name in _TITLES
@@ -76,6 +77,10 @@ class ExperimentList:
 
     def _choose(self, row: int) -> None:
         self._selection.experiment = str(self.table.value[_HIDDEN].iloc[row])
+
+
+def _height(rows: int) -> int:
+    return 52 + 37 * min(max(rows, 2), 12)
 
 
 def _row(experiment: Experiment) -> dict[str, str]:

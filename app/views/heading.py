@@ -27,7 +27,9 @@ class _Heading:
             self.pane.object = ""
             return
         title, explanation = self._words(evaluation)
-        self.pane.object = heading(title[:1].upper() + title[1:], explanation, simulated=evaluation.simulated)
+        self.pane.object = heading(
+            title.replace("bias", "Bias", 1), explanation, simulated=evaluation.simulated
+        )
 
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         raise NotImplementedError

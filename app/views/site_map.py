@@ -226,7 +226,7 @@ def _labels(table: pd.DataFrame, metric: str) -> list[str]:
 
 
 def _point_size(count: int) -> float:
-    return 9.0 if count <= 150 else 7.5 if count <= 500 else 6.0
+    return 12.0 if count <= 150 else 9.0 if count <= 500 else 6.5
 
 
 def _extent(table: pd.DataFrame) -> dict[str, list[float]]:
