@@ -1,0 +1,63 @@
+"""The ``gsm3`` command: its groups, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gsm3core.cli import analysis, runs, stations
+from gsm3core.cli.common import console
+from gsm3core.cli.data import data
+from gsm3core.errors import CancelledError, GSM3Error
+
+app = typer.Typer(
+    help="Train, test and diagnose a global multitask LSTM of surface soil moisture.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(data, name="data")
+app.add_typer(runs.runs, name="runs")
+data.command("pull")(stations.data_pull)
+data.command("add-product")(stations.data_add_product)
+data.command("add-network")(stations.data_add_network)
+app.command("run")(runs.run_command)
+app.command("predict")(runs.predict_command)
+app.command("score")(analysis.score_command)
+app.command("factors")(analysis.factors_command)
+
+
+def main() -> None:
+    """Run the command; an error made for users is printed as one message, without a traceback."""
+    try:
+        app()
+    except CancelledError as error:
+        console.print(f"[yellow]Cancelled.[/] {escape(str(error))}")
+        sys.exit(130)
+    except GSM3Error as error:
+        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command("app")
+def app_command(
+    port: Annotated[int, typer.Option(help="On this machine alone.")] = 5006,
+    data_folder: Annotated[Path, typer.Option("--data", help="Folder of datasets.")] = Path("data"),
+    runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
+    show: Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")] = True,
+    first_run: Annotated[
+        bool, typer.Option("--first-run/--no-first-run", help="Train a first run if there is none.")
+    ] = True,
+) -> None:
+    """Serve the dashboard; without any data it makes a simulated demonstration world first."""
+    # The library never imports the dashboard; the command starts it by name.
+    from importlib import import_module
+
+    import_module("app.main").serve(
+        port=port, data=data_folder, runs=runs_folder, show=show, first_run=first_run
+    )

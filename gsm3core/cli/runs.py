@@ -1,0 +1,157 @@
+"""``gsm3 run``, ``gsm3 runs`` and ``gsm3 predict``: experiments, and what their models predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gsm3core import vocabulary as v
+from gsm3core.cli.common import RunsFolder, console, open_run, score_table
+from gsm3core.errors import ConfigError
+
+runs = typer.Typer(help="List, show, resume and cancel runs.", no_args_is_help=True)
+
+
+def run_command(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a preset: quick, paper, smap-temporal.")],
+    dataset: Annotated[Path | None, typer.Option(help="The dataset; overrides the configuration's.")] = None,
+    holdout: Annotated[str | None, typer.Option(help=f"What to hold out: {', '.join(v.HOLDOUTS)}.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Records to learn from, with commas: sm_insitu,sm_smap.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Overrides the configuration's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the network and the windows; the folds have their own.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="What to call the run.")] = "",
+    out: RunsFolder = Path("runs"),
+) -> None:
+    """Run one experiment: train, predict and score every fold, into one run directory."""
+    from gsm3core.config import ExperimentConfig
+    from gsm3core.experiment import create_run
+
+    experiment = (
+        ExperimentConfig.load(config)
+        .replace(
+            "data", dataset=str(dataset) if dataset else None, targets=targets.split(",") if targets else None
+        )
+        .replace("holdout", name=holdout)
+        .replace("training", device=device, epochs=epochs, seed=seed)
+    )
+    if title:
+        experiment = experiment.model_copy(update={"title": title})
+    _carry_out(create_run(experiment, out))
+
+
+@runs.command("list")
+def runs_list(out: RunsFolder = Path("runs")) -> None:
+    """List all runs, newest first."""
+    from gsm3core.run import list_runs
+
+    table = Table("id", "holdout", "state", "dataset", "R", "ubRMSE")
+    for run in list_runs(out):
+        finished = [e for e in run.events() if e["event"] == "run_finished"]
+        medians: dict[str, Any] = next(iter(finished[-1]["medians"].values()), {}) if finished else {}
+        table.add_row(
+            run.id, run.config.holdout.name, run.state, run.dataset_path.name,
+            *(f"{medians[m]:.3f}" if m in medians else "" for m in ("R", "ubRMSE")),
+        )  # fmt: skip
+    console.print(table)
+
+
+@runs.command("show")
+def runs_show(
+    run_id: Annotated[str, typer.Argument(help="Id or path.")], out: RunsFolder = Path("runs")
+) -> None:
+    """Show a run's configuration, state and median scores."""
+    run = open_run(run_id, out)
+    console.print(f"[bold]{escape(run.title)}[/]  {run.state}  {escape(str(run.folder))}")
+    console.print(escape(run.config.to_toml()))
+    for reference in run.references():
+        console.print(score_table(run.scores(reference), f"Against {reference}, median over sites"))
+
+
+@runs.command("resume")
+def runs_resume(
+    run_id: Annotated[str, typer.Argument(help="Id or path.")], out: RunsFolder = Path("runs")
+) -> None:
+    """Go on with a run that was killed, cancelled or failed; what was finished is kept."""
+    _carry_out(open_run(run_id, out))
+
+
+@runs.command("cancel")
+def runs_cancel(run_id: Annotated[str, typer.Argument(help="Id.")], out: RunsFolder = Path("runs")) -> None:
+    """Cancel a background run, queued or running."""
+    from gsm3core.jobs.queue import JobQueue
+
+    JobQueue(out).cancel(run_id)
+    console.print(f"{escape(run_id)} is being cancelled; what it finished is kept.")
+
+
+def predict_command(
+    run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset with the run's inputs.")],
+    to: Annotated[Path, typer.Option("--to", help="Where to write: .nc or .zarr.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    out: RunsFolder = Path("runs"),
+) -> None:
+    """Predict soil moisture on a dataset with a run's models (their mean, where it has several folds)."""
+    from gsm3core.experiment import prepare_process
+    from gsm3core.schema import open_dataset, write_whole
+
+    prepare_process()
+    from gsm3core.prediction import predict
+
+    if to.exists():
+        raise ConfigError(f"{to} exists. Choose another name.")
+    predicted = predict(open_run(run_id, out), open_dataset(dataset), device=device)
+    write_whole(predicted.to_dataset(), to)
+    console.print(
+        f"{predicted.sizes[v.SITE]} sites, {predicted.attrs['comment']}. Written to [bold]{escape(str(to))}[/]."
+    )
+
+
+def _carry_out(run: Any) -> None:
+    from gsm3core.experiment import execute, prepare_process
+
+    prepare_process()
+    console.print(f"Run [bold]{escape(run.id)}[/] in {escape(str(run.folder))}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting", total=1.0)
+        execute(run, listen=lambda event: _show(event, progress, task))
+    for reference in run.references():
+        console.print(score_table(run.scores(reference), f"Against {reference}, median over sites"))
+
+
+def _show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:
+    if event["event"] == "fold_started":
+        filled = ", ".join(f"{n}: {c}" for n, c in event["filled"].items())
+        progress.console.print(
+            f"[bold]{event['fold']}[/] ({event['index'] + 1} of {event['of']}) on {event['device']}: trains on "
+            + ", ".join(f"{c} sites of {n}" for n, c in event["train_sites"].items())
+            + f", tests {event['test_sites']} sites"
+            + (f"; missing inputs filled: {filled}" if filled else "")
+        )
+    elif event["event"] == "progress":
+        text = f"{event['fold']} epoch {event['epoch']}/{event['epochs']}"
+        if event.get("loss") is not None:
+            progress.update(
+                task, completed=event["fraction"], description=f"{text}, loss {event['loss']:.4f}"
+            )
+        else:
+            progress.update(task, completed=event["fraction"])
+    elif event["event"] == "run_finished":
+        progress.update(task, completed=1.0, description="finished")
