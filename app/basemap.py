@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 from numpy.typing import ArrayLike, NDArray
 
 from app.theme import Colours
-from gsm3core.resources import assets_folder
+from gsm3core.geography import coastlines
 
 EARTH_RADIUS = 6_378_137.0
 _NORTHERNMOST = 84.0
@@ -39,8 +39,7 @@ def outline(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
     One line of 30,000 points draws some fifty times faster than 1,400 lines of a few points each.
     """
-    with np.load(assets_folder() / "natural_earth.npz") as layers:
-        lon, lat = layers[name].T
+    lon, lat = coastlines.outline(name)
     # Without Antarctica, which has no soil to measure and fills a third of a Mercator map.
     x, y = mercator(lon, np.where(lat < _SOUTHERNMOST, np.nan, lat))
     return x.astype(np.float32), y.astype(np.float32)

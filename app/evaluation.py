@@ -61,8 +61,8 @@ class Evaluation:
         counts = self.sites[v.REGION].value_counts()
         return {name: int(counts[name]) for name in (*v.REGIONS, v.NO_REGION) if name in counts}
 
-    def table(self, product: str, region: str = ALL_REGIONS) -> pd.DataFrame:
-        """Return the sites of a region with one product's scores, and the ``reason`` where there is none."""
+    def table(self, product: str) -> pd.DataFrame:
+        """Return every site with one product's scores, and the ``reason`` where there is none."""
         table = self.sites.copy()
         if product in self.products:
             of_product = self.scores.sel({v.PRODUCT: product})
@@ -74,12 +74,11 @@ class Evaluation:
             reason = np.full(len(table), NO_PRODUCT)
         no_score = np.isnan(table["bias"].to_numpy()) & (reason == "")
         table["reason"] = np.where(no_score, NOT_SCORED, reason)
-        return table if region == ALL_REGIONS else table[table[v.REGION] == region]
+        return table
 
-    def values(self, product: str, metric: str, region: str = ALL_REGIONS) -> NDArray[np.float64]:
-        """Return the scores of one product by one metric over a region; NaN where there is none."""
-        values = np.asarray(self.scores[metric].sel({v.PRODUCT: product}).values, np.float64)
-        return values if region == ALL_REGIONS else values[(self.sites[v.REGION] == region).to_numpy()]
+    def values(self, product: str, metric: str) -> NDArray[np.float64]:
+        """Return the scores of one product by one metric at every site; NaN where there is none."""
+        return np.asarray(self.scores[metric].sel({v.PRODUCT: product}).values, np.float64)
 
     def at_site(self, site: str) -> pd.DataFrame:
         """Return every score of every product at one site, indexed by product."""
@@ -90,29 +89,34 @@ class Evaluation:
             {p: {n: row[n].item() for n in (*_NUMBERS, "reason")} for p, row in rows.items()}
         ).T
 
-    def typical_site(self, product: str, metric: str, region: str = ALL_REGIONS) -> str:
-        """Return the site whose score is the median, a fair one to look at first; empty if none has any."""
-        inside = np.ones(len(self.sites), bool)
-        if region != ALL_REGIONS:
-            inside = (self.sites[v.REGION] == region).to_numpy()
+    def typical_site(self, product: str, metric: str, among: NDArray[np.bool_]) -> str:
+        """Return the site whose score is the median, a fair one to look at first; empty if none has any.
+
+        Parameters
+        ----------
+        product, metric
+            Whose scores.
+        among
+            Mask over the sites.
+        """
         values = self.values(product, metric) if product in self.products else np.zeros(len(self.sites))
-        valid = np.flatnonzero(np.isfinite(values) & inside)
+        valid = np.flatnonzero(np.isfinite(values) & among)
         if not valid.size:
             return ""
         ranked = valid[np.argsort(values[valid], kind="stable")]
         return str(self.sites.index[ranked[(ranked.size - 1) // 2]])
 
-    def nearest_site(self, x: float, y: float, within: float, region: str = ALL_REGIONS) -> str:
+    def nearest_site(self, x: float, y: float, within: float, among: NDArray[np.bool_]) -> str:
         """Return the site nearest to a point of the map, or an empty string if none is near.
 
         Parameters
         ----------
         x, y, within
             Mercator metres.
-        region
-            Only sites of this region are on the map.
+        among
+            Mask over the sites: those that are on the map.
         """
-        sites = self.sites if region == ALL_REGIONS else self.sites[self.sites[v.REGION] == region]
+        sites = self.sites[among]
         if sites.empty:
             return ""
         distance = np.hypot(sites["x"].to_numpy() - x, sites["y"].to_numpy() - y)

@@ -1,4 +1,4 @@
-"""The layout of the page: header, sidebar, the Sites page and the Experiments page."""
+"""The layout of the page: header, navigation, and the part that is turned to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from panel.io.resources import LOCAL_DIST
 
 from app import address
 from app.activity import Activity
-from app.parts import PARTS, Part
-from app.state import EXPERIMENTS, SITES, Selection
+from app.pages import PAGES
+from app.pages.part import Part
+from app.state import Selection
 from app.store import Store
 from app.theme import THEME
 from app.visitor import Visitor
@@ -23,7 +24,6 @@ _CALM_LOADER = """
 #loader { background: none; pointer-events: none; }
 #loader .spinner { width: 34px; height: 34px; border-color: rgba(127,127,127,.25); border-top-color: #0f6b7b; }
 """
-_NAVIGATION = {"Sites": SITES, "Experiments": EXPERIMENTS}
 _PAGE_STYLE = {
     "& .header": {
         "backgroundColor": "#124d5a",
@@ -74,7 +74,7 @@ def make_page(store: Store, activity: Activity) -> Page:
     def turn(*_: param.parameterized.Event) -> None:
         # A part is built when it is first turned to: the first visit then has half as much to draw.
         if selection.page not in built:
-            part = built[selection.page] = PARTS[selection.page](selection, visitor)
+            part = built[selection.page] = PAGES[selection.page](selection, visitor)
             main.append(part.main)
             sidebar.append(part.sidebar)
         for name, part in built.items():
@@ -122,7 +122,7 @@ def make_page(store: Store, activity: Activity) -> Page:
 
 def _navigation(selection: Selection) -> pmui.RadioButtonGroup:
     buttons = pmui.RadioButtonGroup(
-        options=_NAVIGATION,
+        options={name.capitalize(): name for name in PAGES},
         value=selection.page,
         size="small",
         margin=(0, 24),

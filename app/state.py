@@ -5,6 +5,7 @@ from __future__ import annotations
 import param
 
 from app.evaluation import ALL_REGIONS, Evaluation
+from app.filters import Shown, shown_sites
 from app.store import Store
 from gsm3core import vocabulary as v
 from gsm3core.metrics import METRICS
@@ -12,10 +13,15 @@ from gsm3core.metrics import METRICS
 SITES, EXPERIMENTS = "sites", "experiments"
 PRODUCTS_ONLY = "none"
 NEWEST = ""
+FILTERS = ("region",)
 
 
 class Selection(param.Parameterized):
-    """One visitor's selection. Everything but the last five is in the page's address."""
+    """One visitor's selection, and what follows from it.
+
+    What is chosen (``page`` to ``theme``) is in the page's address. The rest follows from it: views watch ``shown``
+    for which sites they show, never the single filters.
+    """
 
     page = param.Selector(default=SITES, objects=[SITES, EXPERIMENTS], doc="Which page is shown.")
     dataset = param.String(default="", doc="Name of a dataset; the first there is by default.")
@@ -38,6 +44,9 @@ class Selection(param.Parameterized):
     evaluation = param.ClassSelector(
         class_=Evaluation, default=None, doc="Scores that were loaded; None before."
     )
+    shown = param.ClassSelector(
+        class_=Shown, default=None, doc="Sites that the filters leave; None before any are loaded."
+    )
     site_shown = param.String(default="", doc="Site that the page shows: `site`, or a typical one.")
     working_on = param.String(default="", doc="What is being read, in words; empty when nothing is.")
     problem = param.String(
@@ -47,6 +56,7 @@ class Selection(param.Parameterized):
     def __init__(self, **chosen: str) -> None:
         super().__init__(**chosen)
         self._chose_product = bool(self.product)
+        self.param.watch(self._filter, list(FILTERS))
 
     @property
     def dark(self) -> bool:
@@ -80,6 +90,7 @@ class Selection(param.Parameterized):
         ):
             product = next(iter(products), "")
         region = self.region if self.region in evaluation.regions else ALL_REGIONS
+        shown = shown_sites(evaluation, region)
         known = self.site in evaluation.sites.index
         self.param.update(
             evaluation=evaluation,
@@ -88,8 +99,9 @@ class Selection(param.Parameterized):
             reference=evaluation.reference,
             product=product,
             region=region,
+            shown=shown,
             site=self.site if known else "",
-            site_shown=self.site if known else evaluation.typical_site(product, self.metric, region),
+            site_shown=self.site if known else evaluation.typical_site(product, self.metric, shown.mask),
             working_on="",
             problem="",
         )
@@ -111,4 +123,11 @@ class Selection(param.Parameterized):
 
     def fail(self, problem: str) -> None:
         """Say why nothing can be shown."""
-        self.param.update(problem=problem, working_on="", evaluation=None)
+        self.param.update(problem=problem, working_on="", evaluation=None, shown=None)
+
+    def _filter(self, *_: param.parameterized.Event) -> None:
+        if self.evaluation is None:
+            return
+        shown = shown_sites(self.evaluation, self.region)
+        if not shown.same(self.shown):
+            self.shown = shown

@@ -1,4 +1,4 @@
-"""Boxplots of the sites' scores: one product by region, and every product over the region that is shown."""
+"""Boxplots of the sites' scores: one product by region, and every product over the sites that are shown."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.evaluation import Evaluation
 from app.state import Selection
 from app.theme import SCALES, colours, product_colour, quiet
+from gsm3core import vocabulary as v
 
 _FEW = 8  # as few sites as this are drawn one by one: a box would say more than they know
 _ROW = 27
@@ -57,7 +58,7 @@ class Boxes:
         self._axis = Range1d(0, 1)
         self.figure = self._draw()
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0)
-        selection.param.watch(self._update, sorted({"evaluation", "theme", *on}))
+        selection.param.watch(self._update, sorted({"shown", "theme", *on}))
         self._update()
 
     def _draw(self) -> figure:
@@ -131,7 +132,11 @@ def by_region(selection: Selection) -> Boxes:
     def groups(evaluation: Evaluation, chosen: Selection) -> Groups:
         if chosen.product not in evaluation.products:
             return {}
-        return {name: evaluation.values(chosen.product, chosen.metric, name) for name in evaluation.regions}
+        values, regions = (
+            evaluation.values(chosen.product, chosen.metric),
+            evaluation.sites[v.REGION].to_numpy(),
+        )
+        return {name: values[regions == name] for name in evaluation.regions}
 
     return Boxes(
         selection, groups, lambda _, s: product_colour(s.product, dark=s.dark), ["product", "metric"]
@@ -139,12 +144,13 @@ def by_region(selection: Selection) -> Boxes:
 
 
 def by_product(selection: Selection) -> Boxes:
-    """Return the boxes of every product, over the region that is shown."""
+    """Return the boxes of every product, over the sites that are shown."""
 
     def groups(evaluation: Evaluation, chosen: Selection) -> Groups:
-        return {name: evaluation.values(name, chosen.metric, chosen.region) for name in evaluation.products}
+        mask = chosen.shown.mask
+        return {name: evaluation.values(name, chosen.metric)[mask] for name in evaluation.products}
 
-    return Boxes(selection, groups, lambda name, s: product_colour(name, dark=s.dark), ["region", "metric"])
+    return Boxes(selection, groups, lambda name, s: product_colour(name, dark=s.dark), ["metric"])
 
 
 def _row(name: str, values: NDArray[np.float64]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import panel as pn
 import param
 
-from app.evaluation import ALL_REGIONS, Evaluation
+from app.evaluation import Evaluation
 from app.state import Selection
 from app.theme import SCALES, metric_label
 from app.views.card import heading
@@ -18,7 +18,7 @@ class _Heading:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self.pane = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
-        selection.param.watch(self._update, ["evaluation", "product", "metric", "region"])
+        selection.param.watch(self._update, ["shown", "product", "metric"])
         self._update()
 
     def _update(self, *_: param.parameterized.Event) -> None:
@@ -34,11 +34,6 @@ class _Heading:
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         raise NotImplementedError
 
-    @property
-    def _place(self) -> str:
-        region = self._selection.region
-        return "all regions" if region == ALL_REGIONS else region.replace("_", " ")
-
 
 class MapHeading(_Heading):
     """Title of the map."""
@@ -50,10 +45,11 @@ class MapHeading(_Heading):
                 "Nothing to compare yet",
                 f"{evaluation.dataset} has no second record. Train a model on it: Experiments, Launch.",
             )
-        values = evaluation.values(s.product, s.metric, s.region)
+        values = evaluation.values(s.product, s.metric)[s.shown.mask]
         missing = int(np.isnan(values).sum())
         hollow = f" {missing} without a score are hollow." if missing else ""
-        there = f"at {values.size - missing} sites, {self._place}"
+        place = "" if s.shown.mask.all() else f", {s.shown.words}"
+        there = f"at {values.size - missing} sites{place}"
         return (
             f"{metric_label(s.metric)} of {s.product}",
             f"Against {evaluation.against} {there}.{hollow} Click one for its series.",
@@ -87,7 +83,7 @@ class BoxHeading(_Heading):
             )
         return (
             f"{metric_label(s.metric)} by product",
-            f"Over {self._place}, each product at the sites where it has a score.",
+            f"Over {s.shown.words}, each product at the sites where it has a score.",
         )
 
 

@@ -9,7 +9,6 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.evaluation import ALL_REGIONS
 from app.state import Selection
 from app.theme import SCALES, metric_label, product_colour
 
@@ -45,7 +44,7 @@ class Headline:
         self._caption = pn.pane.HTML(stylesheets=[_CARD], margin=(0, 0, 6, 2), sizing_mode="stretch_width")
         self._row = pn.Row(sizing_mode="stretch_width", stylesheets=[_ROW], margin=0)
         self.column = pn.Column(self._caption, self._row, sizing_mode="stretch_width", margin=0)
-        selection.param.watch(self._update, ["evaluation", "product", "metric", "region", "theme"])
+        selection.param.watch(self._update, ["shown", "product", "metric", "theme"])
         self._update()
 
     def _update(self, *_: param.parameterized.Event) -> None:
@@ -75,13 +74,14 @@ class Headline:
         selection, evaluation = self._selection, self._selection.evaluation
         if evaluation is None or not evaluation.products:
             return ""
-        place = "all sites" if selection.region == ALL_REGIONS else selection.region.replace("_", " ")
-        text = f"Median {metric_label(selection.metric)} against {evaluation.against}, {place}"
+        text = (
+            f"Median {metric_label(selection.metric)} against {evaluation.against}, {selection.shown.words}"
+        )
         return f'<div class="caption">{text}</div>'
 
     def _text(self, product: str) -> str:
         selection = self._selection
-        values = selection.evaluation.values(product, selection.metric, selection.region)
+        values = selection.evaluation.values(product, selection.metric)[selection.shown.mask]
         valid = values[np.isfinite(values)]
         median = (
             f"{np.median(valid):.{SCALES[selection.metric].digits}f}".replace("-", "−") if valid.size else "–"

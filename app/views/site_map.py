@@ -87,7 +87,7 @@ class SiteMap:
         )
         self.figure = self._draw()
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", min_height=430, margin=0)
-        selection.param.watch(self._show_scores, ["evaluation", "product", "metric", "region"])
+        selection.param.watch(self._show_scores, ["shown", "product", "metric"])
         selection.param.watch(self._show_chosen, ["site_shown", "evaluation"])
         selection.param.watch(self._restyle, "theme")
         self._show_scores()
@@ -151,7 +151,7 @@ class SiteMap:
         if evaluation is None:
             self._scored.data = self._unscored.data = _columns(_no_sites())
             return
-        table = evaluation.table(selection.product, selection.region)
+        table = evaluation.table(selection.product)[selection.shown.mask]
         self._bar.visible = bool(evaluation.products)
         table["value"] = table[selection.metric]
         table["label"] = _labels(table, selection.metric)
@@ -169,7 +169,7 @@ class SiteMap:
             self._metric_shown, scale = selection.metric, SCALES[selection.metric]
             self._mapper.update(palette=list(scale.palette), low=scale.low, high=scale.high)
             self._ticker.ticks = list(scale.ticks)
-        if not changed or changed & {"region", "evaluation"}:
+        if not changed or "shown" in changed:
             self._extent.data = _extent(table)
 
     def _show_chosen(self, *_: param.parameterized.Event) -> None:
@@ -183,7 +183,7 @@ class SiteMap:
         if evaluation is None or event.x is None:
             return
         within = _CLICK_REACH * (self.figure.x_range.end - self.figure.x_range.start)
-        site = evaluation.nearest_site(event.x, event.y, within, self._selection.region)
+        site = evaluation.nearest_site(event.x, event.y, within, self._selection.shown.mask)
         if site:
             self._selection.choose_site(site)
 

@@ -55,17 +55,17 @@ class SiteTable:
             theme="simple",
             sizing_mode="stretch_width",
             margin=0,
-            configuration={"placeholder": "No site in this region"},
+            configuration={"placeholder": "No site is left"},
         )
         self.table.on_click(self._click)
-        selection.param.watch(self._update, ["evaluation", "product", "region"])
+        selection.param.watch(self._update, ["shown", "product"])
         selection.param.watch(self._mark, "site_shown")
 
     def _frame(self) -> pd.DataFrame:
         selection = self._selection
         if selection.evaluation is None:
             return pd.DataFrame({name: [] for name in (_HIDDEN, *_TITLES)})
-        table = selection.evaluation.table(selection.product, selection.region).reset_index()
+        table = selection.evaluation.table(selection.product)[selection.shown.mask].reset_index()
         table[v.REGION] = table[v.REGION].str.replace("_", " ")
         return table[[_HIDDEN, *_TITLES]].sort_values("R", na_position="last", ignore_index=True)
 

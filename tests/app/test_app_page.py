@@ -20,6 +20,7 @@ from app import main
 from app.activity import Activity
 from app.basemap import mercator, outline
 from app.page import make_page
+from app.pages.sites import sites
 from app.state import Selection
 from app.theme import SCALES, product_colour
 from app.views.boxplots import by_product, by_region
@@ -119,7 +120,7 @@ def test_map_goes_to_the_region(selection):
     view = SiteMap(selection)
     selection.region = "Europe"
     (x0, x1), (y0, y1) = view._extent.data["x"], view._extent.data["y"]
-    inside = selection.evaluation.table(selection.product, "Europe")
+    inside = selection.evaluation.table(selection.product).query("region == 'Europe'")
     assert (
         x0 < inside["x"].min()
         and inside["x"].max() < x1
@@ -251,3 +252,22 @@ def test_a_port_in_use_is_said_before_anything_is_made(tmp_path):
         with pytest.raises(GSM3Error, match=rf"cannot listen on 127\.0\.0\.1:{port}.*--port"):
             main.serve(port=port, data=tmp_path / "data", runs=tmp_path / "runs", show=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_view_with_nothing_to_show_is_not_on_the_page(store, activity, monkeypatch):
+    # Hidden plots that get their data before they were ever drawn fail in the browser.
+    waiting = []
+    monkeypatch.setattr("app.background.Latest.later", lambda self, work: waiting.append((self, work)))
+    selection = Selection()
+    visitor = Visitor(selection, store, activity)
+    visitor.load()
+    part = sites(selection, visitor)
+    assert not part.main.select(pn.pane.Bokeh)
+    assert not part.main.select(pn.widgets.Tabulator)
+    part.main.visible = False
+    for latest, work in waiting:
+        latest.now(work)
+    assert selection.evaluation is not None
+    assert not part.main.select(pn.pane.Bokeh)
+    part.main.visible = True
+    assert len(part.main.select(pn.pane.Bokeh)) >= 3

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from app.evaluation import ALL_REGIONS
+from app.filters import shown_sites
 from app.recent import Recent
 from app.store import Store
 from gsm3core import vocabulary as v
@@ -17,6 +18,10 @@ from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.schema import save_dataset
 
 DATASET = "bucket.zarr"
+
+
+def everywhere(evaluation):
+    return shown_sites(evaluation, ALL_REGIONS).mask
 
 
 def test_products_alone_are_scored_on_all_days(store):
@@ -50,8 +55,8 @@ def test_a_dataset_with_one_record_has_nothing_to_compare(tmp_path, dataset, run
     (reference,) = store.references("smap.nc", "")
     evaluation = store.evaluation("smap.nc", "", reference)
     assert evaluation.products == []
-    assert evaluation.typical_site("", "R") in evaluation.sites.index
-    assert len(evaluation.table("", ALL_REGIONS)) == dataset.sizes[v.SITE]
+    assert evaluation.typical_site("", "R", everywhere(evaluation)) in evaluation.sites.index
+    assert len(evaluation.table("")) == dataset.sizes[v.SITE]
     assert evaluation.at_site(evaluation.sites.index[0]).empty
 
 
@@ -66,7 +71,7 @@ def test_a_site_without_a_score_has_a_reason(store):
 def test_regions_divide_the_sites(store):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
     assert sum(evaluation.regions.values()) == len(evaluation.sites)
-    parts = [evaluation.values(v.SMAP, "R", region) for region in evaluation.regions]
+    parts = [evaluation.values(v.SMAP, "R")[shown_sites(evaluation, r).mask] for r in evaluation.regions]
     every = evaluation.values(v.SMAP, "R")
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(every))
 
@@ -74,16 +79,19 @@ def test_regions_divide_the_sites(store):
 def test_nearest_site(store):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
     row = evaluation.sites.iloc[4]
-    assert evaluation.nearest_site(row["x"] + 10, row["y"] - 10, 1000) == evaluation.sites.index[4]
-    assert evaluation.nearest_site(row["x"], row["y"] + 9e6, 1000) == ""
+    assert (
+        evaluation.nearest_site(row["x"] + 10, row["y"] - 10, 1000, everywhere(evaluation))
+        == evaluation.sites.index[4]
+    )
+    assert evaluation.nearest_site(row["x"], row["y"] + 9e6, 1000, everywhere(evaluation)) == ""
     elsewhere = next(r for r in evaluation.regions if r != row[v.REGION])
-    assert evaluation.nearest_site(row["x"], row["y"], 1000, elsewhere) == ""
+    assert evaluation.nearest_site(row["x"], row["y"], 1000, shown_sites(evaluation, elsewhere).mask) == ""
 
 
 def test_typical_site_has_the_median(store):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
     values = evaluation.values(v.SMAP, "R")
-    at = evaluation.sites.index.get_loc(evaluation.typical_site(v.SMAP, "R"))
+    at = evaluation.sites.index.get_loc(evaluation.typical_site(v.SMAP, "R", everywhere(evaluation)))
     below, valid = (values < values[at]).sum(), np.isfinite(values).sum()
     assert below == (valid - 1) // 2
 
