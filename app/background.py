@@ -7,12 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import panel as pn
+from bokeh.document import Document
+from panel.io.state import set_curdoc
 
 from gsm3core.errors import GSM3Error
 
 T = TypeVar("T")
 
 _POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gsm3-reader")
+_LONG = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gsm3-analysis")
 
 
 class Latest(Generic[T]):
@@ -24,11 +27,16 @@ class Latest(Generic[T]):
         Gets the result.
     failed
         Gets the message of an error that the user can act on.
+    long
+        Whether the work takes many seconds: it then waits for its like, and nobody's reading waits for it.
     """
 
-    def __init__(self, done: Callable[[T], None], failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, done: Callable[[T], None], failed: Callable[[str], None], *, long: bool = False
+    ) -> None:
         self._done = done
         self._failed = failed
+        self._pool = _LONG if long else _POOL
         self._asked = 0
 
     def now(self, work: Callable[[], T]) -> None:
@@ -45,14 +53,23 @@ class Latest(Generic[T]):
             self._answer(question, work)
             return
 
-        def hand_back(finished: Future[T]) -> None:
+        def hand_back(finished: Future[T | None]) -> None:
             # A plot may only be changed under its document's lock; this asks the event loop for it.
             if document.session_context is not None:
-                document.add_next_tick_callback(lambda: self._answer(question, finished.result))
+                document.add_next_tick_callback(
+                    lambda: when_drawn(document, lambda: self._answer(question, finished.result))
+                )
 
-        _POOL.submit(work).add_done_callback(hand_back)
+        def still_wanted() -> T | None:
+            return work() if question == self._asked else None
 
-    def _answer(self, question: int, result: Callable[[], T]) -> None:
+        self._pool.submit(still_wanted).add_done_callback(hand_back)
+
+    def drop(self) -> None:
+        """Want no answer any more to what was asked."""
+        self._asked += 1
+
+    def _answer(self, question: int, result: Callable[[], T | None]) -> None:
         if question != self._asked:
             return
         try:
@@ -60,4 +77,14 @@ class Latest(Generic[T]):
         except (GSM3Error, OSError) as error:
             self._failed(str(error))
             return
-        self._done(answer)
+        self._done(answer)  # type: ignore[arg-type]  # None only where the question was dropped
+
+
+def when_drawn(document: Document, act: Callable[[], None]) -> None:
+    """Change a visitor's page now, or as soon as the browser has drawn it for the first time.
+
+    A change that crosses the page's first drawing on the wire names plots that the browser does not know yet or no
+    longer knows: it then shows nothing at all.
+    """
+    with set_curdoc(document):
+        pn.state.onload(act)

@@ -19,9 +19,10 @@ from app.visitor import Visitor
 from gsm3core.resources import assets_folder
 
 _LOOK_EVERY = 1000  # milliseconds
-# The page shows through while it is drawn, instead of lying in the dark until the last plot is there.
+# The page shows through while it is drawn, instead of lying in the dark until the last plot is there. It takes no
+# click before that: the answer would cross the first drawing on the wire (app.background.when_drawn).
 _CALM_LOADER = """
-#loader { background: none; pointer-events: none; }
+#loader { background: none; cursor: progress; }
 #loader .spinner { width: 34px; height: 34px; border-color: rgba(127,127,127,.25); border-top-color: #0f6b7b; }
 """
 _PAGE_STYLE = {
@@ -107,7 +108,7 @@ def make_page(store: Store, activity: Activity) -> Page:
     turn()
     if pn.state.curdoc is not None and pn.state.location is not None:
         address.follow(selection, pn.state.location)
-        pn.state.add_periodic_callback(look, period=_LOOK_EVERY)
+        pn.state.onload(lambda: pn.state.add_periodic_callback(look, period=_LOOK_EVERY))
         # The browser's Back button changes the address alone: load the view that it stands for.
         back = CustomJS(code="window.addEventListener('popstate', () => window.location.reload())")
         pn.state.curdoc.js_on_event("document_ready", back)
