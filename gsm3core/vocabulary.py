@@ -12,6 +12,7 @@ SM_INSITU = "sm_insitu"
 SM_SMAP = "sm_smap"
 SM_PRODUCT = "sm_product"
 SM_PREDICTED = "sm_predicted"
+SM_PREDICTED_STD = "sm_predicted_std"
 IN_TEST = "in_test"
 FOLD = "fold"
 
@@ -23,6 +24,14 @@ GLDAS_NOAH = "GLDAS-Noah"
 SOMO_ML = "SoMo.ml"
 MULTITASK_LSTM = "GSM3 LSTM"
 IN_SITU = "In situ"
+
+# What a run calls its own series in its scores, by the name of its model.
+MODEL_PRODUCTS = {
+    "multitask_lstm": MULTITASK_LSTM,
+    "gradient_boosting": "Gradient boosting",
+    "climatology": "Climatology",
+    "api_bucket": "Precipitation bucket",
+}
 
 REGIONS = ("CONUS", "Europe", "Africa_North", "Alaska", "Asia", "Africa_South", "Australia")
 NO_REGION = "Other"
@@ -107,6 +116,18 @@ FORCINGS = _table(
              valid_max=350, standard_name="soil_temperature"),
     Variable(name="surface_temperature", units="K", long_name="land surface temperature", valid_min=170,
              valid_max=370, standard_name="surface_temperature"),
+    Variable(name="precipitation_imerg", units="mm d-1", long_name="precipitation of IMERG", valid_min=0, valid_max=2000,
+             standard_name="lwe_precipitation_rate"),
+    Variable(name="precipitation_era5", units="mm d-1", long_name="precipitation of ERA5", valid_min=0, valid_max=2000,
+             standard_name="lwe_precipitation_rate"),
+    Variable(name="surface_temperature_day", units="K", long_name="land surface temperature by day", valid_min=170,
+             valid_max=370, standard_name="surface_temperature"),
+    Variable(name="surface_temperature_night", units="K", long_name="land surface temperature by night", valid_min=170,
+             valid_max=370, standard_name="surface_temperature"),
+    Variable(name="albedo_black_sky", units="1", long_name="black-sky albedo, shortwave", valid_min=0, valid_max=1),
+    Variable(name="albedo_white_sky", units="1", long_name="white-sky albedo, shortwave", valid_min=0, valid_max=1),
+    Variable(name="lai_high", units="m2 m-2", long_name="leaf area index of high vegetation", valid_min=0, valid_max=15),
+    Variable(name="lai_low", units="m2 m-2", long_name="leaf area index of low vegetation", valid_min=0, valid_max=15),
     Variable(name="lai", units="m2 m-2", long_name="leaf area index", valid_min=0, valid_max=15,
              standard_name="leaf_area_index"),
 )  # fmt: skip
@@ -119,6 +140,9 @@ ATTRIBUTES = _table(
              valid_max=360),
     Variable(name="poleward_aspect", units="1", long_name="poleward aspect (+1 facing the pole)", valid_min=-1,
              valid_max=1),
+    Variable(name="plan_curvature", units="m-1", long_name="plan curvature of the terrain", valid_min=-1, valid_max=1),
+    Variable(name="terrain_roughness", units="m", long_name="largest difference of elevation to a neighbouring cell",
+             valid_min=0, valid_max=9000),
     Variable(name="sand", units="1", long_name="sand fraction", valid_min=0, valid_max=1),
     Variable(name="clay", units="1", long_name="clay fraction", valid_min=0, valid_max=1),
     Variable(name="silt", units="1", long_name="silt fraction", valid_min=0, valid_max=1),
@@ -126,9 +150,19 @@ ATTRIBUTES = _table(
     Variable(name="water_capacity", units="1", long_name="available water capacity class value"),
     Variable(name="ndvi", units="1", long_name="long-term mean NDVI", valid_min=-1, valid_max=1),
     Variable(name="land_cover", units="1", long_name="land cover (IGBP class)"),
+    Variable(name="land_cover_lccs", units="1", long_name="land cover (LCCS class of ESA CCI)"),
     Variable(name="climate", units="1", long_name="Köppen-Geiger main class"),
     Variable(name="mean_air_temperature", units="K", long_name="long-term mean air temperature", valid_min=200,
              valid_max=320),
+    Variable(name="mean_surface_temperature_day", units="K", long_name="long-term mean land surface temperature by day",
+             valid_min=200, valid_max=350),
+    Variable(name="mean_surface_temperature_night", units="K", long_name="long-term mean land surface temperature by night",
+             valid_min=190, valid_max=330),
+    Variable(name="mean_albedo_black_sky", units="1", long_name="long-term mean black-sky albedo", valid_min=0, valid_max=1),
+    Variable(name="mean_albedo_white_sky", units="1", long_name="long-term mean white-sky albedo", valid_min=0, valid_max=1),
+    Variable(name="mean_sm_smap", units=SM_UNITS, long_name="long-term mean SMAP soil moisture", valid_min=0, valid_max=1),
+    Variable(name="mean_shortwave_down", units="W m-2", long_name="long-term mean downward surface solar radiation",
+             valid_min=0, valid_max=600),
     Variable(name="air_temperature_range", units="K", long_name="warmest minus coldest month", valid_min=0,
              valid_max=80),
     Variable(name="mean_annual_precipitation", units="mm", long_name="long-term mean annual precipitation",
@@ -147,4 +181,16 @@ IGBP_CLASSES = {
     11: "permanent wetland", 12: "cropland", 13: "urban", 14: "cropland and natural mosaic",
     15: "snow and ice", 16: "barren",
 }  # fmt: skip
-CLASSES = {"climate": KOPPEN_CLASSES, "land_cover": IGBP_CLASSES}
+LCCS_CLASSES = {
+    10: "cropland rainfed", 11: "cropland rainfed herbaceous", 12: "cropland rainfed tree or shrub",
+    20: "cropland irrigated", 30: "mosaic cropland", 40: "mosaic natural vegetation",
+    50: "tree broadleaved evergreen", 60: "tree broadleaved deciduous", 61: "tree broadleaved deciduous closed",
+    62: "tree broadleaved deciduous open", 70: "tree needleleaved evergreen", 71: "tree needleleaved evergreen closed",
+    72: "tree needleleaved evergreen open", 80: "tree needleleaved deciduous", 81: "tree needleleaved deciduous closed",
+    82: "tree needleleaved deciduous open", 90: "tree mixed", 100: "mosaic tree and shrub", 110: "mosaic herbaceous",
+    120: "shrubland", 121: "shrubland evergreen", 122: "shrubland deciduous", 130: "grassland", 140: "lichens and mosses",
+    150: "sparse vegetation", 151: "sparse tree", 152: "sparse shrub", 153: "sparse herbaceous",
+    160: "tree flooded fresh water", 170: "tree flooded saline water", 180: "shrub or herbaceous flooded", 190: "urban",
+    200: "bare", 201: "bare consolidated", 202: "bare unconsolidated", 210: "water", 220: "snow and ice",
+}  # fmt: skip
+CLASSES = {"climate": KOPPEN_CLASSES, "land_cover": IGBP_CLASSES, "land_cover_lccs": LCCS_CLASSES}

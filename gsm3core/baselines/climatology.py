@@ -1,0 +1,130 @@
+"""The mean year: what a site is usually like on a day, from its own past or from the sites around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from gsm3core import vocabulary as v
+from gsm3core.baselines.record import Floats, as_prediction, inputs, lessons
+from gsm3core.config import ExperimentConfig
+from gsm3core.holdouts.base import Fold
+
+WINDOW = 31
+NEIGHBOURS = 10
+# A site teaches itself from this many training days on; with fewer its neighbours know more.
+FEWEST_DAYS = 30
+_YEAR = 366
+_EARTH_KM = 6371.0
+
+
+def predict_climatology(
+    ds: xr.Dataset,
+    fold: Fold,
+    config: ExperimentConfig,
+    tell: Callable[..., None],
+    cancelled: Callable[[], bool],
+) -> xr.DataArray:
+    """Predict every day of the year as the mean of that time of year in training.
+
+    Parameters
+    ----------
+    ds, fold, config, tell, cancelled
+        As for :func:`gsm3core.baselines.predict_fold`.
+
+    Notes
+    -----
+    A site with :data:`FEWEST_DAYS` training days of its own (temporal holdouts) has the mean of its training days
+    within 15 days of the day of the year: :data:`WINDOW` days, the width of the climatology in QA4SM and in anomaly
+    scores. A held-out site has the mean of the :data:`NEIGHBOURS` nearest training sites, weighted by one over the
+    squared distance; the number was chosen among training sites (docs/comparison_models.md).
+    """
+    forcings, _ = inputs(ds, config)
+    taught = lessons(ds, fold, config)
+    days = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
+    own = taught.of_site()
+    has_own = np.isfinite(own).sum(axis=1) >= FEWEST_DAYS
+    neighbour = np.isfinite(taught.streams[taught.reference]).sum(axis=1) >= FEWEST_DAYS
+    if not neighbour.any():
+        neighbour = np.isfinite(own).any(axis=1)
+    mean_year = year_of(own, days)
+    at = np.column_stack([ds[v.LAT].values, ds[v.LON].values]).astype(float)
+    from_others = nearby_mean(mean_year[neighbour], at[neighbour], at[fold.test_sites])
+    year = np.where(has_own[fold.test_sites, None], mean_year[fold.test_sites], from_others)
+    tell("progress", fold=fold.name, done=1.0)
+    return as_prediction(year[:, days - 1], ds, fold, forcings)
+
+
+def year_of(values_ST: Floats, day_of_year: NDArray[np.integer], window: int = WINDOW) -> Floats:
+    """Return the mean year of every site, ``(site, 366)``, m3 m-3.
+
+    Parameters
+    ----------
+    values_ST
+        ``(site, time)``; NaN is missing.
+    day_of_year
+        ``(time)``, 1 to 366.
+    window
+        Days, odd: a day of the year is the mean over all values up to ``(window - 1) / 2`` days from it, around
+        the turn of the year. Where there is none, it is interpolated between the nearest that have one. A site
+        without values is NaN.
+    """
+    known = np.isfinite(values_ST)
+    total, number = np.zeros((2, len(values_ST), _YEAR))
+    for day in np.unique(day_of_year):
+        at = day_of_year == day
+        total[:, day - 1] = np.where(known[:, at], values_ST[:, at], 0.0).sum(axis=1)
+        number[:, day - 1] = known[:, at].sum(axis=1)
+    total, number = _around(total, window), _around(number, window)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        year = np.where(number > 0.5, total / number, np.nan)
+    for row in year:
+        there = np.flatnonzero(np.isfinite(row))
+        if 0 < len(there) < _YEAR:
+            row[:] = np.interp(np.arange(_YEAR), there, row[there], period=_YEAR)
+    return year
+
+
+def nearby_mean(year_ND: Floats, at_N2: Floats, asked_S2: Floats, neighbours: int = NEIGHBOURS) -> Floats:
+    """Return the mean of the nearest sites' years, weighted by one over the squared distance.
+
+    Parameters
+    ----------
+    year_ND
+        ``(known site, day)``.
+    at_N2, asked_S2
+        Latitude and longitude of the known and of the asked sites, degrees.
+    neighbours
+        How many; fewer where there are fewer.
+
+    Notes
+    -----
+    Sites nearer than 1 km weigh as if they were that far: one of several at the same place is not all there is.
+    """
+    chord, nearest = cKDTree(_on_sphere(at_N2)).query(
+        _on_sphere(asked_S2), k=list(range(1, min(neighbours, len(at_N2)) + 1))
+    )
+    km = 2 * _EARTH_KM * np.arcsin(np.clip(chord / 2, 0, 1))
+    weight = 1 / np.maximum(km, 1.0) ** 2
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.einsum("sn,snd->sd", weight, year_ND[nearest])
+
+
+def _around(values_SD: Floats, window: int) -> Floats:
+    half = window // 2
+    wrapped = (
+        np.concatenate([values_SD[:, -half:], values_SD, values_SD[:, :half]], axis=1) if half else values_SD
+    )
+    total = np.cumsum(np.pad(wrapped, ((0, 0), (1, 0))), axis=1)
+    return total[:, window:] - total[:, :-window]
+
+
+def _on_sphere(at_S2: Floats) -> Floats:
+    """Points ``(S, 3)`` on the unit sphere from degrees: distances need no care at the date line or the poles."""
+    lat, lon = np.radians(at_S2).T
+    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
