@@ -1,5 +1,11 @@
 """Metrics of soil-moisture products: paired moments in one read, and every score made from them."""
 
+from gsm3core.metrics.ensembles import (
+    crps_empirical,
+    crps_ensemble,
+    ensemble_interval,
+    pit_ensemble,
+)
 from gsm3core.metrics.memory import (
     effective_sample_size,
     lag1_autocorrelation,
@@ -15,6 +21,7 @@ from gsm3core.metrics.moments import (
     paired_moments,
     rank_moments,
 )
+from gsm3core.metrics.probabilistic import crps_gaussian, gaussian_interval, pit_gaussian
 from gsm3core.metrics.table import ALL_METRICS, METRICS, MORE_METRICS, Metric, metrics_named
 
 __all__ = [
@@ -25,7 +32,12 @@ __all__ = [
     "PairedMoments",
     "anomaly_moments",
     "blocked_moments",
+    "crps_empirical",
+    "crps_ensemble",
+    "crps_gaussian",
     "effective_sample_size",
+    "ensemble_interval",
+    "gaussian_interval",
     "is_constant",
     "lag1_autocorrelation",
     "mean_gap",
@@ -33,5 +45,7 @@ __all__ = [
     "metrics_named",
     "paired_moments",
     "persistence",
+    "pit_ensemble",
+    "pit_gaussian",
     "rank_moments",
 ]

@@ -32,6 +32,8 @@ class Metric:
         The formula.
     of
         What the moments are of: the values themselves, their ranks, or their anomalies.
+    worst
+        The value that it cannot go beyond, where there is one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Metric:
     higher_is_better: Literal[True, False] | None
     from_moments: Callable[[PairedMoments], Array]
     of: Series = "values"
+    worst: float | None = None
 
     def loss(self, score: Array) -> Array:
         """Return a number that is smaller where the product is better: the distance from perfect, or minus the score."""
@@ -50,11 +53,12 @@ class Metric:
         return -score if self.higher_is_better else score
 
     def bounded(self, figures: tuple[float, ...]) -> tuple[float, ...]:
-        """Return a figure and its interval's ends, none of them better than perfect."""
+        """Return a figure and its interval's ends, none of them better than perfect or worse than the worst."""
         if self.higher_is_better is None:
             return figures
-        ends = np.minimum if self.higher_is_better else np.maximum
-        return tuple(float(ends(f, self.perfect)) for f in figures)
+        worst = self.worst if self.worst is not None else (-np.inf if self.higher_is_better else np.inf)
+        low, high = sorted((worst, self.perfect))
+        return tuple(float(np.clip(f, low, high)) for f in figures)
 
 
 def correlation(m: PairedMoments) -> Array:
@@ -101,7 +105,7 @@ METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         Metric(
-            name="R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
+            name="R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, worst=-1.0,
             meaning="Pearson correlation with in-situ soil moisture over the days that both have.",
         ),
         Metric(
@@ -127,16 +131,17 @@ MORE_METRICS: dict[str, Metric] = {
     for m in (
         Metric(
             name="anomaly_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
-            of="moving anomalies",
+            of="moving anomalies", worst=-1.0,
             meaning="Correlation of the departures from a moving mean of 35 days: single wettings and dry-downs.",
         ),
         Metric(
             name="climatology_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
-            of="climatology anomalies",
+            of="climatology anomalies", worst=-1.0,
             meaning="Correlation of the departures from the mean seasonal cycle: wet and dry years.",
         ),
         Metric(
             name="spearman", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, of="ranks",
+            worst=-1.0,
             meaning="Rank correlation: whether the product orders the days as in situ does.",
         ),
         Metric(

@@ -1,0 +1,225 @@
+"""Whether predicted uncertainties mean what they say, site by site: coverage, sharpness, PIT and CRPS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, median_interval
+from gsm3core.evaluation.pairing import check_confidence, pair
+from gsm3core.metrics import (
+    crps_empirical,
+    crps_ensemble,
+    crps_gaussian,
+    ensemble_interval,
+    gaussian_interval,
+    pit_ensemble,
+    pit_gaussian,
+)
+from gsm3core.metrics.ensembles import MEMBER
+
+LEVEL = "level"
+PIT_BIN = "pit_bin"
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+PIT_BINS = 10
+_PHYSICAL = {"low": 0.0, "high": 1.0}
+
+
+def calibration(
+    mean: xr.DataArray,
+    std: xr.DataArray,
+    observed: xr.DataArray,
+    climatology: xr.DataArray | None = None,
+    *,
+    censored: bool = True,
+    levels: Sequence[float] = LEVELS,
+    min_days: int = 30,
+    confidence: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Judge normal distributions by what was observed.
+
+    Parameters
+    ----------
+    mean, std
+        ``(site, time)`` m3 m-3, of the distribution before it is censored. A run keeps the moments after censoring:
+        they are the same but within some two std of a bound.
+    observed
+        ``(site, time)`` m3 m-3; matched by label, NaN does not count.
+    climatology
+        What one would say without a model: the empirical distribution of a training record. ``(site, time)`` for
+        each site's own, or any other dimension alone for one that all sites share (held-out sites have none of
+        their own). Never the observations that are judged.
+    censored
+        The distributions are censored to 0 to 1: soil moisture has no other values.
+    levels
+        Of the central intervals.
+    min_days
+        Fewest days for a score.
+    confidence, replicates, seed
+        Of the intervals of the medians over sites; whole networks are resampled, as in
+        :func:`gsm3core.compare_products`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Per ``site``: ``CRPS`` (m3 m-3), ``coverage`` and ``width`` ``(level, site)`` (share of days inside the
+        central interval, and its mean width), ``pit`` ``(pit_bin, site)`` (share of days by tenths of the
+        predictive distribution: 0.1 each if it is right, heaped at both ends if it is too sure), ``n_valid``,
+        ``reason``; with a climatology ``CRPS_climatology`` and ``CRPSS`` = 1 - CRPS / CRPS of climatology, both
+        means over the same days. Each but the last two also as ``..._median`` over sites with ``..._lower`` and
+        ``..._upper``.
+
+    Raises
+    ------
+    DatasetError
+        If dimensions or units are wrong, a std is negative, or nothing is common.
+
+    Notes
+    -----
+    Coverage and width belong together: an interval of everything covers everything (Gneiting, Balabdaoui and
+    Raftery 2007, doi:10.1111/j.1467-9868.2007.00587.x).
+    """
+    mean, std = xr.align(mean, std, join="inner")
+    both = pair(mean, observed)
+    std = std.sel({v.SITE: both.observed[v.SITE], v.TIME: both.observed[v.TIME]}).transpose(v.SITE, v.TIME)
+    m, s, y = both.x.astype(float), std.values.astype(float), both.y.astype(float)
+    bounds = _PHYSICAL if censored else {}
+    return _judge(
+        both.observed,
+        climatology,
+        crps_gaussian(m, s, y, **bounds),
+        pit_gaussian(m, s, y, **bounds),
+        lambda level: gaussian_interval(m, s, level, **bounds),
+        levels=levels, min_days=min_days, confidence=confidence, replicates=replicates, seed=seed,
+    )  # fmt: skip
+
+
+def ensemble_calibration(
+    members: xr.DataArray,
+    observed: xr.DataArray,
+    climatology: xr.DataArray | None = None,
+    *,
+    levels: Sequence[float] = LEVELS,
+    min_days: int = 30,
+    confidence: float = 0.95,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Judge an ensemble by what was observed.
+
+    Parameters
+    ----------
+    members
+        ``(member, site, time)`` m3 m-3.
+    observed, climatology, levels, min_days, confidence, replicates, seed
+        As for :func:`calibration`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`calibration` returns it. ``CRPS`` is that of the members themselves. Coverage of a level that so
+        few members cannot tell is NaN (:func:`gsm3core.metrics.ensemble_interval`).
+
+    Raises
+    ------
+    DatasetError
+        If dimensions or units are wrong, or nothing is common.
+    """
+    if MEMBER not in members.dims:
+        raise DatasetError(f"members has dimensions {members.dims}; expected (member, site, time).")
+    both = pair(members.isel({MEMBER: 0}, drop=True).assign_attrs(members.attrs), observed)
+    at = {v.SITE: both.observed[v.SITE], v.TIME: both.observed[v.TIME]}
+    x = members.sel(at).transpose(v.SITE, v.TIME, MEMBER).values.astype(float)
+    y = both.y.astype(float)
+    return _judge(
+        both.observed,
+        climatology,
+        crps_ensemble(x, y),
+        pit_ensemble(x, y),
+        lambda level: ensemble_interval(x, level),
+        levels=levels, min_days=min_days, confidence=confidence, replicates=replicates, seed=seed,
+    )  # fmt: skip
+
+
+def _judge(
+    observed: xr.DataArray,
+    climatology: xr.DataArray | None,
+    crps: NDArray[np.float64],
+    pit: NDArray[np.float64],
+    interval: Callable[[float], tuple[NDArray[np.float64], NDArray[np.float64]]],
+    *,
+    levels: Sequence[float],
+    min_days: int,
+    confidence: float,
+    replicates: int,
+    seed: int,
+) -> xr.Dataset:
+    """Per-site scores of distributions that have given their CRPS, PIT and intervals, and medians over sites."""
+    check_confidence(confidence)
+    if min_days < 1:
+        raise DatasetError(f"min_days is {min_days}; a score needs at least 1 day.")
+    y = observed.values.astype(float)
+    valid = np.isfinite(crps) & np.isfinite(y)
+    number = valid.sum(1)
+    enough = number >= min_days
+
+    def site_mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        known = valid & np.isfinite(values)
+        count = known.sum(1)
+        total = np.where(known, values, 0.0).sum(1) / np.maximum(count, 1)
+        return np.where(enough & (count == number), total, np.nan)
+
+    scores = xr.Dataset(coords={v.SITE: observed[v.SITE], LEVEL: list(levels)})
+    scores["CRPS"] = v.SITE, site_mean(crps), {"units": v.SM_UNITS, "long_name": "CRPS"}
+    ends = [interval(level) for level in levels]
+    inside = [np.where(np.isfinite(a + b), (y >= a) & (y <= b), np.nan) for a, b in ends]
+    scores["coverage"] = (LEVEL, v.SITE), np.stack([site_mean(i) for i in inside]), {"units": "1"}
+    scores["width"] = (LEVEL, v.SITE), np.stack([site_mean(b - a) for a, b in ends]), {"units": v.SM_UNITS}
+    edges = np.linspace(0, 1, PIT_BINS + 1)
+    bin_of = np.clip(np.digitize(pit, edges) - 1, 0, PIT_BINS - 1)
+    shares = np.stack([site_mean((bin_of == k).astype(float)) for k in range(PIT_BINS)])
+    scores["pit"] = (PIT_BIN, v.SITE), shares, {"units": "1", "long_name": "share of days by tenth"}
+    scores = scores.assign_coords({PIT_BIN: (edges[:-1] + edges[1:]) / 2})
+    if climatology is not None:
+        usual = site_mean(_climatology_crps(climatology, observed))
+        scores["CRPS_climatology"] = v.SITE, usual, {"units": v.SM_UNITS}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            skill = np.where(usual > 0, 1 - scores["CRPS"].values / usual, np.nan)
+        scores["CRPSS"] = v.SITE, skill, {"units": "1", "long_name": "skill over the climatology"}
+
+    networks = observed[v.NETWORK].values if v.NETWORK in observed.coords else np.arange(len(y))
+    draws = ClusterDraws.make(networks, replicates=replicates, seed=seed)
+    for name in list(scores.data_vars):
+        rows = scores[name].values.reshape(-1, len(y))
+        found = np.array([median_interval(row, draws, confidence) for row in rows])
+        dims = scores[name].dims[:-1]
+        for column, end in enumerate(("median", "lower", "upper")):
+            shape = scores[name].shape[:-1]
+            scores[f"{name}_{end}"] = dims, found[:, column].reshape(shape), scores[name].attrs
+    few = np.char.add(number.astype(str), f" paired days, fewer than {min_days}")
+    scores["n_valid"] = (
+        v.SITE,
+        number,
+        {"units": "1", "long_name": "days with a distribution and an observation"},
+    )
+    scores["reason"] = v.SITE, np.where(enough, "", few).astype(str), {"long_name": "why there is no score"}
+    return scores.assign_attrs(min_days=min_days, confidence=confidence, replicates=replicates, seed=seed)
+
+
+def _climatology_crps(climatology: xr.DataArray, observed: xr.DataArray) -> NDArray[np.float64]:
+    y = observed.values.astype(float)
+    if v.SITE not in climatology.dims:
+        return crps_empirical(climatology.values.ravel(), y)
+    if climatology.ndim != 2:
+        raise DatasetError(
+            f"climatology has dimensions {climatology.dims}; expected (site, time), or one dimension for all sites."
+        )
+    own = climatology.reindex({v.SITE: observed[v.SITE]}).transpose(v.SITE, ...).values
+    return np.stack([crps_empirical(record, row) for record, row in zip(own, y, strict=True)])

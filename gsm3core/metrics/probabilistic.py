@@ -1,0 +1,161 @@
+"""How good a predicted distribution is: CRPS, the probability integral transform, and intervals that should cover.
+
+Every function takes numpy arrays or labelled ones, broadcast against each other, and gives back what it was given. NaN in any
+of a value's inputs makes it NaN. Here for normal distributions, censored to a physical range if bounds are given: what lies
+outside is put on the bound, as clipping does. For ensembles: :mod:`gsm3core.metrics.ensembles`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from gsm3core.errors import DatasetError
+
+Floats = NDArray[np.float64]
+AnyArray = TypeVar("AnyArray", NDArray[Any], xr.DataArray)
+
+
+def crps_gaussian(
+    mean: AnyArray, std: AnyArray, observed: AnyArray, *, low: float = -np.inf, high: float = np.inf
+) -> AnyArray:
+    """Return the continuous ranked probability score of a (censored) normal distribution; smaller is better.
+
+    Parameters
+    ----------
+    mean, std
+        Of the distribution before it is censored, m3 m-3. With std 0 the score is the absolute error.
+    observed
+        m3 m-3.
+    low, high
+        Bounds of the physical range; the probability beyond lies on them.
+
+    Raises
+    ------
+    DatasetError
+        If a std is negative, or low is not below high.
+
+    Notes
+    -----
+    ``integral (F(x) - 1{y <= x})^2 dx`` with ``G(z) = z Phi(z)^2 + 2 Phi(z) phi(z) - Phi(sqrt(2) z) / sqrt(pi)``, the
+    integral of Phi squared: ``sigma (G(z) - G(l) + G(-z) - G(-u))``, and the distance to the range for an
+    observation outside it. Without bounds it is equation 5 of Gneiting et al. (2005, doi:10.1175/MWR2904.1); the censored
+    case is that of Jordan, Krueger and Lerch (2019, doi:10.18637/jss.v090.i12).
+    """
+    _check_bounds(low, high)
+
+    def score(m: Floats, s: Floats, y: Floats) -> Floats:
+        _check_std(s)
+        inside = np.clip(y, low, high)
+        safe = np.where(s > 0, s, 1.0)
+        z, lower, upper = ((b - m) / safe for b in (inside, low, high))
+        spread = s * (_square(z) - _square(lower) + _square(-z) - _square(-upper))
+        exact = np.abs(inside - np.clip(m, low, high))
+        return np.where(s > 0, np.maximum(spread, 0.0), exact) + np.abs(y - inside) + 0 * (m + s)
+
+    return _each(score, mean, std, observed)
+
+
+def pit_gaussian(
+    mean: AnyArray, std: AnyArray, observed: AnyArray, *, low: float = -np.inf, high: float = np.inf
+) -> AnyArray:
+    """Return the probability integral transform of observations, uniform on 0 to 1 if the distributions are right.
+
+    Parameters
+    ----------
+    mean, std, observed, low, high
+        As for :func:`crps_gaussian`.
+
+    Notes
+    -----
+    Dawid (1984, doi:10.2307/2981683). At a bound, where the distribution has a mass, the middle of the step is
+    returned, so that its mean stays 1/2 (Czado, Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
+    """
+    _check_bounds(low, high)
+
+    def transform(m: Floats, s: Floats, y: Floats) -> Floats:
+        _check_std(s)
+        safe = np.where(s > 0, s, 1.0)
+        below = ndtr((y - m) / safe)
+        exact = np.where(y > m, 1.0, np.where(y < m, 0.0, 0.5))
+        p = np.where(s > 0, below, exact)
+        p = np.where(y <= low, np.where(y < low, 0.0, p / 2), p)
+        return np.where(y >= high, np.where(y > high, 1.0, (1 + p) / 2), p) + 0 * (m + s + y)
+
+    return _each(transform, mean, std, observed)
+
+
+def gaussian_interval(
+    mean: AnyArray, std: AnyArray, level: float, *, low: float = -np.inf, high: float = np.inf
+) -> tuple[AnyArray, AnyArray]:
+    """Return the central interval of a (censored) normal distribution.
+
+    Parameters
+    ----------
+    mean, std, low, high
+        As for :func:`crps_gaussian`.
+    level
+        Probability inside, for instance 0.9.
+    """
+    check_level(level)
+    _check_bounds(low, high)
+    half = float(ndtri(0.5 + level / 2))
+
+    def end(sign: float) -> Any:
+        def of(m: Floats, s: Floats) -> Floats:
+            _check_std(s)
+            return np.clip(m + sign * half * s, low, high)
+
+        return _each(of, mean, std)
+
+    return end(-1.0), end(1.0)
+
+
+def _square(z: Floats) -> Floats:
+    """The integral of Phi squared up to z: 0 at minus infinity."""
+    far = np.isneginf(z)
+    z = np.where(far, 0.0, z)
+    below = ndtr(z)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    with np.errstate(invalid="ignore"):
+        return np.where(far, 0.0, z * below**2 + 2 * below * density - ndtr(np.sqrt(2) * z) / np.sqrt(np.pi))
+
+
+def _each(function: Any, *arrays: Any) -> Any:
+    return xr.apply_ufunc(
+        lambda *values: function(*(np.asarray(a, float) for a in np.broadcast_arrays(*values))),
+        *arrays,
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        keep_attrs=False,
+    )
+
+
+def _check_std(std: Floats) -> None:
+    if (std < 0).any():
+        raise DatasetError(
+            f"a standard deviation is {np.nanmin(std):g} m3 m-3; expected 0 or more. Is a variance's logarithm given?"
+        )
+
+
+def _check_bounds(low: float, high: float) -> None:
+    if not low < high:
+        raise DatasetError(
+            f"the physical range is {low:g} to {high:g}; the lower bound must be the smaller one."
+        )
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is no probability.
+
+    Raises
+    ------
+    DatasetError
+        If it is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise DatasetError(f"level is {level}; expected a probability between 0 and 1, for instance 0.9.")

@@ -1,0 +1,168 @@
+"""Calibration on worlds whose uncertainty is known: right, too sure, too vague, biased."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scores.probability as oracle
+import xarray as xr
+
+from gsm3core.errors import DatasetError
+from gsm3core.evaluation.calibration import LEVELS, calibration, ensemble_calibration
+
+SITES, DAYS = 12, 600
+
+
+def series(values: np.ndarray, *first: str, **coords: object) -> xr.DataArray:
+    n = values.shape[-2]
+    return xr.DataArray(
+        values,
+        dims=(*first, "site", "time"),
+        coords={
+            "site": [f"s{i:02d}" for i in range(n)],
+            "time": pd.date_range("2016-01-01", periods=values.shape[-1]),
+            "network": ("site", [f"net{i % 6}" for i in range(n)]),
+            **coords,
+        },
+        attrs={"units": "m3 m-3"},
+    )
+
+
+@pytest.fixture
+def world() -> dict[str, xr.DataArray]:
+    rng = np.random.default_rng(0)
+    mean = 0.3 + 0.05 * rng.normal(size=(SITES, DAYS))
+    std = rng.uniform(0.02, 0.05, (SITES, DAYS))
+    observed = rng.normal(mean, std)
+    observed[rng.random(observed.shape) < 0.2] = np.nan
+    return {"mean": series(mean), "std": series(std), "observed": series(observed)}
+
+
+def test_a_right_distribution_covers_as_it_says(world: dict[str, xr.DataArray]) -> None:
+    found = calibration(**world)
+    days = int(world["observed"].notnull().sum())
+    assert int(found["n_valid"].sum()) == days
+    for level in LEVELS:
+        at = found.sel(level=level)
+        pooled = float((at["coverage"] * found["n_valid"]).sum() / days)
+        assert pooled == pytest.approx(level, abs=5 * np.sqrt(level * (1 - level) / days))
+        # Five standard errors of a median over twelve sites of some 480 days each.
+        assert float(at["coverage_median"]) == pytest.approx(level, abs=0.05)
+        assert float(at["coverage_lower"]) <= float(at["coverage_median"]) <= float(at["coverage_upper"])
+    np.testing.assert_allclose(found["pit"].sum("pit_bin"), 1.0)
+    np.testing.assert_allclose(found["pit"].mean("site"), 0.1, atol=0.02)
+    # The expected score of a right normal distribution is its std over sqrt(pi).
+    expected = float((world["std"].where(world["observed"].notnull())).mean() / np.sqrt(np.pi))
+    assert float(found["CRPS"].mean()) == pytest.approx(expected, rel=0.05)
+
+
+def test_too_sure_and_too_vague_show(world: dict[str, xr.DataArray]) -> None:
+    right = calibration(**world)
+    sure = calibration(world["mean"], world["std"] / 3, world["observed"])
+    vague = calibration(world["mean"], world["std"] * 3, world["observed"])
+    # A third of the width covers erf(1.645 / 3 / sqrt 2) of a nominal 90 %: 0.416.
+    assert float(sure["coverage"].sel(level=0.9).mean()) == pytest.approx(0.416, abs=0.03)
+    assert float(vague["coverage"].sel(level=0.5).mean()) == pytest.approx(0.957, abs=0.02)
+    assert float(sure["width"].mean()) < float(right["width"].mean()) < float(vague["width"].mean())
+    assert float(sure["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) > 0.5
+    assert float(vague["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) < 0.05
+    assert float(right["CRPS"].mean()) < min(float(sure["CRPS"].mean()), float(vague["CRPS"].mean()))
+
+
+def test_skill_over_a_climatology(world: dict[str, xr.DataArray]) -> None:
+    rng = np.random.default_rng(1)
+    record = world["observed"].copy(data=0.3 + 0.06 * rng.normal(size=(SITES, DAYS)))
+    found = calibration(**world, climatology=record)
+    for site in (0, 7):
+        y = world["observed"][site].values
+        known = np.isfinite(y)
+        expected = oracle.crps_for_ensemble(
+            xr.DataArray(np.broadcast_to(record[site].values, (known.sum(), DAYS)), dims=("time", "member")),
+            xr.DataArray(y[known], dims="time"), "member",
+        )  # fmt: skip
+        assert float(found["CRPS_climatology"][site]) == pytest.approx(float(expected), rel=1e-9)
+    np.testing.assert_allclose(found["CRPSS"], 1 - found["CRPS"] / found["CRPS_climatology"])
+    assert 0.2 < float(found["CRPSS_median"]) < 0.8
+    pooled = calibration(**world, climatology=xr.DataArray(record.values.ravel(), dims="sample"))
+    assert float(pooled["CRPS_climatology_median"]) == pytest.approx(
+        float(found["CRPS_climatology_median"]), rel=0.1
+    )
+
+
+def test_the_climatology_itself_has_no_skill() -> None:
+    rng = np.random.default_rng(2)
+    observed = series(rng.normal(0.3, 0.05, (4, 3000)))
+    flat = observed.copy(data=np.full(observed.shape, 0.3))
+    found = calibration(
+        flat, 0 * flat + 0.05, observed, observed.copy(data=rng.normal(0.3, 0.05, observed.shape))
+    )
+    np.testing.assert_allclose(found["CRPSS"], 0, atol=0.01)
+
+
+def test_censored_worlds_are_judged_with_their_bounds() -> None:
+    rng = np.random.default_rng(3)
+    mean, std = series(np.full((6, 2000), 0.03)), series(np.full((6, 2000), 0.04))
+    observed = mean.copy(data=np.clip(rng.normal(mean, std), 0, 1))
+    censored, free = calibration(mean, std, observed), calibration(mean, std, observed, censored=False)
+    assert float(censored["CRPS"].mean()) < float(free["CRPS"].mean())
+    assert float(censored["width"].sel(level=0.95).mean()) < float(free["width"].sel(level=0.95).mean())
+    assert float((censored["pit"] * censored["pit_bin"]).sum("pit_bin").mean()) == pytest.approx(
+        0.5, abs=0.03
+    )
+
+
+def test_sites_without_enough_days_have_a_reason(world: dict[str, xr.DataArray]) -> None:
+    world["observed"][3, 20:] = np.nan
+    world["std"][5] = np.nan
+    found = calibration(**world)
+    assert str(found["reason"][3].values).endswith("paired days, fewer than 30")
+    assert str(found["reason"][5].values) == "0 paired days, fewer than 30"
+    for name in ("CRPS", "coverage", "width", "pit"):
+        assert bool(found[name].isel(site=[3, 5]).isnull().all())
+        assert bool(found[name].isel(site=[0, 1, 2, 4]).notnull().all())
+
+
+def test_sites_and_days_are_matched_by_label(world: dict[str, xr.DataArray]) -> None:
+    found = calibration(**world)
+    shuffled = calibration(
+        world["mean"].isel(site=slice(None, None, -1)),
+        world["std"],
+        world["observed"].isel(time=slice(None, None, -1)),
+    )
+    np.testing.assert_allclose(shuffled["CRPS"].sel(site=found["site"]), found["CRPS"])
+
+
+def test_a_large_ensemble_is_the_distribution(world: dict[str, xr.DataArray]) -> None:
+    rng = np.random.default_rng(4)
+    drawn = rng.normal(world["mean"].values, world["std"].values, (199, SITES, DAYS))
+    found = ensemble_calibration(series(drawn, "member"), world["observed"])
+    exact = calibration(**world, censored=False)
+    np.testing.assert_allclose(found["CRPS"], exact["CRPS"], rtol=0.03)
+    np.testing.assert_allclose(found["coverage"], exact["coverage"], atol=0.03)
+    np.testing.assert_allclose(found["width"], exact["width"], rtol=0.03)
+    np.testing.assert_allclose(found["pit"], exact["pit"], atol=0.04)
+
+
+def test_seven_members_say_nothing_of_wide_intervals(world: dict[str, xr.DataArray]) -> None:
+    rng = np.random.default_rng(5)
+    drawn = rng.normal(world["mean"].values, world["std"].values, (7, SITES, DAYS))
+    found = ensemble_calibration(series(drawn, "member"), world["observed"])
+    # Half lies between the second and the sixth of seven; five standard errors of 5,760 days.
+    assert float(found["coverage"].sel(level=0.5).mean()) == pytest.approx(0.5, abs=0.033)
+    assert bool(found["coverage"].sel(level=[0.8, 0.9, 0.95]).isnull().all())
+
+
+def test_bad_input_is_named(world: dict[str, xr.DataArray]) -> None:
+    with pytest.raises(DatasetError, match="standard deviation is -"):
+        calibration(world["mean"], -world["std"], world["observed"])
+    with pytest.raises(DatasetError, match="units '%'"):
+        calibration(world["mean"].assign_attrs(units="%"), world["std"], world["observed"])
+    with pytest.raises(DatasetError, match="confidence is 95"):
+        calibration(**world, confidence=95)
+    with pytest.raises(DatasetError, match="min_days is 0"):
+        calibration(**world, min_days=0)
+    with pytest.raises(DatasetError, match=r"expected \(member, site, time\)"):
+        ensemble_calibration(world["mean"], world["observed"])
+    with pytest.raises(DatasetError, match="climatology has dimensions"):
+        calibration(**world, climatology=world["mean"].expand_dims("product"))
