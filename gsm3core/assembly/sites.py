@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -53,19 +54,22 @@ def build(name: str, source: Path, *, period: Period | None = None) -> xr.Datase
     return ds
 
 
-def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
-    """Join two SiteDatasets into one over the forcings and attributes that they share.
+def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "all"] = "shared") -> xr.Dataset:
+    """Join two SiteDatasets into one.
 
     Parameters
     ----------
     first, second
         SiteDatasets with different sites.
+    inputs
+        ``shared``: only the forcings and attributes that both have. ``all``: every one of either, missing at the
+        other's sites; a model should then be told which are missing (``data.flag_missing``).
 
     Returns
     -------
     xarray.Dataset
         All sites of both, on one daily axis that spans both; every soil-moisture record of either (missing at the
-        other's sites). What only one has of forcings and attributes is left out, and named in ``history``.
+        other's sites). What only one has of forcings and attributes is named in ``history``.
 
     Raises
     ------
@@ -77,23 +81,23 @@ def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
         raise DatasetError(
             f"site {str(shared_sites[0])!r} is in both datasets ({len(shared_sites)} in all); join takes different sites."
         )
-    forcings = sorted(set(forcing_names(first)) & set(forcing_names(second)))
-    attributes = sorted(set(attribute_names(first)) & set(attribute_names(second)))
-    if not forcings:
+    dynamic, static = (
+        [set(names(ds)) for ds in (first, second)] for names in (forcing_names, attribute_names)
+    )
+    if not set.intersection(*dynamic):
         raise DatasetError(
             f"The datasets share no forcing. First: {', '.join(forcing_names(first))}. "
             f"Second: {', '.join(forcing_names(second))}."
         )
+    combine = set.intersection if inputs == "shared" else set.union
+    forcings, attributes = sorted(combine(*dynamic)), sorted(combine(*static))
     days = pd.date_range(
         min(first[v.TIME].values[0], second[v.TIME].values[0]),
         max(first[v.TIME].values[-1], second[v.TIME].values[-1]),
         name=v.TIME,
     )
     records = [n for n in v.SOIL_MOISTURE if n in first or n in second]
-    parts = [
-        _part(ds, [*forcings, *attributes, *records], records, days)
-        for ds in _with_same_products(first, second)
-    ]
+    parts = [_part(ds, forcings, attributes, records, days) for ds in _with_same_products(first, second)]
     out = xr.concat(
         parts,
         dim=v.SITE,
@@ -106,9 +110,9 @@ def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     for name in out.data_vars:
         out[name].attrs = _merged_attributes(str(name), first, second)
     out = describe_coordinates(out.transpose(..., v.SITE, v.TIME), known_regions=True)
-    dropped = {
-        "first": sorted({*forcing_names(first), *attribute_names(first)} - {*forcings, *attributes}),
-        "second": sorted({*forcing_names(second), *attribute_names(second)} - {*forcings, *attributes}),
+    alone = {
+        which: sorted({*dynamic[k], *static[k]} - {*dynamic[1 - k], *static[1 - k]})
+        for k, which in enumerate(("first", "second"))
     }
     out.attrs = {
         key: text
@@ -117,7 +121,7 @@ def join(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
         for key, text in ((k, str(t)) for k, t in first.attrs.items() if k not in ("history", "simulated"))
     }
     steps = [*json.loads(first.attrs.get("history", "[]")), *json.loads(second.attrs.get("history", "[]"))]
-    out.attrs["history"] = json.dumps([*steps, {"step": "join", "left_out": dropped}])
+    out.attrs["history"] = json.dumps([*steps, {"step": "join", "inputs": inputs, "in_one_alone": alone}])
     if is_simulated(first) or is_simulated(second):
         out.attrs["simulated"] = "true"
     check_dataset(out, name="the joined dataset")
@@ -149,9 +153,17 @@ def _with_same_products(first: xr.Dataset, second: xr.Dataset) -> list[xr.Datase
     ]
 
 
-def _part(ds: xr.Dataset, names: list[str], records: list[str], days: pd.DatetimeIndex) -> xr.Dataset:
-    part = ds[[n for n in names if n in ds]].reindex({v.TIME: days})
+def _part(
+    ds: xr.Dataset, forcings: list[str], attributes: list[str], records: list[str], days: pd.DatetimeIndex
+) -> xr.Dataset:
+    part = ds[[n for n in (*forcings, *attributes, *records) if n in ds]].reindex({v.TIME: days})
     template = xr.DataArray(np.nan).expand_dims({v.SITE: ds[v.SITE], v.TIME: days}).astype(np.float32)
+    for name in attributes:
+        if name not in part:
+            part[name] = (v.SITE, np.full(ds.sizes[v.SITE], np.nan))
+    for name in forcings:
+        if name not in part:
+            part[name] = template
     for name in records:
         if name not in part:
             part[name] = (

@@ -14,7 +14,7 @@ from gsm3core.assembly.sites import build, join
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 from gsm3core.readers import make_reader
-from gsm3core.schema import check_dataset, forcing_names, save_dataset
+from gsm3core.schema import attribute_names, check_dataset, forcing_names, save_dataset
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,23 @@ def test_join_keeps_both_and_what_they_share(conus: xr.Dataset, uscrn: xr.Datase
     assert "USCRN" in joined.precipitation.attrs["source"]
     steps = json.loads(joined.attrs["history"])
     assert [s["step"] for s in steps] == ["build", "build", "join"]
-    assert "wind_u" in steps[2]["left_out"]["first"]
+    assert "wind_u" in steps[2]["in_one_alone"]["first"]
     save_dataset(joined, tmp_path / "joined.zarr")
+
+
+def test_join_over_all_inputs_leaves_the_others_missing(dataset: xr.Dataset) -> None:
+    other = make_dataset(seed=1).assign_coords(site=[f"T{i}" for i in range(12)])
+    other["lai"] = other.precipitation.clip(max=5).assign_attrs(units="m2 m-2", long_name="leaf area index")
+    share = {"units": "1", "long_name": "water capacity"}
+    other["water_capacity"] = ("site", np.linspace(0.1, 0.4, 12), share)
+    joined = join(dataset, other, inputs="all")
+    assert set(forcing_names(joined)) == {*forcing_names(dataset), "lai"}
+    assert set(attribute_names(joined)) == {*attribute_names(dataset), "water_capacity"}
+    for name in ("lai", "water_capacity"):
+        np.testing.assert_array_equal(joined[name].sel(site=other.site).values, other[name].values)
+        assert joined[name].sel(site=dataset.site).isnull().all()
+    alone = json.loads(joined.attrs["history"])[-1]["in_one_alone"]
+    assert alone == {"first": [], "second": ["lai", "water_capacity"]}
 
 
 def test_join_refuses_what_does_not_fit(dataset: xr.Dataset) -> None:
