@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,25 @@ _PROVENANCE = "provenance.json"
 _EVENTS = "events.jsonl"
 _PREDICTIONS = "predictions.nc"
 _LOG = "log.txt"
+_START = "start"
 
 ENDED = {"run_finished": "finished", "run_failed": "failed", "run_cancelled": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFiles:
+    """Where one network of a fold keeps its files.
+
+    Parameters
+    ----------
+    checkpoint
+        Model, optimiser and random states after the last finished epoch.
+    model
+        The fitted network's weights alone; written when its training has ended.
+    """
+
+    checkpoint: Path
+    model: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +58,54 @@ class FoldFiles:
 
     folder: Path
 
-    @property
-    def checkpoint(self) -> Path:
-        """Model, optimiser and random states after the last finished epoch."""
-        return self.folder / "checkpoint.pt"
+    def member(self, number: int) -> MemberFiles:
+        """Return where one network of the fold keeps its files; the first is number 0."""
+        after = f"-{number + 1}" if number else ""
+        return MemberFiles(self.folder / f"checkpoint{after}.pt", self.folder / f"model{after}.pt")
 
-    @property
-    def model(self) -> Path:
-        """The fitted network's weights alone; written when training has ended."""
-        return self.folder / "model.pt"
+    def models(self) -> list[Path]:
+        """Return the fitted networks, first member first.
+
+        Raises
+        ------
+        RunError
+            If there is none.
+        """
+        found: list[Path] = []
+        while (path := self.member(len(found)).model).exists():
+            found.append(path)
+        if not found:
+            raise RunError(
+                f"{self.folder} has no fitted network ({path.name}); only runs of the LSTM predict other datasets."
+            )
+        return found
 
     @property
     def scaler(self) -> Path:
         """Means and standard deviations from the fold's training data."""
         return self.folder / "scaler.json"
+
+    def keep_spread_factor(self, factor: float) -> None:
+        """Keep what the spread of this fold's networks is multiplied by, whole or not at all."""
+        beside = self._spread.with_suffix(".part")
+        beside.write_text(json.dumps({"spread_factor": factor}), encoding="utf-8")
+        beside.replace(self._spread)
+
+    @property
+    def spread_factor(self) -> float:
+        """What the spread of this fold's networks is multiplied by; 1 without held-back sites to learn it from."""
+        if not self._spread.exists():
+            return 1.0
+        return float(json.loads(self._spread.read_text(encoding="utf-8"))["spread_factor"])
+
+    @property
+    def _spread(self) -> Path:
+        return self.folder / "spread.json"
+
+    @property
+    def inputs(self) -> Path:
+        """Scaled forcings while the fold trains, where they do not fit into memory; gone when it is done."""
+        return self.folder / "inputs.zarr"
 
     @property
     def predictions(self) -> Path:
@@ -91,6 +142,7 @@ class Run:
         provenance: dict[str, Any],
         *,
         run_id: str | None = None,
+        start: Mapping[str, FoldFiles] | None = None,
     ) -> Run:
         """Make a new run directory; never touches an existing one.
 
@@ -104,6 +156,9 @@ class Run:
             JSON-able: versions, commit, device, seed, dataset hash.
         run_id
             Its name; a time stamp and the holdout's name by default.
+        start
+            Of a fine-tuning: fold -> the fold of another run whose networks and scaling it starts from. They are
+            copied, so that the run stands alone.
 
         Raises
         ------
@@ -119,6 +174,10 @@ class Run:
         try:
             (beside / _CONFIG).write_text(config.to_toml(), encoding="utf-8")
             (beside / _PROVENANCE).write_text(json.dumps(provenance, indent=1, default=str), encoding="utf-8")
+            for fold, files in (start or {}).items():
+                (beside / _START / fold).mkdir(parents=True)
+                for file in (*files.models(), files.scaler):
+                    shutil.copy2(file, beside / _START / fold / file.name)
             beside.rename(folder)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
@@ -178,6 +237,23 @@ class Run:
         """Return the files of one fold, its folder made."""
         files = FoldFiles(self.folder / "folds" / name)
         files.folder.mkdir(parents=True, exist_ok=True)
+        return files
+
+    def start(self, name: str) -> FoldFiles | None:
+        """Return the networks and the scaling that a fold starts from; ``None`` where it starts from nothing.
+
+        Raises
+        ------
+        RunError
+            If the run is a fine-tuning and they are missing.
+        """
+        if "parent" not in self.provenance:
+            return None
+        files = FoldFiles(self.folder / _START / name)
+        if not files.scaler.exists():
+            raise RunError(
+                f"{files.folder} is missing: fold {name} of run {self.id} starts from the networks in it."
+            )
         return files
 
     def finished_folds(self) -> list[FoldFiles]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ class Scaler:
         (mean, standard deviation) of the training soil moisture of all streams, m3 m-3.
     transform_precipitation, fill_forcing
         As in :class:`gsm3core.config.DataConfig`.
+    targets
+        The records that have a value to learn from in the training part, in-situ first where it is one of them: the
+        first is what a network predicts.
+    flagged
+        Inputs with one more column, 1 where they are missing.
     """
 
     forcings: dict[str, tuple[float, float]]
@@ -43,16 +49,22 @@ class Scaler:
     target: tuple[float, float]
     transform_precipitation: bool
     fill_forcing: str
+    targets: tuple[str, ...] = v.TARGETS
+    flagged: tuple[str, ...] = ()
 
     @property
     def n_forcings(self) -> int:
         """Number of dynamic input columns."""
-        return len(self.forcings)
+        return len(self.forcings) + len(self._flagged(self.forcings))
 
     @property
     def n_attributes(self) -> int:
         """Number of static input columns, one per class of a categorical attribute."""
-        return len(self.attributes) + sum(map(len, self.classes.values()))
+        columns = len(self.attributes) + sum(map(len, self.classes.values()))
+        return columns + len(self._flagged(self.attributes))
+
+    def _flagged(self, names: Iterable[str]) -> list[str]:
+        return [n for n in names if n in self.flagged]
 
     def scale_forcings(self, ds: xr.Dataset) -> Floats:
         """Return the scaled forcings ``(site, time, forcing)``; a missing value becomes 0, the training mean."""
@@ -61,6 +73,7 @@ class Scaler:
             (_forcing(ds, n, transform=self.transform_precipitation, fill=self.fill_forcing) - mean) / std
             for n, (mean, std) in self.forcings.items()
         ]
+        columns += [np.isnan(ds[n].transpose(v.SITE, v.TIME).values) for n in self._flagged(self.forcings)]
         return np.nan_to_num(np.stack(columns, axis=-1)).astype(np.float32)
 
     def scale_attributes(self, ds: xr.Dataset) -> Floats:
@@ -70,6 +83,7 @@ class Scaler:
             (ds[n].values.astype(np.float64) - mean) / std for n, (mean, std) in self.attributes.items()
         ]
         columns += [ds[n].values == c for n, classes in self.classes.items() for c in classes]
+        columns += [np.isnan(ds[n].values.astype(float)) for n in self._flagged(self.attributes)]
         if not columns:
             return np.zeros((ds.sizes[v.SITE], 0), np.float32)
         return np.nan_to_num(np.stack([np.asarray(c, np.float64) for c in columns], axis=-1)).astype(
@@ -88,7 +102,10 @@ class Scaler:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for key in ("forcings", "attributes", "classes"):
             raw[key] = {n: tuple(values) for n, values in raw[key].items()}
-        return cls(**raw | {"target": tuple(raw["target"])})
+        for key in ("target", "targets", "flagged"):
+            if key in raw:
+                raw[key] = tuple(raw[key])
+        return cls(**raw)
 
 
 def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
@@ -134,6 +151,10 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
         target=_moments(np.concatenate([train[n].values.ravel() for n in targets]), " and ".join(targets)),
         transform_precipitation=config.transform_precipitation,
         fill_forcing=config.fill_forcing,
+        targets=tuple(
+            sorted((n for n in targets if train[n].notnull().any()), key=lambda n: n != v.SM_INSITU)
+        ),
+        flagged=_with_gaps(train, forcings, attributes) if config.flag_missing else (),
     )
 
 
@@ -174,6 +195,15 @@ def _moments(values: NDArray[Any], name: str, *, constant_if_missing: bool = Fal
         )
     std = float(known.std())
     return float(known.mean()), std if std > 1e-12 * (1 + abs(float(known.mean()))) else 1.0
+
+
+def _with_gaps(train: xr.Dataset, forcings: list[str], attributes: list[str]) -> tuple[str, ...]:
+    """Return the numeric inputs that are missing somewhere; days on which a site has no forcing at all are no gap."""
+    known = {n: train[n].transpose(v.SITE, v.TIME).notnull().values for n in forcings}
+    recorded = np.logical_or.reduce(list(known.values()))
+    gappy = [n for n in forcings if (recorded & ~known[n]).any()]
+    numeric = [n for n in attributes if not is_categorical(train[n])]
+    return (*gappy, *(n for n in numeric if train[n].isnull().any()))
 
 
 def _classes(variable: xr.DataArray) -> tuple[int, ...]:

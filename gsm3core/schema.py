@@ -79,7 +79,9 @@ def open_series(path: str | Path) -> xr.DataArray:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as netCDF-4: {error}.") from error
     shapes = ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})
-    series = [a for a in ds.data_vars.values() if set(a.dims) in shapes and a.dtype.kind == "f"]
+    # A run's predictions hold their spread too; it is no series of soil moisture.
+    candidates = [a for a in ds.data_vars.values() if a.name != v.SM_PREDICTED_STD]
+    series = [a for a in candidates if set(a.dims) in shapes and a.dtype.kind == "f"]
     if len(series) != 1:
         names = ", ".join(str(a.name) for a in series) or "none"
         raise DatasetError(f"{path} must hold one soil-moisture variable (site, time); it has {names}.")

@@ -28,6 +28,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": {"dropout": 1.0}}, r"model.dropout: .*less than 1"),
     ({"training": {"warmup": 180, "window": 180}}, r"warmup \(180 days\) leaves nothing"),
     ({"training": {"device": "gpu"}}, r"training.device"),
+    ({"training": {"patience": 3}}, r"patience \(3 epochs\) needs validation_share"),
+    (
+        {"training": {"patience": 3, "validation_share": 0.1, "validation_score": "last"}},
+        r"patience \(3 epochs\) waits for a better score",
+    ),
+    ({"training": {"precision": "fp16"}}, r"training.precision: .*'fp32', 'bf16' or 'auto'"),
+    ({"model": {"heads": "seperate"}}, r"model.heads: .*'shared', 'separate' or 'affine'"),
+    ({"model": {"head": "cmal"}}, r"model.head: .*'point' or 'gaussian'"),
     (
         {"holdout": {"train": {"start": "2016-01-01", "end": "2015-01-01"}}},
         r"ends \(2015-01-01\) before it starts",

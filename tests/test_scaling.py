@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,39 @@ def test_missing_variables_are_named_with_what_there_is(dataset: xr.Dataset) -> 
     nothing["sm_insitu"].values[:] = np.nan
     with pytest.raises(TrainingError, match="sm_insitu has no value at the training sites"):
         fit_scaler(nothing, a_fold(nothing), DataConfig(targets=("sm_insitu",)))
+
+
+def test_missing_inputs_can_be_flagged(dataset: xr.Dataset, tmp_path: Path) -> None:
+    """A joined dataset: the first sites have no temperature at all, one site no clay, and all a short record."""
+    dataset["air_temperature"].values[:3] = np.nan
+    dataset["clay"].values[5] = np.nan
+    for name in ("precipitation", "air_temperature"):
+        dataset[name].values[:, :20] = np.nan
+    scaler = fit_scaler(dataset, a_fold(dataset), DataConfig(flag_missing=True))
+    assert scaler.flagged == ("air_temperature", "clay"), "days before a record are no gap"
+    scaler.save(tmp_path / "scaler.json")
+    assert Scaler.load(tmp_path / "scaler.json") == scaler
+    x, c = scaler.scale_forcings(dataset), scaler.scale_attributes(dataset)
+    plain = fit_scaler(dataset, a_fold(dataset), DataConfig())
+    assert (x.shape[-1], c.shape[-1]) == (scaler.n_forcings, scaler.n_attributes)
+    assert (scaler.n_forcings, scaler.n_attributes) == (plain.n_forcings + 1, plain.n_attributes + 1)
+    np.testing.assert_array_equal(x[..., :-1], plain.scale_forcings(dataset))
+    np.testing.assert_array_equal(x[..., -1], np.isnan(dataset.air_temperature.values))
+    np.testing.assert_array_equal(c[:, -1], np.arange(12) == 5)
+
+
+def test_what_teaches_is_remembered_in_situ_first(dataset: xr.Dataset, tmp_path: Path) -> None:
+    backwards = DataConfig(targets=("sm_smap", "sm_insitu"))
+    assert fit_scaler(dataset, a_fold(dataset), backwards).targets == ("sm_insitu", "sm_smap")
+    dataset["sm_insitu"].values[a_fold(dataset).train_sites] = np.nan
+    assert fit_scaler(dataset, a_fold(dataset), backwards).targets == ("sm_smap",)
+
+
+def test_a_scaler_of_an_older_run_is_read(dataset: xr.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "scaler.json"
+    scaler = fit_scaler(dataset, a_fold(dataset), DataConfig())
+    scaler.save(path)
+    old = json.loads(path.read_text())
+    del old["targets"], old["flagged"]
+    path.write_text(json.dumps(old))
+    assert Scaler.load(path) == scaler

@@ -12,6 +12,7 @@ import xarray as xr
 from small_world import make_dataset
 
 from gsm3core import open_dataset
+from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.schema import (
     attribute_names,
@@ -170,6 +171,9 @@ def test_one_series_is_opened_and_two_are_refused(dataset: xr.Dataset, tmp_path:
     dataset[["sm_insitu"]].to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
     dataset.to_netcdf(tmp_path / "many.nc", engine="h5netcdf")
     np.testing.assert_array_equal(open_series(tmp_path / "one.nc"), dataset.sm_insitu)
+    with_spread = {v.SM_PREDICTED: dataset.sm_insitu, v.SM_PREDICTED_STD: dataset.sm_insitu * 0.1}
+    xr.Dataset(with_spread).to_netcdf(tmp_path / "predictions.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(open_series(tmp_path / "predictions.nc"), dataset.sm_insitu)
     with pytest.raises(DatasetError, match="must hold one soil-moisture variable"):
         open_series(tmp_path / "many.nc")
 

@@ -29,6 +29,14 @@ def run_command(
     seed: Annotated[
         int | None, typer.Option(help="Of the network and the windows; the folds have their own.")
     ] = None,
+    model: Annotated[str | None, typer.Option(help=f"{', '.join(v.MODEL_PRODUCTS)}.")] = None,
+    members: Annotated[int | None, typer.Option(help="Networks per fold; their mean predicts.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="point (a value a day) or gaussian (a value and its spread).")
+    ] = None,
+    heads: Annotated[
+        str | None, typer.Option(help="How the teachers share the network: shared, separate or affine.")
+    ] = None,
     title: Annotated[str, typer.Option(help="What to call the run.")] = "",
     out: RunsFolder = Path("runs"),
 ) -> None:
@@ -42,7 +50,8 @@ def run_command(
             "data", dataset=str(dataset) if dataset else None, targets=targets.split(",") if targets else None
         )
         .replace("holdout", name=holdout)
-        .replace("training", device=device, epochs=epochs, seed=seed)
+        .replace("model", name=model, head=head, heads=heads)
+        .replace("training", device=device, epochs=epochs, seed=seed, members=members)
     )
     if title:
         experiment = experiment.model_copy(update={"title": title})
@@ -94,6 +103,51 @@ def runs_cancel(run_id: Annotated[str, typer.Argument(help="Id.")], out: RunsFol
     console.print(f"{escape(run_id)} is being cancelled; what it finished is kept.")
 
 
+@runs.command("export-tensorboard")
+def runs_export_tensorboard(
+    run_id: Annotated[str, typer.Argument(help="Id or path.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for TensorBoard's files.")],
+    out: RunsFolder = Path("runs"),
+) -> None:
+    """Write a run's losses, scores and speed for TensorBoard (`pip install tensorboard`)."""
+    from gsm3core.experiment.tensorboard import export_tensorboard
+
+    written = export_tensorboard(open_run(run_id, out), to)
+    console.print(
+        f"Written to [bold]{escape(str(written))}[/]; see it with: tensorboard --logdir {escape(str(to))}"
+    )
+
+
+def finetune_command(
+    run_id: Annotated[str, typer.Argument(help="Id or path of the run to start from.")],
+    dataset: Annotated[Path, typer.Option(help="The dataset whose training sites teach now.")],
+    holdout: Annotated[
+        str | None,
+        typer.Option(help="What to hold out of it: a name, or a TOML file with a [holdout] section."),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="A tenth of the first run's by default.", min=0)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="The first run's by default.")] = None,
+    title: Annotated[str, typer.Option(help="What to call the new run.")] = "",
+    out: RunsFolder = Path("runs"),
+) -> None:
+    """Go on from a run's networks and scaling on the sites of another dataset, as a new run."""
+    from gsm3core.config import ExperimentConfig
+    from gsm3core.experiment import create_finetune
+
+    chosen = None
+    if holdout in v.HOLDOUTS:
+        chosen = ExperimentConfig.from_mapping({"holdout": {"name": holdout}}).holdout
+    elif holdout:
+        chosen = ExperimentConfig.load(holdout).holdout
+    run = create_finetune(
+        open_run(run_id, out), dataset, out,
+        holdout=chosen, learning_rate=learning_rate, epochs=epochs, title=title,
+    )  # fmt: skip
+    _carry_out(run)
+
+
 def predict_command(
     run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
     dataset: Annotated[Path, typer.Argument(help="A dataset with the run's inputs.")],
@@ -101,20 +155,20 @@ def predict_command(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     out: RunsFolder = Path("runs"),
 ) -> None:
-    """Predict soil moisture on a dataset with a run's models (their mean, where it has several folds)."""
+    """Predict soil moisture on a dataset with a run's networks: their mean, over all folds and members, and its spread."""
     from gsm3core.experiment import prepare_process
     from gsm3core.schema import open_dataset, write_whole
 
     prepare_process()
-    from gsm3core.prediction import predict
+    from gsm3core.prediction import predict_dataset
 
     if to.exists():
         raise ConfigError(f"{to} exists. Choose another name.")
-    predicted = predict(open_run(run_id, out), open_dataset(dataset), device=device)
-    write_whole(predicted.to_dataset(), to)
-    console.print(
-        f"{predicted.sizes[v.SITE]} sites, {predicted.attrs['comment']}. Written to [bold]{escape(str(to))}[/]."
-    )
+    predicted = predict_dataset(open_run(run_id, out), open_dataset(dataset), device=device)
+    write_whole(predicted, to)
+    said = predicted[v.SM_PREDICTED].attrs["comment"]
+    said += ", with its spread" if v.SM_PREDICTED_STD in predicted else ""
+    console.print(f"{predicted.sizes[v.SITE]} sites, {said}. Written to [bold]{escape(str(to))}[/].")
 
 
 def _carry_out(run: Any) -> None:
@@ -142,15 +196,19 @@ def _show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:
         progress.console.print(
             f"[bold]{event['fold']}[/] ({event['index'] + 1} of {event['of']}) on {event['device']}: trains on "
             + ", ".join(f"{c} sites of {n}" for n, c in event["train_sites"].items())
+            + (f", watches {event['validation_sites']}" if event.get("validation_sites") else "")
             + f", tests {event['test_sites']} sites"
             + (f"; missing inputs filled: {filled}" if filled else "")
         )
     elif event["event"] == "progress":
         text = f"{event['fold']} epoch {event['epoch']}/{event['epochs']}"
+        if event.get("members", 1) > 1:
+            text = f"{text} of {event['member'] + 1}/{event['members']}"
         if event.get("loss") is not None:
-            progress.update(
-                task, completed=event["fraction"], description=f"{text}, loss {event['loss']:.4f}"
-            )
+            text += f", loss {event['loss']:.4f}"
+            if "validation_RMSE" in event:
+                text += f", held back R {event['validation_R']:.3f} RMSE {event['validation_RMSE']:.4f}"
+            progress.update(task, completed=event["fraction"], description=text)
         else:
             progress.update(task, completed=event["fraction"])
     elif event["event"] == "run_finished":

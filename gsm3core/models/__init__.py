@@ -14,8 +14,17 @@ if TYPE_CHECKING:
 _REGISTRY = {"multitask_lstm": "gsm3core.models.multitask_lstm:MultitaskLSTM"}
 
 
-def make_model(config: ModelConfig, n_forcings: int, n_attributes: int) -> Model:
+def make_model(config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]) -> Model:
     """Return a new network of the configured kind and size.
+
+    Parameters
+    ----------
+    config
+        Its name and size.
+    n_forcings, n_attributes
+        Number of scaled input columns.
+    streams
+        Names of the records that teach it; the first is what it predicts.
 
     Raises
     ------
@@ -25,5 +34,5 @@ def make_model(config: ModelConfig, n_forcings: int, n_attributes: int) -> Model
     if config.name not in _REGISTRY:
         raise ConfigError(f"model {config.name!r} is not known. {did_you_mean(config.name, _REGISTRY)}")
     module, _, name = _REGISTRY[config.name].partition(":")
-    model: Model = getattr(import_module(module), name)(config, n_forcings, n_attributes)
+    model: Model = getattr(import_module(module), name)(config, n_forcings, n_attributes, streams)
     return model

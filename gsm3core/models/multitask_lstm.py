@@ -1,4 +1,4 @@
-"""The paper's network: linear + ReLU, LSTM, linear; one output series that two teachers share."""
+"""The paper's network: linear + ReLU, LSTM, linear; one LSTM that two teachers share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from torch import nn
 
 from gsm3core.config import ModelConfig
 from gsm3core.models.base import Model, State
+from gsm3core.models.distribution import PARAMETERS
+from gsm3core.models.heads import HEADS
 
 
 class MultitaskLSTM(Model):
@@ -15,9 +17,11 @@ class MultitaskLSTM(Model):
     Parameters
     ----------
     config
-        ``hidden``, ``dropout`` and what it acts on.
+        ``hidden``, ``dropout`` and what it acts on, and what the output is.
     n_forcings, n_attributes
         Number of scaled input columns.
+    streams
+        The teachers; the first is what the network predicts.
 
     Notes
     -----
@@ -28,15 +32,17 @@ class MultitaskLSTM(Model):
     al. 2013; on recurrent weights Merity et al. 2018, arXiv:1708.02182); ``"outputs"`` masks the LSTM's output.
     """
 
-    def __init__(self, config: ModelConfig, n_forcings: int, n_attributes: int) -> None:
-        super().__init__()
+    def __init__(
+        self, config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]
+    ) -> None:
+        super().__init__(streams)
         self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
         self.forcing_layer = nn.Linear(n_forcings, config.hidden)
         self.attribute_layer = nn.Linear(n_attributes, config.hidden, bias=False) if n_attributes else None
         self.lstm = nn.LSTM(config.hidden, config.hidden, batch_first=True)
         self.drop_outputs = nn.Dropout(config.dropout if config.dropout_on == "outputs" else 0.0)
-        self.head = nn.Linear(config.hidden, 1)
+        self.head = HEADS[config.heads](config.hidden, PARAMETERS[config.head], streams)
         self._start()
 
     def _start(self) -> None:
@@ -46,19 +52,20 @@ class MultitaskLSTM(Model):
             bias = self.lstm.get_parameter("bias_ih_l0")
             bias[hidden : 2 * hidden].fill_(1.0)
 
-    def forward(self, x_BTF: torch.Tensor, c_BA: torch.Tensor) -> torch.Tensor:
-        """Return the scaled series ``(B, T)`` from a zero state."""
-        return self.step(x_BTF, c_BA, None)[0]
-
-    def step(
+    def features(
         self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None
     ) -> tuple[torch.Tensor, State]:
-        """Return the scaled series ``(B, T)`` and the state after it."""
+        """Return the LSTM's output ``(B, T, H)`` and the state after it."""
         z_BTH = self.forcing_layer(x_BTF)
         if self.attribute_layer is not None:
             z_BTH = z_BTH + self.attribute_layer(c_BA)[:, None]
         h_BTH, state = self._recur(torch.relu(z_BTH), state)
-        return self.head(self.drop_outputs(h_BTH)).squeeze(-1), state
+        return self.drop_outputs(h_BTH), state
+
+    def output(self, h_BTH: torch.Tensor, stream: str) -> torch.Tensor:
+        """Return the scaled output for one teacher ``(B, T, P)``."""
+        y_BTP: torch.Tensor = self.head(h_BTH, stream)
+        return y_BTP
 
     def _recur(self, z_BTH: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
         if not (self.training and self.drop_weights):

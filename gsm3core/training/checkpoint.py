@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,26 @@ import torch
 from gsm3core.errors import RunError
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The weights that did best at the held-back sites.
+
+    Parameters
+    ----------
+    epoch
+        After how many epochs.
+    badness
+        Their median score there, the lower the better: RMSE in m3 m-3, or 1 - R.
+    weights
+        The network's.
+    """
+
+    epoch: int
+    badness: float
+    weights: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where training stands.
 
@@ -21,10 +40,17 @@ class Progress:
         Epochs finished.
     seconds
         Time they took, over all starts.
+    best
+        ``None`` without held-back sites.
     """
 
     epoch: int = 0
     seconds: float = 0.0
+    best: Best | None = None
+
+    def waited(self, patience: int) -> bool:
+        """Tell whether so many epochs have brought nothing better; never with a patience of 0."""
+        return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
 
 
 def save_checkpoint(
@@ -44,7 +70,7 @@ def save_checkpoint(
     generator
         The sampler's; torch's global state (dropout) is kept too.
     """
-    state = {
+    state: dict[str, Any] = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": {k: x for k, x in schedule.state_dict().items() if not callable(x)},
@@ -53,6 +79,7 @@ def save_checkpoint(
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "epoch": progress.epoch,
         "seconds": progress.seconds,
+        "best": None if progress.best is None else asdict(progress.best),
     }
     beside = path.with_suffix(".part")
     torch.save(state, beside)
@@ -93,4 +120,5 @@ def restore(
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
-    return Progress(epoch=state["epoch"], seconds=state["seconds"])
+    best = state.get("best")
+    return Progress(state["epoch"], state["seconds"], Best(**best) if best else None)

@@ -1,10 +1,11 @@
-"""The training loop of one fold, to be read from top to bottom."""
+"""The training loop of one network, to be read from top to bottom."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,34 @@ import torch
 
 from gsm3core import vocabulary as v
 from gsm3core.config import TrainingConfig
-from gsm3core.errors import CancelledError, TrainingError
+from gsm3core.errors import CancelledError
 from gsm3core.models.base import Model
-from gsm3core.training.checkpoint import Progress, load_checkpoint, restore, save_checkpoint
-from gsm3core.training.loss import masked_rmse, two_teacher_loss
-from gsm3core.windows import Batch, TrainingWindows
+from gsm3core.models.precision import resolve_precision
+from gsm3core.training.checkpoint import Best, Progress, load_checkpoint, restore, save_checkpoint
+from gsm3core.training.failure import FirstFailure, check_divergence
+from gsm3core.training.meter import Meter, memory
+from gsm3core.training.objective import evaluate
+from gsm3core.training.optimizer import make_optimizer, make_schedule
+from gsm3core.windows import WindowSource
 
 CHECKPOINT_SECONDS = 2.0
 REPORT_SECONDS = 1.0
+# Looking at a loss makes a GPU's queue run dry: there it is looked at when there is something to report anyway.
+CHECK_EVERY_UPDATE_ON = ("cpu",)
 Report = Callable[[dict[str, Any]], None]
+Validate = Callable[[Model], dict[str, float]]
 
 
 def train(
     model: Model,
-    windows: TrainingWindows,
+    windows: WindowSource,
     config: TrainingConfig,
     *,
     target: tuple[float, float],
     checkpoint: Path,
     report: Report,
     cancelled: Callable[[], bool],
+    validate: Validate | None = None,
 ) -> Model:
     """Fit a network to one fold's windows, resuming from its checkpoint if there is one.
 
@@ -42,15 +51,20 @@ def train(
     windows
         The fold's training data.
     config
-        Optimiser, schedule and number of updates.
+        Optimiser, schedule and number of updates; its seed is this network's own.
     target
         Mean and standard deviation of the training soil moisture, m3 m-3: the network's output is scaled by them.
     checkpoint
         Written after an epoch when the last one is 2 seconds old, and at the end.
     report
-        Called about once a second with epoch, losses (m3 m-3), learning rate and time left.
+        Called about once a second with epoch, time left, speed (sample-days per second) and memory; after every epoch
+        also with its losses (``losses``: RMSE, m3 m-3; ``nll``: nats per day) and the scores at the held-back sites.
     cancelled
         Asked between updates.
+    validate
+        The median scores (``R``, and ``RMSE`` in m3 m-3) at training sites that are held back; asked after every epoch.
+        The weights with the best ``config.validation_score`` are the ones returned, and ``config.patience`` epochs
+        without a better one end the training. Without it the last weights are returned.
 
     Returns
     -------
@@ -60,72 +74,88 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss is not finite; the last checkpoint is kept.
+        If the loss is not finite or diverges, naming sites and days; the last checkpoint is kept.
     CancelledError
         If asked to stop; the last checkpoint is kept.
     """
-    device = windows.x_STF.device
+    device = windows.device
+    precision = resolve_precision(config.precision, device)
     updates = updates_per_epoch(windows, config)
-    generator = torch.Generator(device).manual_seed(config.seed)
-    optimizer = _optimizer(model, config)
-    schedule = _schedule(optimizer, config, updates * config.epochs)
+    generator = windows.generator(config.seed)
+    optimizer = make_optimizer(model, config)
+    schedule = make_schedule(optimizer, config, updates * config.epochs)
     progress = Progress()
     if checkpoint.exists():
         progress = restore(load_checkpoint(checkpoint, device), model, optimizer, schedule, generator)
 
     weights = {v.SM_SMAP: config.satellite_weight}
-    mean, std = target
+    failure, meter = FirstFailure(), Meter(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()
-    model.train()
+
+    def tell(updates_done: int, **more: Any) -> None:
+        done = updates_done / (config.epochs * updates)
+        seconds = time.monotonic() - started
+        report(
+            {
+                "epochs": config.epochs, "updates": updates_done, "done": done,
+                "learning_rate": optimizer.param_groups[0]["lr"], "seconds": seconds,
+                "seconds_left": seconds * (1 - done) / done, "sample_days_per_second": meter.speed(),
+                **memory(device), **more,
+            }
+        )  # fmt: skip
+
     for epoch in range(progress.epoch, config.epochs):
-        sums: dict[str, torch.Tensor] = {}
-        counts: dict[str, int] = {}
-        for update in range(updates):
-            batches = windows.draw(config.batch, generator)
-            terms = {n: masked_rmse(mean + std * y, b.y_BT) for n, (y, b) in _predict(model, batches).items()}
-            loss = two_teacher_loss(terms, weights)
-            if loss is not None:
-                optimizer.zero_grad(set_to_none=True)
-                # In units of the target's spread, so that one limit on the gradient serves every data set.
-                (loss / std).backward()
-                if config.clip_norm:
-                    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-                optimizer.step()
+        if progress.waited(config.patience):
+            break
+        model.train()
+        meter.reset()
+        for update, batches in enumerate(windows.epoch(config.batch, updates, generator), epoch * updates):
+            terms = evaluate(model, batches, target=target, weights=weights, precision=precision)
+            failure.watch(update, terms, batches)
+            if device.type in CHECK_EVERY_UPDATE_ON:
+                failure.check(windows, updates)
+            optimizer.zero_grad(set_to_none=True)
+            terms.loss.backward()
+            if config.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
             schedule.step()
-            for name, term in terms.items():
-                if term is not None:
-                    sums[name] = sums.get(name, torch.zeros((), device=device)) + term.detach()
-                    counts[name] = counts.get(name, 0) + 1
+            meter.add(terms)
 
             if cancelled():
                 raise CancelledError(
                     f"Cancelled in epoch {epoch + 1} of {config.epochs}; the last checkpoint is kept."
                 )
-            now, last = time.monotonic(), update == updates - 1
-            if last or now - last_report >= REPORT_SECONDS:
-                losses = {n: float(s) / counts[n] for n, s in sums.items()}
-                _check_finite(losses, batches, epoch, update)
-                done = (epoch * updates + update + 1) / (config.epochs * updates)
-                seconds = now - started
+            if time.monotonic() - last_report >= REPORT_SECONDS:
+                failure.check(windows, updates)
                 # Every epoch is told once it is whole; in between, only that work goes on.
-                report(
-                    {
-                        "epoch": epoch + last, "epochs": config.epochs, "updates": epoch * updates + update + 1,
-                        "losses": losses if last else {}, "learning_rate": optimizer.param_groups[0]["lr"],
-                        "done": done, "seconds": seconds, "seconds_left": seconds * (1 - done) / done,
-                    }
-                )  # fmt: skip
-                last_report = now
+                tell(update + 1, epoch=epoch, losses={})
+                last_report = time.monotonic()
 
-        progress = Progress(epoch + 1, time.monotonic() - started)
-        if epoch + 1 == config.epochs or time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+        failure.check(windows, updates)
+        losses = meter.mean("rmse")
+        check_divergence(losses, epoch)
+        scores = validate(model.eval()) if validate else {}
+        progress = replace(progress, epoch=epoch + 1, seconds=time.monotonic() - started)
+        if scores and config.validation_score != "last":
+            badness = _badness(scores, config)
+            if progress.best is None or badness < progress.best.badness:
+                progress = replace(progress, best=Best(epoch + 1, badness, _copy(model)))
+        tell(
+            updates * (epoch + 1), epoch=epoch + 1, losses=losses, nll=meter.mean("nll"), validation=scores,
+            best_epoch=progress.best.epoch if progress.best else None,
+        )  # fmt: skip
+        ends = epoch + 1 == config.epochs or progress.waited(config.patience)
+        if ends or time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
             save_checkpoint(checkpoint, model, optimizer, schedule, generator, progress)
             last_checkpoint = time.monotonic()
+    if progress.best:
+        model.load_state_dict(progress.best.weights)
     return model.eval()
 
 
-def updates_per_epoch(windows: TrainingWindows, config: TrainingConfig) -> int:
+def updates_per_epoch(windows: WindowSource, config: TrainingConfig) -> int:
     """Return the configured number, or the lineage's rule for the first stream (in-situ where there is one).
 
     Notes
@@ -141,44 +171,12 @@ def updates_per_epoch(windows: TrainingWindows, config: TrainingConfig) -> int:
     return 1 if share >= 0.99 else math.ceil(math.log(0.01) / math.log(1 - share))
 
 
-def _predict(model: Model, batches: dict[str, Batch]) -> dict[str, tuple[torch.Tensor, Batch]]:
-    """Run all streams through the network in one pass: one mask of dropped weights, one matrix product."""
-    x_BTF = torch.cat([b.x_BTF for b in batches.values()])
-    c_BA = torch.cat([b.c_BA for b in batches.values()])
-    parts = model(x_BTF, c_BA).split([len(b.x_BTF) for b in batches.values()])
-    return dict(zip(batches, zip(parts, batches.values(), strict=True), strict=True))
+def _badness(scores: dict[str, float], config: TrainingConfig) -> float:
+    """What is to be lowest; a score that does not exist (R of a constant) is worse than any."""
+    score = scores[config.validation_score]
+    badness = 1 - score if config.validation_score == "R" else score
+    return badness if math.isfinite(badness) else math.inf
 
 
-def _optimizer(model: Model, config: TrainingConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "adadelta":
-        return torch.optim.Adadelta(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-    return torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _schedule(
-    optimizer: torch.optim.Optimizer, config: TrainingConfig, updates: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    if config.schedule == "constant":
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rise_and_fall(k / max(updates, 1)))
-
-
-def _rise_and_fall(done: float) -> float:
-    """Factor of the learning rate: linear rise over the first tenth, then half a cosine down to 1 %."""
-    rise = 0.1
-    if done < rise:
-        return 0.05 + 0.95 * done / rise
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min((done - rise) / (1 - rise), 1.0)))
-
-
-def _check_finite(losses: dict[str, float], batches: dict[str, Batch], epoch: int, update: int) -> None:
-    for name, loss in losses.items():
-        if not math.isfinite(loss):
-            batch = batches[name]
-            raise TrainingError(
-                f"The loss against {name} is {loss} in epoch {epoch + 1}, update {update + 1} (last batch: sites at positions "
-                f"{sorted(set(batch.site_B.tolist()))[:10]}). Lower training.learning_rate or check these sites; "
-                "the last checkpoint is kept."
-            )
+def _copy(model: Model) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import xarray as xr
 from small_world import make_dataset
 from test_windows import windows_of
 
-from gsm3core.config import ModelConfig, TrainingConfig
+from gsm3core.config import DataConfig, ModelConfig, TrainingConfig
 from gsm3core.errors import CancelledError, RunError, TrainingError
+from gsm3core.holdouts.base import Fold
 from gsm3core.models.base import Model
 from gsm3core.models.multitask_lstm import MultitaskLSTM
+from gsm3core.scaling import fit_scaler
 from gsm3core.training import loop
 from gsm3core.training.loop import train, updates_per_epoch
-from gsm3core.windows import TrainingWindows
+from gsm3core.windows import TrainingWindows, training_windows
 
 TARGET = (0.2, 0.1)
+STREAMS = ("sm_insitu", "sm_smap")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,7 @@ def windows() -> TrainingWindows:
 def fresh(config: TrainingConfig, dropout_on: str = "weights") -> Model:
     torch.manual_seed(config.seed)
     return MultitaskLSTM(
-        ModelConfig.model_validate({"hidden": 12, "dropout": 0.2, "dropout_on": dropout_on}), 2, 5
+        ModelConfig.model_validate({"hidden": 12, "dropout": 0.2, "dropout_on": dropout_on}), 2, 5, STREAMS
     )
 
 
@@ -113,33 +118,114 @@ def test_the_papers_count_is_reproduced() -> None:
     assert math.ceil(math.log(0.01) / math.log(1 - 128 * 365 / (1317 * 2102))) == 271
 
 
+def run_until_it_fails(model: Model, windows: TrainingWindows, folder: Path, **changes: Any) -> str:
+    with pytest.raises(TrainingError) as error:
+        train(
+            model, windows, config(**changes), target=TARGET, checkpoint=folder / "c.pt",
+            report=lambda _: None, cancelled=lambda: False,
+        )  # fmt: skip
+    return str(error.value)
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
-    windows: TrainingWindows, tmp_path: Path
+    windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+
     class Broken(MultitaskLSTM):
         calls = 0
 
-        def step(self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: Any) -> Any:
-            self.calls += 1
-            y, state = super().step(x_BTF, c_BA, state)
-            return (y * float("nan") if self.calls > 6 else y), state
+        def output(self, h_BTH: torch.Tensor, stream: str) -> torch.Tensor:
+            self.calls += stream == "sm_insitu"
+            return super().output(h_BTH, stream) * (float("nan") if self.calls > 6 else 1.0)
 
-    model = Broken(ModelConfig(hidden=4), 2, 5)
-    loop.CHECKPOINT_SECONDS, before = 0.0, loop.CHECKPOINT_SECONDS
-    try:
-        with pytest.raises(TrainingError, match=r"loss against sm_insitu is nan in epoch 2"):
-            train(
-                model,
-                windows,
-                config(),
-                target=TARGET,
-                checkpoint=tmp_path / "c.pt",
-                report=lambda _: None,
-                cancelled=lambda: False,
-            )
-    finally:
-        loop.CHECKPOINT_SECONDS = before
-    assert torch.load(tmp_path / "c.pt", weights_only=True)["epoch"] == 1
+    message = run_until_it_fails(Broken(ModelConfig(hidden=4), 2, 5, STREAMS), windows, tmp_path)
+    assert "loss against sm_insitu is nan in epoch 2, update 3. All 8 windows" in message
+    kept = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert kept["epoch"] == 1
+    assert all(torch.isfinite(t).all() for t in kept["model"].values())
+
+
+@pytest.mark.parametrize("looks_every_update", [True, False])
+def test_the_first_bad_window_is_named_by_site_and_days(
+    windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks_every_update: bool
+) -> None:
+    """One day of one site is poison: found by drawing the same windows again. Also when it is looked for later."""
+    if not looks_every_update:
+        monkeypatch.setattr(loop, "CHECK_EVERY_UPDATE_ON", ())
+        monkeypatch.setattr(loop, "REPORT_SECONDS", 1e9)
+    poisoned = replace(windows, x_STF=windows.x_STF.clone())
+    poisoned.x_STF[5, 200] = float("inf")
+    generator = torch.Generator().manual_seed(0)
+    expected = None
+    for update in range(24):
+        for name, batch in windows.draw(8, generator).items():
+            hit = (batch.site_B == 5) & (batch.start_B <= 200) & (batch.start_B + 90 > 200)
+            if bool(hit.any()) and expected is None:
+                start = int(batch.start_B[hit][0])
+                first, last = windows.days[start], windows.days[start + 89]
+                expected = (
+                    f"against {name} is nan in epoch {update // 4 + 1}, update {update % 4 + 1}. "
+                    f"It comes from {int(hit.sum())} of 8 windows: site S005 {first} to {last}"
+                )
+    assert expected, "the seed draws the poisoned day"
+    assert expected in run_until_it_fails(fresh(config()), poisoned, tmp_path)
+
+
+def test_training_that_diverges_is_stopped(windows: TrainingWindows, tmp_path: Path) -> None:
+    changes = {"learning_rate": 1e3, "clip_norm": 0, "schedule": "constant"}
+    message = run_until_it_fails(fresh(config()), windows, tmp_path, **changes)
+    assert "m3 m-3 over epoch 1, more than a soil can hold" in message
+
+
+@pytest.mark.parametrize("by", ["R", "RMSE"])
+def test_the_best_weights_at_held_back_sites_are_kept_and_patience_ends_training(
+    windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Scores given by hand: best after the second epoch, two more without a better one, and it stops, resumed or not."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    by_hand = [0.5, 0.1, 0.3, 0.2, 0.05, 0.01]
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def fit_watched(folder: Path, stop_after: int | None = None) -> tuple[Model, list[dict[str, Any]]]:
+        calls, reports = iter(range(10**9)), []
+        model = fresh(config())
+
+        def validate(model: Model) -> dict[str, float]:
+            assert not model.training
+            seen.append({n: t.clone() for n, t in model.state_dict().items()})
+            score = by_hand[len(seen) - 1]
+            return {"R": 1 - score if by == "R" else 0.9, "RMSE": score if by == "RMSE" else 0.1}
+
+        train(
+            model, windows, config(validation_share=0.2, patience=2, validation_score=by), target=TARGET,
+            checkpoint=folder / "checkpoint.pt", report=reports.append, validate=validate,
+            cancelled=lambda: stop_after is not None and next(calls) >= stop_after,
+        )  # fmt: skip
+        return model, reports
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    expected, reports = fit_watched(whole)
+    epochs = [r for r in reports if r["losses"]]
+    assert len(epochs) == 4
+    assert [r["best_epoch"] for r in epochs] == [1, 2, 2, 2]
+    for name, tensor in expected.state_dict().items():
+        torch.testing.assert_close(tensor, seen[1][name], rtol=0, atol=0)
+    assert not torch.equal(seen[1]["head.weight"], seen[3]["head.weight"])
+
+    seen.clear()
+    with pytest.raises(CancelledError):
+        fit_watched(cut, stop_after=14)
+    assert len(seen) == 3
+    found, _ = fit_watched(cut)
+    assert len(seen) == 4, "the best of before the stop is remembered, and how long ago it was"
+    again, nothing = fit_watched(cut)
+    assert (len(seen), nothing) == (4, []), "what has waited long enough does not begin again"
+    for model in (found, again):
+        for name, tensor in expected.state_dict().items():
+            torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
 
 
 def test_a_broken_checkpoint_is_named(windows: TrainingWindows, tmp_path: Path) -> None:
@@ -153,3 +239,35 @@ def test_one_stream_alone(tmp_path: Path) -> None:
     ds["sm_smap"].values[:] = float("nan")
     _, reports = fit(windows_of(ds, window=90, warmup=10), config(epochs=1), tmp_path)
     assert set(reports[-1]["losses"]) == {"sm_insitu"}
+
+
+def test_ten_sites_are_fitted_to_near_zero_error(tmp_path: Path) -> None:
+    """Without noise or dropout a leaky bucket must come out exactly; 0.01 m3 m-3 is a tenth of its spread."""
+    ds = make_dataset(n_sites=10, n_days=200)
+    rain, leak = ds.precipitation.values.astype(float), ds.clay.values.astype(float)
+    level, store = [20.0] * 10, torch.zeros(10, 200)
+    for t in range(200):
+        for s in range(10):
+            level[s] = min(level[s] * (1 - leak[s]) + 0.6 * rain[s, t], 60)
+            store[s, t] = level[s]
+    ds["sm_insitu"].values[:] = 0.05 + 0.4 * store.numpy() / 60
+    ds = ds.drop_vars("sm_smap")
+    fold = Fold(
+        name="all", train_sites=np.ones(10, bool), test_sites=np.ones(10, bool),
+        train_days=np.ones(200, bool), test_days=np.ones(200, bool),
+    )  # fmt: skip
+    scaler = fit_scaler(ds, fold, DataConfig(targets=("sm_insitu",)))
+    windows = training_windows(
+        ds, fold, scaler, targets=["sm_insitu"], window=200, warmup=0, device=torch.device("cpu")
+    )
+    torch.manual_seed(0)
+    model = MultitaskLSTM(ModelConfig(hidden=24, dropout=0.0), 2, scaler.n_attributes, scaler.targets)
+    reports: list[dict[str, Any]] = []
+    settings = config(
+        epochs=8, updates_per_epoch=50, batch=10, window=200, warmup=0, learning_rate=0.02, weight_decay=0.0
+    )
+    train(
+        model, windows, settings, target=scaler.target, checkpoint=tmp_path / "c.pt",
+        report=reports.append, cancelled=lambda: False,
+    )  # fmt: skip
+    assert reports[-1]["losses"]["sm_insitu"] < 0.01 < 0.2 * scaler.target[1]

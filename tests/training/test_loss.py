@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import gappy_pairs
 
-from gsm3core.training.loss import masked_rmse, two_teacher_loss
+from gsm3core.training.loss import masked_nll, masked_rmse, two_teacher_loss
 
 
 @given(gappy_pairs(min_days=1))
@@ -16,21 +20,17 @@ def test_rmse_over_valid_targets(pair: tuple[np.ndarray, np.ndarray]) -> None:
     predicted, observed = np.nan_to_num(pair[0], nan=0.3), pair[1]
     found = masked_rmse(torch.tensor(predicted), torch.tensor(observed))
     valid = np.isfinite(observed)
-    if not valid.any():
-        assert found is None
-    else:
-        expected = np.sqrt(np.mean((predicted[valid] - observed[valid]) ** 2))
-        assert float(found) == pytest.approx(expected, abs=1e-8)  # type: ignore[arg-type]
+    expected = np.sqrt(np.mean((predicted[valid] - observed[valid]) ** 2)) if valid.any() else 0.0
+    assert float(found) == pytest.approx(expected, abs=1e-8)
 
 
 def test_no_hidden_factor() -> None:
-    assert float(masked_rmse(torch.full((5,), 0.3), torch.full((5,), 0.2))) == pytest.approx(0.1)  # type: ignore[arg-type]
+    assert float(masked_rmse(torch.full((5,), 0.3), torch.full((5,), 0.2))) == pytest.approx(0.1)
 
 
 def test_gradient_is_finite_where_the_error_is_zero_and_where_targets_are_missing() -> None:
     y = torch.full((4,), 0.2, requires_grad=True)
     loss = masked_rmse(y, torch.tensor([0.2, 0.2, float("nan"), 0.2]))
-    assert loss is not None
     loss.backward()
     assert y.grad is not None
     assert torch.isfinite(y.grad).all()
@@ -40,7 +40,6 @@ def test_gradient_is_the_analytic_one() -> None:
     y = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64, requires_grad=True)
     observed = torch.tensor([0.2, float("nan"), 0.6], dtype=torch.float64)
     loss = masked_rmse(y, observed)
-    assert loss is not None
     loss.backward()
     rmse = np.sqrt((0.1**2 + 0.3**2) / 2)
     np.testing.assert_allclose(y.grad, [-0.1 / (2 * rmse), 0, 0.3 / (2 * rmse)], rtol=1e-10)
@@ -48,7 +47,52 @@ def test_gradient_is_the_analytic_one() -> None:
 
 def test_two_teachers_are_summed_and_an_empty_one_is_dropped() -> None:
     a, b = torch.tensor(0.1), torch.tensor(0.04)
-    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {})) == pytest.approx(0.14)  # type: ignore[arg-type]
-    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {"sm_smap": 0.5})) == pytest.approx(0.12)  # type: ignore[arg-type]
-    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": None}, {})) == pytest.approx(0.1)  # type: ignore[arg-type]
-    assert two_teacher_loss({"sm_insitu": None}, {}) is None
+    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {})) == pytest.approx(0.14)
+    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {"sm_smap": 0.5})) == pytest.approx(0.12)
+    y = torch.tensor([0.1, 0.3], requires_grad=True)
+    empty = masked_rmse(y, torch.full((2,), float("nan")))
+    loss = two_teacher_loss({"sm_insitu": masked_rmse(y, torch.tensor([0.2, 0.3])), "sm_smap": empty}, {})
+    loss.backward()
+    assert loss.item() == pytest.approx(0.1 / math.sqrt(2))
+    np.testing.assert_allclose(y.grad, [-1 / math.sqrt(2), 0], atol=1e-6)
+
+
+NAN = float("nan")
+# At zero error; with gaps; without any target; mixed.
+TARGETS = [[0.2, 0.2, 0.2], [0.2, NAN, 0.5], [NAN, NAN, NAN], [0.0, 1.0, 0.3]]
+
+
+@pytest.mark.parametrize("insitu", TARGETS)
+@pytest.mark.parametrize("smap", TARGETS)
+def test_gradients_of_both_losses_are_right_in_double_precision(
+    insitu: list[float], smap: list[float]
+) -> None:
+    """Against finite differences; the root's kink at exactly zero error has the symmetric slope 0."""
+    y = torch.full((3,), 0.2, dtype=torch.float64, requires_grad=True)
+    scale = torch.tensor([0.05, 0.1, 0.02], dtype=torch.float64, requires_grad=True)
+    observed = {"a": torch.tensor(insitu, dtype=torch.float64), "b": torch.tensor(smap, dtype=torch.float64)}
+
+    def rmse(y: torch.Tensor) -> torch.Tensor:
+        return two_teacher_loss({n: masked_rmse(y, o) for n, o in observed.items()}, {"b": 0.7})
+
+    def nll(y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return two_teacher_loss({n: masked_nll(y, scale, o) for n, o in observed.items()}, {"b": 0.7})
+
+    assert torch.autograd.gradcheck(rmse, (y,))
+    assert torch.autograd.gradcheck(nll, (y, scale))
+
+
+@given(gappy_pairs(min_days=1), st.floats(0.005, 0.3))
+def test_likelihood_is_that_of_a_censored_normal(pair: tuple[np.ndarray, np.ndarray], scale: float) -> None:
+    location, observed = np.nan_to_num(pair[0], nan=0.3), np.clip(pair[1], 0, 1)
+    found = masked_nll(
+        torch.tensor(location),
+        torch.full((len(location),), scale, dtype=torch.float64),
+        torch.tensor(observed),
+    )
+    known = scipy.stats.norm(location, scale)
+    each = np.where(
+        observed <= 0, known.logcdf(0), np.where(observed >= 1, known.logsf(1), known.logpdf(observed))
+    )
+    valid = np.isfinite(observed)
+    assert float(found) == pytest.approx(-each[valid].mean() if valid.any() else 0.0, rel=1e-6, abs=1e-9)

@@ -1,8 +1,6 @@
-"""From a dataset and a fold to tensors on the device, and random windows of them for training."""
+"""What a fold learns from: targets at training sites on training days, and where windows of them may lie."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,27 +25,6 @@ def record_span(ds: xr.Dataset, forcings: list[str]) -> NDArray[np.bool_]:
     after_first = np.maximum.accumulate(known, axis=1)
     before_last = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
     return after_first & before_last
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Windows of one stream.
-
-    Parameters
-    ----------
-    x_BTF, c_BA
-        Scaled forcings and attributes.
-    y_BT
-        Target, m3 m-3; NaN where there is none.
-    site_B, start_B
-        Which site each window is from, and its first day (positions in the dataset).
-    """
-
-    x_BTF: torch.Tensor
-    c_BA: torch.Tensor
-    y_BT: torch.Tensor
-    site_B: torch.Tensor
-    start_B: torch.Tensor
 
 
 class Stream:
@@ -78,52 +55,41 @@ class Stream:
     def __len__(self) -> int:
         return len(self.sites)
 
-    def draw(self, batch: int, x_STF: torch.Tensor, c_SA: torch.Tensor, generator: torch.Generator) -> Batch:
-        """Draw random windows: a site uniformly, then a start uniformly over its record; one gather, no loop.
+    def choose(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose random windows: a site uniformly, then a start uniformly over its record.
 
         Parameters
         ----------
         batch
             Number of windows.
-        x_STF, c_SA
-            All inputs, on the same device.
         generator
             The only source of randomness, so that a checkpoint can continue it.
+
+        Returns
+        -------
+        site_B, start_B
+            Positions in the dataset.
         """
         device = self.target_ST.device
         site_B = self.sites[torch.randint(len(self.sites), (batch,), generator=generator, device=device)]
         room_B = (self.latest_S[site_B] - self.earliest_S[site_B] + 1).float()
         offset_B = (torch.rand(batch, generator=generator, device=device) * room_B).floor().long()
-        start_B = torch.minimum(self.earliest_S[site_B] + offset_B, self.latest_S[site_B])
-        day_BT = start_B[:, None] + torch.arange(self.window, device=device)
-        y_BT = self.target_ST[site_B[:, None], day_BT]
+        return site_B, torch.minimum(self.earliest_S[site_B] + offset_B, self.latest_S[site_B])
+
+    def days(self, start_B: torch.Tensor) -> torch.Tensor:
+        """Return the days of windows ``(B, T)``."""
+        return start_B[:, None] + torch.arange(self.window, device=start_B.device)
+
+    def targets(self, site_B: torch.Tensor, start_B: torch.Tensor) -> torch.Tensor:
+        """Return what windows teach ``(B, T)``; NaN where there is no target, and in the warm-up."""
+        y_BT = self.target_ST[site_B[:, None], self.days(start_B)]
         if self.warmup:
-            y_BT = torch.where(torch.arange(self.window, device=device) < self.warmup, torch.nan, y_BT)
-        return Batch(x_STF[site_B[:, None], day_BT], c_SA[site_B], y_BT, site_B, start_B)
+            warm_T = torch.arange(self.window, device=y_BT.device) < self.warmup
+            y_BT = torch.where(warm_T, torch.nan, y_BT)
+        return y_BT
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingWindows:
-    """Everything a fold trains on, resident on the device.
-
-    Parameters
-    ----------
-    x_STF, c_SA
-        Scaled inputs of all sites.
-    streams
-        Target name -> stream; a target without any training value is not in it.
-    """
-
-    x_STF: torch.Tensor
-    c_SA: torch.Tensor
-    streams: dict[str, Stream]
-
-    def draw(self, batch: int, generator: torch.Generator) -> dict[str, Batch]:
-        """Draw equal independent batches of every stream."""
-        return {name: s.draw(batch, self.x_STF, self.c_SA, generator) for name, s in self.streams.items()}
-
-
-def training_windows(
+def training_streams(
     ds: xr.Dataset,
     fold: Fold,
     scaler: Scaler,
@@ -132,8 +98,8 @@ def training_windows(
     window: int,
     warmup: int,
     device: torch.device,
-) -> TrainingWindows:
-    """Put a fold's training data on the device.
+) -> dict[str, Stream]:
+    """Return what a fold learns from, by target: the one place where a target becomes a tensor.
 
     Parameters
     ----------
@@ -174,8 +140,4 @@ def training_windows(
             f"fold {fold.name}: no soil moisture to train on ({', '.join(targets)}) at the {int(fold.train_sites.sum())} "
             f"training sites on the {int(fold.train_days.sum())} training days."
         )
-    return TrainingWindows(
-        torch.as_tensor(scaler.scale_forcings(ds), device=device),
-        torch.as_tensor(scaler.scale_attributes(ds), device=device),
-        streams,
-    )
+    return streams

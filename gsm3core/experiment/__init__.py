@@ -1,0 +1,14 @@
+"""One configuration to one Run: every fold trained, predicted and scored, resumable at any point."""
+
+from gsm3core.experiment.division import satellite_groups
+from gsm3core.experiment.finetuning import create_finetune
+from gsm3core.experiment.running import create_run, execute, prepare_process, run_experiment
+
+__all__ = [
+    "create_finetune",
+    "create_run",
+    "execute",
+    "prepare_process",
+    "run_experiment",
+    "satellite_groups",
+]

@@ -1,0 +1,86 @@
+"""What one update minimises: both streams through the network once, and one term for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gsm3core.models.base import Model
+from gsm3core.models.distribution import location_and_scale
+from gsm3core.models.precision import autocast
+from gsm3core.training.loss import masked_nll, masked_rmse, two_teacher_loss
+from gsm3core.windows import Batch
+
+# No soil holds so much water, nor so little: a number like this is a network that has blown up, before it is infinite.
+_NOT_A_SOIL = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The loss of one update and what it is made of; tensors on the device, never read in the step.
+
+    Parameters
+    ----------
+    loss
+        What is differentiated: for values the sum of the RMSE in units of the target's spread, so that one limit on
+        the gradient serves every data set; for distributions the sum of the negative log likelihoods.
+    rmse, nll
+        By stream: m3 m-3, and nats per day (empty for values).
+    taught
+        By stream: whether the batch has any target.
+    broken_B
+        By stream: the windows whose output is not a number.
+    """
+
+    loss: torch.Tensor
+    rmse: dict[str, torch.Tensor]
+    nll: dict[str, torch.Tensor]
+    taught: dict[str, torch.Tensor]
+    broken_B: dict[str, torch.Tensor]
+
+
+def evaluate(
+    model: Model,
+    batches: dict[str, Batch],
+    *,
+    target: tuple[float, float],
+    weights: dict[str, float],
+    precision: str,
+) -> Terms:
+    """Run all streams through the network in one pass: one mask of dropped weights, one matrix product.
+
+    Parameters
+    ----------
+    model, batches
+        On the same device.
+    target
+        Mean and standard deviation of the training soil moisture, m3 m-3.
+    weights
+        Stream -> factor of its term.
+    precision
+        ``fp32`` or ``bf16``, of the network alone.
+    """
+    x_BTF = torch.cat([b.x_BTF for b in batches.values()])
+    c_BA = torch.cat([b.c_BA for b in batches.values()])
+    with autocast(precision, x_BTF.device):
+        h_BTH, _ = model.features(x_BTF, c_BA, None)
+        parts = h_BTH.split([len(b.x_BTF) for b in batches.values()])
+        outputs = {name: model.output(h, name) for name, h in zip(batches, parts, strict=True)}
+
+    rmse, nll, broken_B = {}, {}, {}
+    for name, y_BTP in outputs.items():
+        observed = batches[name].y_BT
+        location_BT, scale_BT = location_and_scale(y_BTP, target)
+        rmse[name] = masked_rmse(location_BT, observed)
+        if scale_BT is not None:
+            nll[name] = masked_nll(location_BT, scale_BT, observed)
+        # "Not below" instead of "above": true for NaN too.
+        broken_B[name] = ~(location_BT.detach().abs() < _NOT_A_SOIL).all(dim=1)
+    loss = two_teacher_loss(nll, weights) if nll else two_teacher_loss(rmse, weights) / target[1]
+    taught = {name: torch.isfinite(b.y_BT).any() for name, b in batches.items()}
+    return Terms(loss, _detached(rmse), _detached(nll), taught, broken_B)
+
+
+def _detached(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: term.detach() for name, term in terms.items()}

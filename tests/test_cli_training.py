@@ -1,0 +1,102 @@
+"""The options of `gsm3 run` that choose the model, and `gsm3 finetune` and `gsm3 predict` after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from small_world import make_dataset
+from typer.testing import CliRunner
+
+from gsm3core import open_dataset
+from gsm3core.cli.main import app
+from gsm3core.run import Run, list_runs
+from gsm3core.schema import save_dataset
+
+SETTINGS = """
+[holdout]
+name = "random_spatial"
+folds = 2
+
+[model]
+hidden = 8
+
+[training]
+epochs = 2
+updates_per_epoch = 3
+batch = 8
+window = 60
+device = "cpu"
+
+[scores]
+min_days = 20
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    save_dataset(make_dataset(), tmp_path / "world.zarr")
+    (tmp_path / "tiny.toml").write_text(SETTINGS)
+    return tmp_path
+
+
+def gsm3(*arguments: str, fails: bool = False) -> Any:
+    done = CliRunner().invoke(app, list(arguments))
+    assert (done.exit_code != 0) == fails, done.output
+    return done
+
+
+def newest(place: Path) -> Run:
+    return max(list_runs(place / "runs"), key=lambda run: run.folder.stat().st_mtime)
+
+
+def test_a_network_is_chosen_tuned_and_used(place: Path) -> None:
+    gsm3(
+        "run",
+        "tiny.toml",
+        "--dataset",
+        "world.zarr",
+        "--members",
+        "2",
+        "--head",
+        "gaussian",
+        "--heads",
+        "separate",
+    )
+    first = newest(place)
+    chosen = first.config
+    assert (chosen.training.members, chosen.model.head, chosen.model.heads) == (2, "gaussian", "separate")
+    spread = first.predictions().sm_predicted_std
+    assert (spread > 0).all()
+
+    there = make_dataset(n_sites=8, seed=3)
+    save_dataset(there.assign_coords(lat=("site", there.lat.values + 4)), place / "new.zarr")
+    gsm3("finetune", first.id, "--dataset", "new.zarr", "--epochs", "1", "--title", "tuned")
+    tuned = next(run for run in list_runs(place / "runs") if run.title == "tuned")
+    assert tuned.state == "finished"
+    assert tuned.provenance["parent"]["run"] == first.id
+    assert tuned.config.training.epochs == 1
+
+    said = gsm3("predict", tuned.id, "world.zarr", "--to", "out.nc").output
+    assert "mean of 4 models" in said.replace("\n", " ")
+    with xr.open_dataset(place / "out.nc", engine="h5netcdf") as out:
+        assert np.isfinite(out.sm_predicted_std).all()
+        assert out.sizes == open_dataset(place / "world.zarr").sm_insitu.sizes
+
+
+def test_a_comparison_model_is_chosen(place: Path) -> None:
+    said = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology").output
+    assert "Climatology" in said
+    assert "Climatology" in newest(place).scores()["product"].values
+
+
+def test_an_unknown_choice_is_refused(place: Path) -> None:
+    error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--heads", "three", fails=True).exception
+    assert "'shared', 'separate' or 'affine'" in str(error)
+    error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "bucket", fails=True).exception
+    assert "'bucket' is not known" in str(error)
+    assert not (place / "runs").exists()

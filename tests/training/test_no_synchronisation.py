@@ -1,0 +1,64 @@
+"""A step never reads a number back: on a GPU that would make the processor wait and the device run dry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from small_world import make_dataset
+from test_windows import windows_of
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gsm3core.config import ModelConfig
+from gsm3core.models.multitask_lstm import MultitaskLSTM
+from gsm3core.training.failure import FirstFailure
+from gsm3core.training.meter import Meter
+from gsm3core.training.objective import evaluate
+
+# Operators whose result's value or shape depends on numbers on the device.
+READS = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "_unique2", "item"}
+
+
+class Watch(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        by_mask = (
+            name.startswith("index")
+            and any(
+                isinstance(i, torch.Tensor) and i.dtype == torch.bool
+                for i in (args[1] if len(args) > 1 else ()) or ()
+            )
+            if name in ("index", "index_put")
+            else False
+        )
+        if name in READS or by_mask:
+            self.read.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("head", ["point", "gaussian"])
+@pytest.mark.parametrize("heads", ["shared", "separate", "affine"])
+@pytest.mark.parametrize("dropout_on", ["weights", "outputs"])
+def test_a_step_never_reads_a_value(head: str, heads: str, dropout_on: str) -> None:
+    windows = windows_of(make_dataset(n_sites=8, n_days=200), window=50, warmup=5)
+    options = {"hidden": 8, "head": head, "heads": heads, "dropout_on": dropout_on}
+    model = MultitaskLSTM(ModelConfig.model_validate(options), 2, 5, ("sm_insitu", "sm_smap"))
+    failure, meter = FirstFailure(), Meter(days=800)
+    generator = windows.generator(0)
+    with Watch() as watch:
+        for update, batches in enumerate(windows.epoch(8, 3, generator)):
+            terms = evaluate(model, batches, target=(0.2, 0.1), weights={"sm_smap": 0.5}, precision="fp32")
+            failure.watch(update, terms, batches)
+            model.zero_grad(set_to_none=True)
+            terms.loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            meter.add(terms)
+    assert watch.read == []
+    with watch:
+        meter.mean("rmse")
+    assert "_local_scalar_dense" in watch.read, "the watch sees a value that is read"
