@@ -139,6 +139,7 @@ class SourceEntry(_Named):
     day: str = Field("", description="which UTC day a value belongs to, and why")
     paper: str = Field("", description="what the GSM3 paper says of it")
     notes: str = ""
+    checked: str = Field("", description="against what the entry was checked, and what could not be verified")
 
     @model_validator(mode="after")
     def _example_fits(self) -> Self:

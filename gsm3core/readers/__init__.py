@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,23 @@ def make_grid_reader(name: str, **options: Any) -> GridReader:
     Raises
     ------
     DatasetError
-        If the name is not known.
+        If the name or an option is not known.
     """
+    if unknown := sorted(set(options) - set(known := grid_reader_options(name))):
+        raise DatasetError(
+            f"the reader {name} has no option {unknown[0]!r}. {did_you_mean(unknown[0], known)}"
+        )
+    reader: GridReader = _grid_class(name)(**options)
+    return reader
+
+
+def grid_reader_options(name: str) -> list[str]:
+    """Return the names of a gridded reader's options; ``variables`` is one of them where it can choose what to read."""
+    return [p for p in inspect.signature(_grid_class(name)).parameters if p not in ("args", "kwargs")]
+
+
+def _grid_class(name: str) -> Any:
     if name not in _GRIDDED:
         raise DatasetError(f"gridded reader {name!r} is not known. {did_you_mean(name, _GRIDDED)}")
     module, _, cls = _GRIDDED[name].partition(":")
-    reader: GridReader = getattr(import_module(module), cls)(**options)
-    return reader
+    return getattr(import_module(module), cls)

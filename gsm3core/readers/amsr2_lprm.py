@@ -27,6 +27,10 @@ class Amsr2LprmReader:
         ``x`` (10.7 GHz, as the GSM3 paper), ``c1`` (6.9 GHz) or ``c2`` (7.3 GHz).
     orbit
         ``A`` ascending (13.30 h local, as the paper) or ``D`` descending (1.30 h).
+
+    Notes
+    -----
+    Names of variables and their percent are those that other projects list for LPRM_AMSR2_A_SOILM3 001.
     """
 
     def __init__(self, band: Literal["x", "c1", "c2"] = "x", orbit: Literal["A", "D"] = "A") -> None:

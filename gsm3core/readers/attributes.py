@@ -17,8 +17,10 @@ from gsm3core.readers.files import Granule, find_granules, open_granule
 from gsm3core.readers.geotiff import read_geotiff
 from gsm3core.readers.grid_axes import spatial_axes
 from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+from gsm3core.readers.land_cover import igbp_of_lccs
 
 _CLOSED = 0.02
+_LCCS, _IGBP = "land_cover_lccs", "land_cover"
 
 
 class HwsdReader:
@@ -79,7 +81,9 @@ class EsaCciLandCoverReader:
         self.cells = cells
 
     def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
-        """Return ``land_cover_lccs`` ``(lat, lon)`` with the producer's classes as CF flags.
+        """Return ``land_cover_lccs`` ``(lat, lon)`` with the producer's classes as CF flags, and ``land_cover`` of it.
+
+        ``land_cover`` holds IGBP classes, see :func:`gsm3core.readers.land_cover.igbp_of_lccs`.
 
         Raises
         ------
@@ -94,9 +98,15 @@ class EsaCciLandCoverReader:
             )
         flags: dict[str, object] = {}
         pieces = (self._piece(g, flags) for g in granules)
-        out = read_grid(entry, pieces, chosen(entry, None), period=None, step=None, each=each)
-        for name in out.data_vars:
-            out[name].attrs |= flags | {"year": granules[0].parts["year"]}
+        out = read_grid(entry, pieces, [entry.variable(_LCCS)], period=None, step=None, each=each)
+        out[_LCCS].attrs |= flags | {"year": granules[0].parts["year"]}
+        igbp = v.CLASSES[_IGBP]
+        out[_IGBP] = out[_LCCS].copy(data=igbp_of_lccs(out[_LCCS].values))
+        out[_IGBP].attrs |= {
+            "long_name": v.VARIABLES[_IGBP].long_name,
+            "flag_values": np.array(list(igbp), np.int16),
+            "flag_meanings": " ".join(m.replace(" ", "_") for m in igbp.values()),
+        }
         return out
 
     @contextmanager

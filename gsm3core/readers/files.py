@@ -15,6 +15,7 @@ from gsm3core.catalog import SourceEntry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 
+_DAY, _MONTH, _YEAR = (dt.timedelta(days=n) for n in (1, 31, 366))
 _SHOWN = 3
 _ADVICE = "The file is cut short or damaged: download it again."
 _FORMATS = (
@@ -31,6 +32,10 @@ _FOREIGN = (
     (b"CDF\x05", "netCDF-3 with 64-bit data", "Convert it with nccopy -k nc4."),
     (b"<", "HTML or XML", "It is probably a login or error page saved under the file's name: download it again, logged in."),
 )  # fmt: skip
+
+
+class NothingThereError(DatasetError):
+    """A source is here and sound, but has nothing in the days asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,7 @@ def find_granules(
     Raises
     ------
     DatasetError
-        If the folder is missing, holds no such file, or none in the period.
+        If the folder is missing or holds no such file; :class:`NothingThereError` if it holds none in the period.
     """
     root = Path(root)
     if not root.exists():
@@ -122,7 +127,7 @@ def find_granules(
     last = dt.datetime.combine(period.end, dt.time()) + dt.timedelta(days=1)
     inside = [g for g in granules if g.start is not None and first < g.start < last + lag]
     if not inside:
-        raise DatasetError(
+        raise NothingThereError(
             f"No file in {root} falls into {period.start} to {period.end}; {entry.name} is there from "
             f"{granules[0].start:%Y-%m-%d} to {granules[-1].start:%Y-%m-%d}."
         )
@@ -173,6 +178,27 @@ def matching_files(entry: SourceEntry, root: Path) -> list[Path]:
     """Return the files below a folder (or the one file) whose names are of the source."""
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
     return [p for p in paths if re.search(entry.files, p.name) and p.is_file()]
+
+
+def candidates(entry: SourceEntry, root: Path, period: Period | None) -> list[Path]:
+    """Return every file that a reader may open for a period: by its name, or any whose name has no date.
+
+    Wider than what is read in the end (by a file at either end), so that whoever keeps results can tell by it whether
+    anything may have changed.
+    """
+    found = []
+    for path in matching_files(entry, Path(root)):
+        match = re.search(entry.files, path.name)
+        parts = {k: x for k, x in match.groupdict().items() if x is not None} if match else {}
+        start = _start(parts, path)
+        if start is not None and period is not None:
+            length = _YEAR if not {"day", "doy"} & set(parts) else _MONTH if entry.step == "P1M" else _DAY
+            first = dt.datetime.combine(period.start, dt.time()) - length
+            last = dt.datetime.combine(period.end, dt.time()) + 2 * _DAY
+            if not first <= start < last:
+                continue
+        found.append(path)
+    return found
 
 
 def _start(parts: dict[str, str], path: Path) -> dt.datetime | None:

@@ -104,7 +104,21 @@ def laid_out(ds: xr.Dataset, label: str, step: pd.Timedelta | None) -> xr.Datase
         ds = ds.assign_coords(
             {v.LON: np.where(lon >= 180, lon - 360, lon), v.LAT: ds[v.LAT].values.astype(np.float64)}
         )
-        ds = ds.sortby([v.LAT, v.LON])
+        ds = _ascending(_ascending(ds, v.LAT), v.LON)
         repeated = np.r_[False, np.diff(ds[v.LON].values) < 1e-6]
         ds = ds.isel({v.LON: ~repeated}) if repeated.any() else ds
     return ds.transpose(*keep)
+
+
+def _ascending(ds: xr.Dataset, name: str) -> xr.Dataset:
+    """Sort by an axis; a reversed or turned one, as most are, without gathering every value."""
+    steps = np.diff(ds[name].values)
+    if (steps > 0).all():
+        return ds
+    if (steps < 0).all():
+        return ds.isel({name: slice(None, None, -1)})
+    seam = int(np.argmin(steps)) + 1
+    turned = np.roll(ds[name].values, -seam)
+    if (np.diff(turned) > 0).all():
+        return ds.roll({name: -seam}, roll_coords=True)
+    return ds.sortby(name)

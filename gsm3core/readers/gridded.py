@@ -17,6 +17,7 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import SourceEntry, SourceVariable
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
+from gsm3core.readers.files import NothingThereError
 from gsm3core.readers.grid_axes import label_shift, laid_out, same_axes
 from gsm3core.readers.screening import convert
 
@@ -35,7 +36,8 @@ class GridReader(Protocol):
         2.0 that the dataset's attribute ``grid`` names. A time label is the instant of a value, or the START of the
         interval that it covers, so that a value belongs to the UTC day of its label; ``time_step`` (an attribute,
         seconds) is the distance of two labels. Each variable's attribute ``screening`` is JSON: how many values
-        were read, how many each rule removed, how many were kept.
+        were read, how many each rule removed, how many were kept. The attribute ``inputs`` lists the files that
+        gave a value.
 
         Parameters
         ----------
@@ -124,7 +126,7 @@ def read_grid(
     parts: dict[str, list[xr.Dataset]] = {}
     origin: dict[tuple[str, object], str] = {}
     axes: list[np.ndarray] | None = None
-    files = 0
+    files, used = 0, dict[str, None]()
     for opened in pieces:
         with opened as piece:
             files += 1
@@ -139,18 +141,19 @@ def read_grid(
             for label in dict.fromkeys(x.time for x, _ in there):
                 group = [(x, t) for x, t in there if x.time == label]
                 for block in _blocks(raw, label, step, period):
-                    taken = {
-                        x.ours: convert(piece.raw, piece.path, x, t, piece.refuse.get(t, {}), block, tally)
-                        for x, t in group
-                    }
-                    ds = laid_out(xr.Dataset(taken), label, step)
-                    _note_origin(ds, piece.path, origin)
-                    ds = each(ds) if each else ds
-                    parts.setdefault(",".join(sorted(taken)), []).append(ds)
+                    # One variable at a time: a day of hourly maps of a dozen would be gigabytes.
+                    for x, t in group:
+                        taken = convert(raw, piece.path, x, t, piece.refuse.get(t, {}), block, tally)
+                        ds = laid_out(xr.Dataset({x.ours: taken}), label, step)
+                        used[str(piece.path)] = None
+                        _note_origin(ds, piece.path, origin)
+                        parts.setdefault(x.ours, []).append(each(ds) if each else ds)
     if not parts:
         span = f"{period.start} to {period.end}" if period else "any day"
         wanted = ", ".join(t for x in variables for t in x.theirs)
-        raise DatasetError(f"No value of {entry.name} for {span} in {files} files (looked for {wanted}).")
+        raise NothingThereError(
+            f"No value of {entry.name} for {span} in {files} files (looked for {wanted})."
+        )
     joined = [
         xr.concat(p, v.TIME, join="exact", coords="minimal", compat="override", data_vars="minimal").sortby(v.TIME)
         if step is not None
@@ -158,7 +161,9 @@ def read_grid(
         for p in parts.values()
     ]  # fmt: skip
     out = xr.merge(joined, join="outer", compat="no_conflicts", combine_attrs="drop")
-    return _described(out, entry, variables, tally, step=step, files=files)
+    out = _described(out, entry, variables, tally, step=step, files=files)
+    out.attrs["inputs"] = list(used)
+    return out
 
 
 def _theirs(variable: SourceVariable, raw: xr.Dataset) -> str:
@@ -184,12 +189,16 @@ def _blocks(
 
 
 def _note_origin(ds: xr.Dataset, path: Path, origin: dict[tuple[str, object], str]) -> None:
-    """Remember which file gave which moment of which variable; two are an error."""
+    """Remember which file gave which moment of which variable; two, in two files or one, are an error."""
     for moment in ds[v.TIME].values if v.TIME in ds.dims else [None]:
         for name in ds.data_vars:
-            if (other := origin.setdefault((str(name), moment), str(path))) != str(path):
-                what = f"{name} at {str(moment)[:16]}" if moment is not None else str(name)
+            what = f"{name} at {str(moment)[:16]}" if moment is not None else str(name)
+            other = origin.get((str(name), moment))
+            if other == str(path):
+                raise DatasetError(f"{path} holds {what} twice; its times must not repeat.")
+            if other is not None:
                 raise DatasetError(f"{what} is in two files: {other} and {path}. Keep one of them.")
+            origin[str(name), moment] = str(path)
 
 
 def _described(

@@ -80,7 +80,7 @@ class ModisLstReader:
 
 
 class ModisNdviReader:
-    """Reads monthly NDVI at 0.05 degree (MOD13C2, doi:10.5067/MODIS/MOD13C2.006) from HDF5 or netCDF conversions.
+    """Reads monthly NDVI at 0.05 degree (MOD13C2, doi:10.5067/MODIS/MOD13C2.061) from HDF5 or netCDF conversions.
 
     Parameters
     ----------

@@ -19,7 +19,10 @@ from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
 
 
 class MswepReader:
-    """Reads ``precipitation`` as a rate in mm per day (Beck et al. 2019, doi:10.1175/BAMS-D-17-0138.1)."""
+    """Reads ``precipitation`` as a rate in mm per day (Beck et al. 2019, doi:10.1175/BAMS-D-17-0138.1).
+
+    Names (``%Y%j.%H``, ``%Y%j``) and units (mm/3-hour, mm/day) are as other projects' readers and their tests have them.
+    """
 
     def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
         """Return ``precipitation`` ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""

@@ -122,6 +122,7 @@ def describe_source(name: str, root: Path | None = None) -> dict[str, str]:
         "UTC day": entry.day,
         "in the paper": entry.paper,
         "notes": entry.notes,
+        "checked": entry.checked,
         "reader": entry.reader,
     }
     return {key: text for key, text in rows.items() if text}

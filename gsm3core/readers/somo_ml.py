@@ -21,7 +21,10 @@ _YEAR = dt.timedelta(days=366)
 
 
 class SomoMlReader:
-    """Reads layer 1 (O and Orth 2021, doi:10.1038/s41597-021-00964-1)."""
+    """Reads layer 1 (O and Orth 2021, doi:10.1038/s41597-021-00964-1).
+
+    The variable ``layer1`` (time, lat, lon) and the names of the yearly files are as several other projects read them.
+    """
 
     def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
         """Return ``sm_product`` ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""

@@ -9,8 +9,10 @@ import pytest
 import xarray as xr
 from PIL import Image, TiffImagePlugin
 
+from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.readers.attributes import AmatulliReader, EsaCciLandCoverReader, HwsdReader
+from gsm3core.readers.land_cover import AMBIGUOUS, IGBP_OF_LCCS, igbp_of_lccs
 
 
 def soil(folder: Path, name: str, values: list[list[float]], units: str) -> None:
@@ -111,6 +113,37 @@ def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
     np.testing.assert_allclose(ds.lat, [1 - 3 / 6, 1 - 1 / 6])
     assert ds.land_cover_lccs.attrs["flag_values"].tolist() == [0, 10, 130, 210]
     assert ds.land_cover_lccs.attrs["year"] == "2015"
+    np.testing.assert_array_equal(ds.land_cover, [[12, 0, 0], [12, 10, np.nan]])
+    assert ds.land_cover.attrs["flag_values"].tolist() == list(v.IGBP_CLASSES)
     land_cover(tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2016-v2.0.7.nc", classes)
     with pytest.raises(DatasetError, match=r"maps of 2015, 2016; give the file of one year"):
         EsaCciLandCoverReader(cells=2).open(tmp_path)
+
+
+def test_igbp_classes_of_lccs() -> None:
+    """Every class of the legend has one, words of both legends agree, and no data has none."""
+    assert set(IGBP_OF_LCCS) == set(v.LCCS_CLASSES)
+    for number, name in v.LCCS_CLASSES.items():
+        igbp = v.IGBP_CLASSES[int(igbp_of_lccs(number))]
+        for lccs_word, igbp_word in (("grassland", "grassland"), ("urban", "urban"), ("water", ""), ("bare", "barren"),
+                                     ("snow", "snow"), ("shrubland", "shrubland"), ("flooded", "wetland"),
+                                     ("cropland", "cropland")):  # fmt: skip
+            if name.startswith(lccs_word) or (lccs_word == "flooded" and lccs_word in name):
+                assert igbp_word in igbp, (name, igbp)
+        if name.endswith(" closed"):
+            kind = name.split()[1].replace("leaved", "leaf")
+            assert kind in igbp and name.split()[2] in igbp
+    assert {10, 210, 220} & set(AMBIGUOUS) == set()
+    assert {62, 72, 82} <= set(AMBIGUOUS)
+    np.testing.assert_array_equal(igbp_of_lccs([np.nan, 0, 7, 255]), [np.nan] * 4)
+
+
+def test_open_forest_goes_by_its_range_of_trees() -> None:
+    """The rule in numbers: of IGBP's shares of trees, which covers most of an LCCS class's 15, 40 and 100 percent."""
+    woody = {"forest": (60, 100), 8: (30, 60), 9: (10, 30)}
+    for classes, low, high in (((60, 70, 80), 15, 100), ((61, 71, 81), 40, 100), ((62, 72, 82), 15, 40)):
+        shared = {k: max(0, min(high, b) - max(low, a)) for k, (a, b) in woody.items()}
+        most = max(shared, key=lambda k: shared[k])
+        for number in classes:
+            expected = {6: 4, 7: 1, 8: 3}[number // 10] if most == "forest" else most
+            assert int(igbp_of_lccs(number)) == expected
