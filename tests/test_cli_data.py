@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from small_world import make_dataset
 from typer.testing import CliRunner
 
@@ -63,3 +66,83 @@ def test_build_from_an_ismn_archive(real_data: Path, tmp_path: Path) -> None:
     assert "1 stations used, 2 refused" in printed and "not near 0.05 m: sensors at 0-0.19 m" in printed
     assert open_dataset(tmp_path / "i.zarr").sizes["site"] == 1
     assert (tmp_path / "i.stations.csv").read_text().count("\n") == 4
+
+
+def planted_places(folder: Path) -> Path:
+    """ERA5 on a 10-degree grid in the layout since 2024, three days of 300 K, and two places."""
+    times = pd.date_range("2015-04-01", periods=73, freq="h")
+    (folder / "era5").mkdir(parents=True)
+    xr.Dataset(
+        {"t2m": (("valid_time", "latitude", "longitude"), np.full((73, 19, 36), 300, np.float32), {"units": "K"})},
+        coords={
+            "valid_time": ("valid_time", (times - pd.Timestamp(0)) // pd.Timedelta("1s"), {"units": "seconds since 1970-01-01"}),
+            "latitude": np.arange(90.0, -91, -10), "longitude": np.arange(0.0, 360, 10),
+        },
+    ).to_netcdf(folder / "era5" / "a.nc", engine="h5netcdf")  # fmt: skip
+    places = folder / "places.csv"
+    places.write_text("site,lat,lon\na,50,10\nb,-30,150\n")
+    return places
+
+
+def test_build_from_several_sources_and_see_what_went_in(tmp_path: Path) -> None:
+    places, out = planted_places(tmp_path), tmp_path / "p.zarr"
+    told = (
+        "--from",
+        places,
+        "--forcing",
+        "era5:air_temperature",
+        "--root",
+        tmp_path,
+        "--days",
+        "2015-04-01:2015-04-03",
+    )
+    printed = gsm3("build", "table", *told, "--method", "era5=bilinear", "--out", out)
+    assert "air_temperature (mean)" in printed and "bilinear" in printed
+    ds = open_dataset(out)
+    assert float(ds.air_temperature.min()) == float(ds.air_temperature.max()) == 300
+    described = gsm3("describe", out)
+    for text in ("collocate era5", "sites outside the grid  0", "assemble", "places.csv"):
+        assert text in described
+    listed = (tmp_path / "p.inputs.csv").read_text().splitlines()
+    assert len(listed) == 2 and listed[1].startswith("era5,a.nc,")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "sites: {kind: table, path: places.csv}\nperiod: {start: 2015-04-01, end: 2015-04-03}\n"
+        "forcings: ['era5:air_temperature@max']\nsources: {era5: {path: era5}}\n"
+    )
+    assert "air_temperature_max" in gsm3("build", recipe, "--out", tmp_path / "r.zarr")
+    cells = gsm3(
+        "build", "grid", "--box=9.9,49.8,10.6,50.4", "--forcing", "era5:air_temperature", "--root", tmp_path,
+        "--days", "2015-04-01:2015-04-02", "--out", tmp_path / "c.nc",
+    )  # fmt: skip
+    assert "EASE-Grid 2.0 M09 (9 km)" in cells and open_dataset(tmp_path / "c.nc").sizes["time"] == 2
+
+
+def test_mistakes_in_what_to_build(tmp_path: Path) -> None:
+    places, new = planted_places(tmp_path), tmp_path / "x.zarr"
+    told = ("--from", places, "--root", tmp_path, "--out", new)
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("sites: {kind: table, path: places.csv}\n")
+    for arguments, message in (
+        (("table", *told, "--forcing", "era5"), "give the period"),
+        (("table", *told, "--forcing", "era6", "--days", "2015-04-01"), "'era6' is not in the catalogue"),
+        (("table", *told, "--forcing", "hwsd", "--days", "2015-04-01"), "it can give attributes"),
+        (
+            ("table", *told, "--forcing", "era5:air_temperature", "--days", "2015-04-01:2015-04-09"),
+            "lacks 6 of the 9 days",
+        ),
+        (
+            ("table", *told, "--product", "gldas-noah025", "--days", "2015-04-01"),
+            "gldas-noah025 does not exist",
+        ),
+        (
+            ("table", *told, "--source", "era5", "--forcing", "era5", "--days", "2015-04-01"),
+            "expected such as --source era5=",
+        ),
+        (("gsm3-paper", "--out", new), "say for which sites: --in-situ"),
+        (("grid", "--out", new, "--forcing", "era5"), "need 'box'"),
+        ((recipe, "--forcing", "era5", "--out", new), "is a recipe: say --forcing there"),
+        ((recipe, "--out", places), "places.csv exists"),
+    ):
+        assert message in gsm3("build", *arguments)
+    assert not new.exists()

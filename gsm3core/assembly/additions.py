@@ -20,7 +20,7 @@ from gsm3core.readers.ledger import Ledger
 from gsm3core.schema import check_dataset, products
 
 _NAME = re.compile(r"[^\W_][\w .+()-]{0,39}")
-_RESERVED = (v.IN_SITU, v.MULTITASK_LSTM, v.SMAP)
+_RESERVED = (v.IN_SITU, v.SMAP, *v.MODEL_PRODUCTS.values())
 LISTED = 40  # of names in the history: an attribute of an HDF5 file holds 64 KB
 LICENSE = "as given by the user who added it"
 

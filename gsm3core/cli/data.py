@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from gsm3core.cli.assembling import PLACES, recipe_from, run_recipe, show_history
 from gsm3core.cli.common import Overwrite, SourcesFolder, console, describe_dataset, finish_dataset
 from gsm3core.cli.stations import INSITU, build_insitu
 from gsm3core.errors import ConfigError, DatasetError, did_you_mean
@@ -46,7 +47,9 @@ def data_describe(
     if Path(name).exists():
         from gsm3core.schema import open_dataset
 
-        console.print(describe_dataset(open_dataset(name)))
+        ds = open_dataset(name)
+        console.print(describe_dataset(ds))
+        show_history(ds)
         return
     from gsm3core.catalog import dataset_entries, selections, source_entries
     from gsm3core.readers.presence import describe_source
@@ -80,10 +83,46 @@ def data_describe(
 @data.command("build")
 def data_build(
     name: Annotated[
-        str, typer.Argument(help="conus-smap, uscrn, ismn, uscrn-daily or demo; see `gsm3 data list`.")
+        str,
+        typer.Argument(
+            help="conus-smap, uscrn, ismn, uscrn-daily or demo; table or grid (places without records); "
+            "a selection, such as gsm3-paper; or a recipe (.yaml). See `gsm3 data list`."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")],
-    source: Annotated[Path | None, typer.Option("--from", help="The producer's file.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The producer's file, archive or folder; a table of places.")
+    ] = None,
+    in_situ: Annotated[
+        str, typer.Option(help="Stations of a selection: ismn=PATH or uscrn-daily=PATH.")
+    ] = "",
+    forcing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="SOURCE, or SOURCE:VARIABLE[@max][=NAME],...: daily inputs at the sites. Repeatable."
+        ),
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="The same for static inputs; of daily sources their long-term mean."),
+    ] = None,
+    product: Annotated[
+        list[str] | None, typer.Option(help="Soil-moisture products, such as smap-l3e or gldas-noah025.")
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="SOURCE=FOLDER of its files, where not in data/sources."),
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="SOURCE=bilinear instead of the nearest cell.")
+    ] = None,
+    days: Annotated[str, typer.Option(help="2015-04-01:2020-12-31; the record's own by default.")] = "",
+    box: Annotated[str, typer.Option(help="grid: west,south,east,north in degrees (cells of 9 km).")] = "",
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take lacking days as missing.")] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder of finished pieces, beside --out by default.")
+    ] = None,
+    root: SourcesFolder = None,
     sites: Annotated[int, typer.Option(help="Number of sites (demo alone).")] = 400,
     seed: Annotated[int, typer.Option(help="Seed (demo alone).")] = 0,
     depth: Annotated[float | None, typer.Option(help="ismn: wanted depth of the sensors, m (0.05).")] = None,
@@ -93,7 +132,23 @@ def data_build(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Build a dataset from the producer's files; ``demo`` simulates one and needs none."""
+    """Build a dataset from the producers' files; ``demo`` simulates one and needs none.
+
+    After a kill the same command goes on where it was.
+    """
+    from gsm3core.catalog import selections
+
+    sensors = {"depth": depth, "min_hours": min_hours, "combine": combine}
+    inputs = {"forcing": forcing or [], "attribute": attribute or [], "product": product or []}
+    several = any(inputs.values()) or in_situ or name in PLACES or name.endswith((".yaml", ".yml"))
+    several = several or (days and name in INSITU)
+    if several or name in selections():
+        recipe = recipe_from(
+            name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, places=files or [],
+            methods=method or [], allow_gaps=allow_gaps, sensors=sensors,
+        )  # fmt: skip
+        run_recipe(recipe, out, work=work, root=root, overwrite=overwrite)
+        return
     if name == "demo":
         from gsm3core.demo import demo_dataset
 
@@ -102,7 +157,7 @@ def data_build(
     elif name in INSITU:
         if source is None:
             raise ConfigError(f"{name} is built from an archive or a folder: give it with --from.")
-        ds = build_insitu(name, source, out, depth=depth, min_hours=min_hours, combine=combine)
+        ds = build_insitu(name, source, out, **sensors)
     else:
         from gsm3core.assembly.sites import build
         from gsm3core.catalog import dataset_entry
@@ -120,11 +175,16 @@ def data_join(
     first: Annotated[Path, typer.Argument(help="A dataset.")],
     second: Annotated[Path, typer.Argument(help="Another, with other sites.")],
     out: Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")],
+    inputs: Annotated[
+        str, typer.Option(help="shared: forcings and attributes that both have; all: those of either.")
+    ] = "shared",
     overwrite: Overwrite = False,
 ) -> None:
-    """Join two datasets into one over the forcings and attributes that they share."""
+    """Join two datasets into one over the forcings and attributes that they share, or over all of them."""
     from gsm3core.assembly.sites import join
     from gsm3core.schema import open_dataset
 
-    joined = join(open_dataset(first), open_dataset(second))
+    if inputs not in ("shared", "all"):
+        raise ConfigError(f"--inputs is {inputs!r}; expected shared or all.")
+    joined = join(open_dataset(first), open_dataset(second), inputs="all" if inputs == "all" else "shared")
     finish_dataset(joined, out, overwrite)

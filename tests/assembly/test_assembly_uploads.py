@@ -1,0 +1,106 @@
+"""Uploads: what is said of a good one, and what a bad one cannot do."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gsm3core.assembly.additions import add_product
+from gsm3core.assembly.table_files import SUFFIXES
+from gsm3core.assembly.uploads import check_upload, safe_name, uploaded
+from gsm3core.errors import DatasetError
+
+GOOD = b"site,time,value,units\nS000,2015-05-01,20,%\nS000,2015-05-02,30,%\nS001,2015-05-04,-9999,%\nS002,2015-05-03,40,%\n"
+
+
+def test_what_is_said_of_a_table() -> None:
+    told = check_upload(GOOD, "My table (1).csv")
+    assert told.sha256 == hashlib.sha256(GOOD).hexdigest()
+    assert (told.name, told.bytes, told.units) == ("My table _1_.csv", len(GOOD), "%")
+    assert (told.rows_read, told.rows_used, told.refused) == (4, 3, {"fill value -9999": 1})
+    assert (told.sites, told.sites_count, told.days) == (("S000", "S002"), 2, 3)
+    assert (told.first_day, told.last_day) == ("2015-05-01", "2015-05-03")
+    assert (told.lowest, told.median, told.highest) == pytest.approx((0.2, 0.3, 0.4))
+
+
+def test_a_checked_table_can_be_added(dataset: xr.Dataset) -> None:
+    with uploaded(GOOD, "mine.csv") as path:
+        out, step = add_product(dataset, path, "Mine")
+        folder = path.parent
+    assert not folder.exists(), "nothing is left"
+    assert step["file"] == "mine.csv"
+    assert float(out.sm_product.sel(product="Mine", site="S000", time="2015-05-02")) == pytest.approx(0.3)
+
+
+class Evil:
+    """Would leave a file where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open, (str(Path(tempfile.gettempdir()) / "gsm3-evil"), "w")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"", "a.csv", "a.csv is empty"),
+        (GOOD * 20, "a.csv", "at most 0.0 MB are taken"),
+        (GOOD, "a.xlsx", "'a.xlsx': a table is one of .csv"),
+        (GOOD, "a", "a table is one of"),
+        (GOOD, "../../etc/passwd", "'passwd': a table is one of"),
+        (b"PK\x03\x04" + b"0" * 90, "a.csv", "is not text, though its name says CSV"),
+        (b"\x89HDF\r\n\x1a\n" + b"0" * 90, "a.csv", "is not text"),
+        (GOOD, "a.nc", "is not a netCDF-4 file, though its name says so"),
+        (b"\x89HDF\r\n\x1a\n" + b"0" * 90, "a.nc", "cannot be read as netCDF-4"),
+        (GOOD, "a.parquet", "is not a parquet file"),
+        (pickle.dumps(Evil()), "a.csv", "not text|no column"),
+        (b"site,time,value,units\n<script>alert(1)</script>,2015-05-01,0.2,1\n", "a.csv", "is no name"),
+        (b"site,time,value,units\n=cmd|' /C calc'!A0,2015-05-01,=1+1,1\n", "a.csv", "line 2"),
+        (b"site,time,value\nS000,2015-05-01,0.2\n", "a.csv", "states no units"),
+    ],
+)  # fmt: skip
+def test_bad_uploads(content: bytes, name: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        check_upload(content, name, largest=1000)
+    assert not (Path(tempfile.gettempdir()) / "gsm3-evil").exists()
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gsm3core.assembly import table_files
+
+    monkeypatch.setattr(table_files, "LARGEST_ROWS", 1000)
+    path = tmp_path / "a.nc"
+    xr.Dataset({"value": ("row", np.zeros(100_000))}).to_netcdf(
+        path, engine="h5netcdf", encoding={"value": {"zlib": True}}
+    )
+    with pytest.raises(DatasetError, match="unpacks to more than"):
+        check_upload(path.read_bytes(), "a.nc")
+
+
+@given(st.text(max_size=120), st.sampled_from(sorted(SUFFIXES)))
+def test_no_name_leaves_its_folder(stem: str, suffix: str) -> None:
+    name = safe_name(stem + suffix)
+    assert Path("/folder", name).parent == Path("/folder") and Path("/folder", name).resolve().parent == Path(
+        "/folder"
+    )
+    assert name.endswith(suffix) and len(name) <= 80 and name not in (suffix, "." + suffix)
+    assert not set(name) & set('/\\:*?"<>|\0\n') and not name.startswith((".", " "))
+    assert safe_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("given_name", "expected"),
+    [
+        ("../../x.csv", "x.csv"), ("C:\\Users\\a\\x.CSV", "x.csv"), ("/etc/cron.d/x.nc", "x.nc"), ("..csv", "table.csv"),
+        ("CON.csv", "table CON.csv"), ("a/b\\..\\c.csv", "c.csv"), ("x\0.csv", "x.csv"), ("a" * 300 + ".csv", "a" * 60 + ".csv"),
+    ],
+)  # fmt: skip
+def test_names_that_climb(given_name: str, expected: str) -> None:
+    assert safe_name(given_name) == expected
