@@ -38,13 +38,15 @@ class ClusterDraws:
         Parameters
         ----------
         names
-            Cluster of each site, for instance its network. Fewer than :data:`FEWEST` cannot tell how networks
-            differ, and single sites are drawn instead, which is too sure by as much as they do differ:
-            :attr:`of_sites` says so.
+            Cluster of each site, for instance its network; a site without a name is a cluster of its own. Fewer
+            than :data:`FEWEST` cannot tell how networks differ, and single sites are drawn instead, which is too
+            sure by as much as they do differ: :attr:`of_sites` says so.
         replicates, seed
             As in :func:`gsm3core.compare_products`.
         """
-        cluster = np.unique(texts(names), return_inverse=True)[1].astype(np.int64)
+        labels = texts(names)
+        alone = np.char.add("site without a name ", np.arange(len(labels)).astype(str))
+        cluster = np.unique(np.where(labels == "", alone, labels), return_inverse=True)[1].astype(np.int64)
         if len(cluster) and cluster.max() + 1 < FEWEST:
             cluster = np.arange(len(cluster), dtype=np.int64)
         number = int(cluster.max()) + 1 if len(cluster) else 1

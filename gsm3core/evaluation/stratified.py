@@ -88,6 +88,7 @@ def stratified_scores(
         for end, part in parts.items():
             units = "1" if end == "_sites" else scores[name].attrs.get("units", "1")
             result[name + end] = (STRATUM, *others), part, {"units": units}
+    result["resampled"] = STRATUM, ["sites" if draws.of_sites else "networks" for draws in drawn]
     return result.assign_coords(
         {n: c for n, c in scores.coords.items() if v.SITE not in c.dims}
     ).assign_attrs(stratified_by=str(strata.name or ""), confidence=confidence)

@@ -12,6 +12,7 @@ from small_world import make_dataset
 
 from gsm3core import site_scores
 from gsm3core.errors import DatasetError
+from gsm3core.evaluation.clusters import ClusterDraws
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.evaluation.strata import available_strata, binned, site_strata
 from gsm3core.evaluation.stratified import season_scores, stratified_scores
@@ -72,6 +73,34 @@ def test_every_stratification_divides_the_sites() -> None:
             np.testing.assert_allclose(found.R_q25.sel(stratum=stratum), np.quantile(of_it, 0.25))
     assert set(site_strata(ds, "climate").values) == {"", "B arid"}
     assert {s.split(",")[0] for s in site_strata(ds, "aspect").values} <= {"dry", "moist"}
+
+
+def test_a_stratum_says_whether_networks_or_sites_were_drawn() -> None:
+    ds = make_dataset(40, 100)
+    labels = xr.DataArray(np.where(np.arange(40) < 24, "many", "few"), dims="site", name="kind")
+    networks = np.array([f"net{k % 6}" if k < 24 else f"net{k % 2}" for k in range(40)])
+    scores = site_scores(ds.sm_smap, ds.sm_insitu, intervals="none", min_days=10)
+    found = stratified_scores(scores, labels, networks=networks, replicates=100)
+    assert found.resampled.to_series().to_dict() == {"few": "sites", "many": "networks"}
+
+
+def test_an_interval_of_r_stays_within_what_r_can_be() -> None:
+    """Two sites that disagree: their interval, widened for two, would reach far beyond -1 and 1."""
+    scores = xr.Dataset({n: ("site", [0.9, -0.2]) for n in ("R", "RMSE", "ubRMSE", "bias")})
+    scores = scores.assign(RMSE=np.abs(scores.RMSE), ubRMSE=np.abs(scores.ubRMSE))
+    found = stratified_scores(scores, xr.DataArray(["a", "a"], dims="site"), metrics=["R", "RMSE", "bias"])
+    assert (float(found.R_lower[0]), float(found.R_upper[0])) == (-1.0, 1.0)
+    assert (
+        float(found.RMSE_lower[0]) == 0.0
+        and float(found.RMSE_upper[0]) > 1
+        and float(found.bias_lower[0]) < -1
+    )
+
+
+def test_sites_without_a_network_are_not_one_network() -> None:
+    draws = ClusterDraws.make(["a", "a", "b", "c", "d", "", "", ""], replicates=200)
+    assert draws.cluster[0] == draws.cluster[1] and len(set(draws.cluster)) == 7
+    assert draws.counts.shape == (200, 7) and not draws.of_sites
 
 
 def test_dry_is_up_to_the_papers_edge() -> None:
