@@ -10,6 +10,7 @@ from gsm3core.factors.applicability import Applicability, fit_applicability
 from gsm3core.factors.effects import effect_surface, factor_effect
 from gsm3core.factors.importance import MEASURES, SHAP, factor_importance, importance_of
 from gsm3core.factors.models import Settings
+from gsm3core.factors.score_tables import read_score_table
 from gsm3core.factors.skill import SkillModel, fit_skill
 from gsm3core.factors.spatial import MoransI, morans_i
 from gsm3core.factors.strata import skill_strata
@@ -31,5 +32,6 @@ __all__ = [
     "fit_skill",
     "importance_of",
     "morans_i",
+    "read_score_table",
     "skill_strata",
 ]

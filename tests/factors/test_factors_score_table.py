@@ -1,0 +1,90 @@
+"""Published scores as a factor table: `gsm3 factors --table`, good and bad files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from gsm3core import cli, factors
+from gsm3core.errors import ConfigError, DatasetError
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """60 cells in 20 climate cells; the score rises with warmth, and the kind of soil says nothing."""
+    rng = np.random.default_rng(0)
+    warmth = np.repeat(rng.uniform(270, 300, 20), 3).round(2)
+    frame = pd.DataFrame(
+        {"my_r": (warmth - 270) / 40 + rng.normal(0, 0.02, 60), "temp": warmth,
+         "soil": rng.choice(["loam", "sandy clay", "peat"], 60), "region": np.where(warmth > 285, "A", "B")}
+    )  # fmt: skip
+    frame.loc[4, "my_r"] = np.nan
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    return tmp_path / "scores.csv"
+
+
+def test_columns_become_score_factors_classes_and_clusters(table: Path) -> None:
+    found = factors.read_score_table(table, "my_r", ["temp", "soil", "region"], clusters=["temp", "region"])
+    frame = pd.read_csv(table).drop(index=4)
+    np.testing.assert_array_equal(found.score, frame["my_r"])
+    np.testing.assert_array_equal(found.column("temp"), frame["temp"])
+    assert set(found.classes["soil"].values()) == {"loam", "sandy clay", "peat"}
+    meaning = [found.classes["soil"][x] for x in found.column("soil")]
+    assert meaning == list(frame["soil"]) and "region class" in found.factors
+    same = found.network[:, None] == found.network
+    np.testing.assert_array_equal(same, frame["temp"].to_numpy()[:, None] == frame["temp"].to_numpy())
+    assert found.weights() is None and found.metric == "R"
+
+
+def test_bad_tables_are_named(table: Path, tmp_path: Path) -> None:
+    read = factors.read_score_table
+    with pytest.raises(DatasetError, match=r"no column 'my_R'\. Did you mean 'my_r'"):
+        read(table, "my_R", ["temp"])
+    with pytest.raises(DatasetError, match="does not exist"):
+        read(tmp_path / "no.csv", "my_r", ["temp"])
+    with pytest.raises(DatasetError, match="No factor was named"):
+        read(table, "my_r", [])
+    with pytest.raises(DatasetError, match="factor of itself"):
+        read(table, "my_r", ["my_r"])
+    with pytest.raises(DatasetError, match="row 2: soil is"):
+        read(table, "soil", ["temp"])
+    frame = pd.read_csv(table)
+    frame.assign(site="one").to_csv(table, index=False)
+    with pytest.raises(DatasetError, match="site 'one' more than once"):
+        read(table, "my_r", ["temp"])
+    frame.head(10).to_csv(table, index=False)
+    with pytest.raises(DatasetError, match="at least 20"):
+        read(table, "my_r", ["temp"])
+    table.write_text("my_r,temp\n")
+    with pytest.raises(DatasetError, match="no row"):
+        read(table, "my_r", ["temp"])
+
+
+def test_command_line(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"settings": factors.Settings(trees=20, rounds=10), "folds": 3}
+    importance, skill = factors.importance_of, factors.fit_skill
+    monkeypatch.setattr(factors, "importance_of", lambda t, **o: importance(t, repeats=1, **o, **small))
+    monkeypatch.setattr(factors, "fit_skill", lambda t, **o: skill(t, **o, **small))
+    words = [
+        "factors",
+        "--table",
+        str(table),
+        "--score",
+        "my_r",
+        "--factors",
+        "temp,soil",
+        "--clusters",
+        "temp,region",
+    ]
+    done = CliRunner().invoke(cli.app, [*words, "--by", "temp:280,290"])
+    assert done.exit_code == 0, done.output
+    for text in ("R at 59 sites", "permutation, forest", "R by temp", "<= 280"):
+        assert text in done.output
+    wrong = CliRunner().invoke(cli.app, [*words, "--by", "temp"]).exception
+    assert isinstance(wrong, ConfigError) and "elevation:200,1000" in str(wrong)
+    both = CliRunner().invoke(cli.app, ["factors"]).exception
+    assert isinstance(both, ConfigError) and "either a run or --table" in str(both)
