@@ -1,4 +1,4 @@
-"""The benchmarks, none of them a test: python tests/benchmarks/run.py speed | coverage | parity | hawaii | demo."""
+"""The benchmarks, none of them a test: python tests/benchmarks/run.py NAME, a name of BENCHMARKS below."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ BENCHMARKS = {
     "parity": "benchmarks.metric_parity",
     "hawaii": "benchmarks.hawaii_products",
     "demo": "benchmarks.planted_errors",
+    "factors": "benchmarks.factor_worlds",
+    "dashboard": "benchmarks.dashboard",
+    "factor-speed": "benchmarks.factor_speed",
+    "real": "benchmarks.real_table",
+    "ismn": "benchmarks.ismn_archive",
 }
 
 

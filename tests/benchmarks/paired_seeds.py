@@ -1,0 +1,94 @@
+"""Does something help? Runs with and without it, paired by their seeds: the difference of their medians over sites."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from gsm3core import Run, open_dataset, site_scores
+from gsm3core import vocabulary as v
+from gsm3core.evaluation.clusters import ClusterDraws, interval_about
+
+METRICS = ("R", "RMSE", "ubRMSE", "anomaly_R")
+_CONFIDENCE = 0.95
+
+
+def series_of(
+    run: Run, observed: xr.DataArray, test_days: xr.DataArray, variable: str = v.SM_PREDICTED
+) -> xr.DataArray:
+    """Return what a run predicts on its test days, at the sites and days of a record; NaN where it has nothing."""
+    predictions = run.predictions()
+    series = predictions[variable].where(predictions[v.IN_TEST]).reset_coords(drop=True)
+    series = series.reindex({v.SITE: observed[v.SITE], v.TIME: observed[v.TIME]})
+    coords = {n: c for n, c in observed.coords.items() if v.TIME not in c.dims}
+    return series.where(test_days).assign_coords(coords)
+
+
+def paired(helped: Sequence[Run], without: Sequence[Run], reference: str = v.SM_INSITU) -> pd.DataFrame:
+    """Return the difference of the medians over sites, with minus without, over seeds.
+
+    Parameters
+    ----------
+    helped, without
+        Finished runs, one per seed on either side; paired by ``training.seed``.
+    reference
+        The record that judges.
+
+    Notes
+    -----
+    Two intervals. ``over sites and seeds``: the mean difference under resampled networks (or sites, where there are
+    too few networks; the same draw for every run), with Student's t of the seeds' scatter added. ``over seeds``:
+    Student's t alone, what other seeds would give on these very sites.
+    """
+    a, b = ({run.config.training.seed: run for run in runs} for runs in (helped, without))
+    if sorted(a) != sorted(b) or len(a) != len(helped) or len(b) != len(without):
+        sys.exit(f"The runs are not paired by seed: {sorted(a)} with it, {sorted(b)} without.")
+    scores = {seed: [_scores(run, reference) for run in (a[seed], b[seed])] for seed in sorted(a)}
+    aligned = xr.align(*(s for two in scores.values() for s in two), join="inner")
+    return paired_medians(list(aligned[::2]), list(aligned[1::2]))
+
+
+def paired_medians(
+    helped: Sequence[xr.Dataset], without: Sequence[xr.Dataset], *, replicates: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Return :func:`paired` of per-site scores, the same sites in the same order throughout."""
+    first = helped[0]
+    networks = first[v.NETWORK].values if v.NETWORK in first.coords else np.arange(first.sizes[v.SITE])
+    draws = ClusterDraws.make(networks, replicates=replicates, seed=seed)
+    n = len(helped)
+    # Of few seeds Student's t, not a bootstrap, which is far too sure of five.
+    student = np.random.default_rng(seed + 1).standard_t(max(n - 1, 1), replicates)
+    rows = {}
+    for metric in METRICS:
+        both = np.array([[s[metric].values for s in side] for side in (helped, without)], float)
+        both = np.where(np.isfinite(both).all((0, 1)), both, np.nan)
+        used = draws.used(both[0, 0])
+        if not used:
+            continue
+        difference = np.nanmedian(both[0], axis=-1) - np.nanmedian(both[1], axis=-1)
+        redrawn = np.stack([draws.medians(x) - draws.medians(y) for x, y in zip(*both, strict=True)], axis=1)
+        error = difference.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+        scattered = redrawn.mean(1) + (student * error if n > 1 else 0.0)
+        estimate, low, high = interval_about(float(difference.mean()), scattered, used, _CONFIDENCE)
+        half = stats.t.ppf(0.5 + _CONFIDENCE / 2, max(n - 1, 1)) * error
+        rows[metric] = {
+            "with": np.nanmedian(both[0], axis=-1).mean(),
+            "without": np.nanmedian(both[1], axis=-1).mean(),
+            "difference": estimate,
+            "over sites and seeds" if n > 1 else "over sites": f"{low:+.4f} to {high:+.4f}",
+            "over seeds": f"{estimate - half:+.4f} to {estimate + half:+.4f}" if n > 1 else "one seed",
+            "seeds": n,
+            "sites": int(np.isfinite(both[0, 0]).sum()),
+        }
+    return pd.DataFrame(rows).T
+
+
+def _scores(run: Run, reference: str) -> xr.Dataset:
+    observed = open_dataset(run.dataset_path)[reference].load()
+    everything = xr.ones_like(observed[v.TIME], dtype=bool)
+    return site_scores(series_of(run, observed, everything), observed, metrics=METRICS, intervals="none")
