@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar
 
 import panel as pn
 from bokeh.document import Document
@@ -14,8 +17,33 @@ from gsm3core.errors import GSM3Error
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 _POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gsm3-reader")
-_LONG = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gsm3-analysis")
+
+
+class _OneByOne:
+    """One thread for long work. A server that is stopped does not wait for it, as it would for an executor's."""
+
+    def __init__(self, name: str) -> None:
+        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        Thread(target=self._work, name=name, daemon=True).start()
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._waiting.put((future, work))
+        return future
+
+    def _work(self) -> None:
+        while True:
+            future, work = self._waiting.get()
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  # handed to whoever asked
+                future.set_exception(error)
+
+
+_LONG = _OneByOne("gsm3-analysis")
 
 
 class Latest(Generic[T]):
@@ -36,7 +64,7 @@ class Latest(Generic[T]):
     ) -> None:
         self._done = done
         self._failed = failed
-        self._pool = _LONG if long else _POOL
+        self._pool: ThreadPoolExecutor | _OneByOne = _LONG if long else _POOL
         self._asked = 0
 
     def now(self, work: Callable[[], T]) -> None:
@@ -76,6 +104,12 @@ class Latest(Generic[T]):
             answer = result()
         except (GSM3Error, OSError) as error:
             self._failed(str(error))
+            return
+        except Exception as error:  # noqa: BLE001  # else the sign of work would stay for ever
+            _log.exception("Work for a visitor failed.")
+            self._failed(
+                f"This went wrong in the program itself ({type(error).__name__}: {error}); its log says more."
+            )
             return
         self._done(answer)  # type: ignore[arg-type]  # None only where the question was dropped
 

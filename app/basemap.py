@@ -33,6 +33,13 @@ def mercator(lon: ArrayLike, lat: ArrayLike) -> tuple[Array, Array]:
     return x, y
 
 
+def degrees(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Return longitude and latitude of web-Mercator metres."""
+    lon = np.degrees(np.asarray(x, np.float64) / EARTH_RADIUS)
+    lat = np.degrees(2 * np.arctan(np.exp(np.asarray(y, np.float64) / EARTH_RADIUS)) - np.pi / 2)
+    return lon, lat
+
+
 @cache
 def outline(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return one layer (``coast``, ``borders`` or ``land``) as a single NaN-separated line.

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
+import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
-from app.evaluation import Evaluation, site_frame
+from app.evaluation import ALL_YEAR, Evaluation
 from app.recent import Recent
-from gsm3core import vocabulary as v
+from app.scoring import compared, own_product, score
+from app.series import SiteSeries, read_series
+from app.site_frame import mean_wetness, site_frame
 from gsm3core.errors import DatasetError, GSM3Error, did_you_mean
-from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.run import Run
-from gsm3core.schema import is_simulated, open_dataset, products, target_names
+from gsm3core.schema import is_simulated, open_dataset, target_names
 
 DATASET_SUFFIXES = (".zarr", ".nc", ".nc4")
-PRECIPITATION = "precipitation"
-
-Series = NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SiteSeries:
-    """Everything that is drawn at one site, on the days of the dataset.
-
-    Parameters
-    ----------
-    time
-        Days.
-    records
-        In-situ and satellite records and other products, by name; NaN is missing.
-    predicted, in_test, fold
-        The run's prediction, the days that test it, its fold; ``None`` and empty without a run.
-    precipitation
-        mm a day, where the dataset has it.
-    """
-
-    time: NDArray[np.datetime64]
-    records: dict[str, Series]
-    predicted: Series | None
-    in_test: NDArray[np.bool_] | None
-    fold: str
-    precipitation: Series | None
 
 
 class Store:
@@ -64,6 +36,7 @@ class Store:
         self.runs_folder = Path(runs).absolute()
         self._opened: Recent[xr.Dataset] = Recent(4)
         self._evaluations: Recent[Evaluation] = Recent(16)
+        self._sites: Recent[tuple[pd.DataFrame, pd.DataFrame]] = Recent(4)
         self._predictions: Recent[xr.Dataset] = Recent(3)
         self._series: Recent[SiteSeries] = Recent(128)
         self._known_runs: dict[str, Run] = {}
@@ -148,22 +121,33 @@ class Store:
         if run_id:
             return self.run(run_id).references()
         ds = self.dataset(dataset)
-        return [t for t in target_names(ds) if _compared(ds, t)] or target_names(ds)[:1]
+        return [t for t in target_names(ds) if compared(ds, t)] or target_names(ds)[:1]
 
-    def is_evaluated(self, dataset: str, run_id: str, reference: str) -> bool:
+    def is_evaluated(
+        self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False
+    ) -> bool:
         """Tell whether :meth:`evaluation` answers at once."""
-        return self._evaluation_key(dataset, run_id, reference) in self._evaluations
+        return self._evaluation_key(dataset, run_id, reference, season, more) in self._evaluations
 
-    def evaluation(self, dataset: str, run_id: str, reference: str) -> Evaluation:
+    def evaluation(
+        self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False
+    ) -> Evaluation:
         """Return the scores of a run and the products, or of the products alone where ``run_id`` is empty.
+
+        Parameters
+        ----------
+        dataset, run_id, reference
+            What is scored against what.
+        season, more
+            Of which days, and whether with the scores beyond the paper's: see :func:`app.scoring.score`.
 
         Raises
         ------
         GSM3Error
             If the dataset or the run cannot be read.
         """
-        key = self._evaluation_key(dataset, run_id, reference)
-        return self._evaluations.get(key, lambda: self._evaluate(dataset, run_id, reference))
+        key = self._evaluation_key(dataset, run_id, reference, season, more)
+        return self._evaluations.get(key, lambda: self._evaluate(dataset, run_id, reference, season, more))
 
     def series(self, dataset: str, run_id: str, site: str) -> SiteSeries:
         """Return what is drawn at one site.
@@ -175,67 +159,47 @@ class Store:
         """
         path = self.dataset_path(dataset)
         return self._series.get(
-            (path, _version(path), run_id, site), lambda: self._read_site(dataset, run_id, site)
+            (path, _version(path), run_id, site),
+            lambda: read_series(
+                self.dataset(dataset),
+                site,
+                self.run(run_id) if run_id else None,
+                self.predictions(run_id) if run_id else None,
+            ),
         )
 
-    def _evaluation_key(self, dataset: str, run_id: str, reference: str) -> tuple[object, ...]:
+    def predictions(self, run_id: str) -> xr.Dataset:
+        """Return what a run predicts.
+
+        Raises
+        ------
+        RunError
+            If there is no such run, or it has none yet.
+        """
+        return self._predictions.get(run_id, lambda: self.run(run_id).predictions())
+
+    def _evaluation_key(self, dataset: str, *asked: str | bool) -> tuple[object, ...]:
         path = self.dataset_path(dataset)
-        return (path, _version(path), run_id, reference)
+        return (path, _version(path), *asked)
 
-    def _evaluate(self, dataset: str, run_id: str, reference: str) -> Evaluation:
+    def _evaluate(self, dataset: str, run_id: str, reference: str, season: str, more: bool) -> Evaluation:
         ds = self.dataset(dataset)
-        sites = site_frame(ds)
-        if run_id:
-            scores = self.run(run_id).scores(reference)
-            scores = scores.assign_coords({v.SITE: scores[v.SITE].astype(str)}).reindex(
-                {v.SITE: sites.index}, fill_value=np.nan
-            )
-            scores["reason"] = (
-                scores["reason"].astype(object).where(scores["reason"].notnull(), "").astype(str)
-            )
-        elif compared := _compared(ds, reference):
-            names = list(compared)
-            stacked = xr.concat(
-                [compared[n].drop_vars(v.PRODUCT, errors="ignore") for n in names],
-                dim=v.PRODUCT,
-                join="exact",
-                coords="minimal",
-                compat="override",
-                combine_attrs="override",
-            )
-            scores = site_scores(stacked.assign_coords({v.PRODUCT: names}), ds[reference])
-        else:
-            scores = xr.Dataset(coords={v.SITE: sites.index})
-        return Evaluation(dataset, run_id, reference, is_simulated(ds), sites, scores)
-
-    def _read_site(self, dataset: str, run_id: str, site: str) -> SiteSeries:
-        ds = self.dataset(dataset)
-        ids = ds[v.SITE].values.astype(str)
-        position = np.flatnonzero(ids == site)
-        if not position.size:
-            raise DatasetError(f"{dataset} has no site {site!r}. {did_you_mean(site, map(str, ids))}")
-        at = ds.isel({v.SITE: int(position[0])})
-        records = {v.IN_SITU: at[v.SM_INSITU].values} if v.SM_INSITU in at else {}
-        records |= {name: record.values for name, record in products(at).items()}
-        rain = at[PRECIPITATION].values if PRECIPITATION in at else None
-        predicted = in_test = None
-        fold = ""
-        if run_id:
-            run = self.run(run_id)
-            made = self._predictions.get(run_id, run.predictions)
-            if site in made[v.SITE].values.astype(str):
-                here = made.isel({v.SITE: int(np.flatnonzero(made[v.SITE].values.astype(str) == site)[0])})
-                here = here.reindex({v.TIME: ds[v.TIME]})
-                predicted = here[v.SM_PREDICTED].values
-                in_test = np.nan_to_num(here[v.IN_TEST].values.astype(float)).astype(bool)
-                fold = str(here[v.FOLD].values) if v.FOLD in here.coords else ""
-        return SiteSeries(ds[v.TIME].values, records, predicted, in_test, fold, rain)
-
-
-def _compared(ds: xr.Dataset, reference: str) -> dict[str, xr.DataArray]:
-    """Return the products that can be scored against a reference: all but the reference itself."""
-    same = {v.SM_SMAP: v.SMAP}.get(reference)
-    return {name: record for name, record in products(ds).items() if name != same}
+        path = self.dataset_path(dataset)
+        sites, wetness = self._sites.get((path, _version(path)), lambda: (site_frame(ds), mean_wetness(ds)))
+        run = self.run(run_id) if run_id else None
+        needed = run_id and (more or season != ALL_YEAR)
+        predictions = self.predictions(run_id) if needed else None
+        return Evaluation(
+            dataset=dataset,
+            run=run_id,
+            reference=reference,
+            own=own_product(run) if run else "",
+            season=season,
+            simulated=is_simulated(ds),
+            sites=sites,
+            wetness=wetness,
+            scores=score(ds, reference, run, predictions, season, more),
+        )
 
 
 def _version(path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +11,7 @@ from bokeh.palettes import BrBG11, Viridis256, YlOrBr9, interp_palette
 from bokeh.plotting import figure
 
 from gsm3core import vocabulary as v
-from gsm3core.metrics import METRICS
+from gsm3core.metrics import ALL_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ LIGHT = Colours(
     surface="#ffffff",
     coast="#8d9b9f",
     border="#cfd7d8",
-    hollow="#9aa6a9",
+    hollow="#7f8d91",
     outline="#37474f",
     accent="#d1495b",
     observed="#263238",
@@ -68,7 +68,7 @@ def colours(dark: bool) -> Colours:
 _PRODUCT = MappingProxyType(
     {
         v.MULTITASK_LSTM: ("#0072b2", "#56b4e9"),
-        v.SMAP: ("#e08a00", "#f0a830"),
+        v.SMAP: ("#cf7e00", "#f0a830"),
         v.SMOS: ("#b3559a", "#d98cc0"),
         v.AMSR2: ("#00875f", "#2fc49a"),
         v.GLDAS_NOAH: ("#c4500a", "#f08a4b"),
@@ -107,11 +107,27 @@ class Scale:
     digits: int = 3
 
 
+_HIGH_IS_GOOD = tuple(Viridis256)
+_BROWN_TO_GREEN = interp_palette(BrBG11[::-1], 256)
 _ERROR = interp_palette(YlOrBr9[::-1], 256)  # Bokeh lists it from dark to light; a large error is dark
+
+_CORRELATION = Scale(palette=_HIGH_IS_GOOD, low=0, high=1, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1), digits=2)
+_EFFICIENCY = Scale(
+    palette=_HIGH_IS_GOOD, low=-0.5, high=1, ticks=(-0.5, 0, 0.5, 1), mark=0, mark_label="0", digits=2
+)
+_RATIO = Scale(
+    palette=_BROWN_TO_GREEN,
+    low=0,
+    high=2,
+    ticks=(0, 0.5, 1, 1.5, 2),
+    mark=1,
+    mark_label="1, as in situ",
+    digits=2,
+)
 
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
-        "R": Scale(palette=tuple(Viridis256), low=0, high=1, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1), digits=2),
+        "R": _CORRELATION,
         "RMSE": Scale(palette=_ERROR, low=0, high=0.15, ticks=(0, 0.05, 0.1, 0.15)),
         "ubRMSE": Scale(
             palette=_ERROR,
@@ -123,21 +139,50 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
         ),
         # Brown is a product too dry, blue-green one too wet.
         "bias": Scale(
-            palette=interp_palette(BrBG11[::-1], 256),
+            palette=_BROWN_TO_GREEN,
             low=-0.1,
             high=0.1,
             ticks=(-0.1, -0.05, 0, 0.05, 0.1),
             mark=0,
             mark_label="no bias",
         ),
+        **dict.fromkeys(("anomaly_R", "climatology_R", "spearman"), _CORRELATION),
+        **dict.fromkeys(("KGE", "KGE_2012", "NSE"), _EFFICIENCY),
+        **dict.fromkeys(("KGE_alpha", "KGE_beta", "KGE_gamma"), _RATIO),
+    }
+)
+_NAMES = MappingProxyType(
+    {
+        "anomaly_R": "anomaly R",
+        "climatology_R": "climatology R",
+        "spearman": "Spearman's rank R",
+        "KGE_alpha": "KGE α",
+        "KGE_beta": "KGE β",
+        "KGE_gamma": "KGE γ",
+        "KGE_2012": "KGE 2012",
     }
 )
 
 
+def scale_of(metric: str, limits: tuple[float, float] | None = None) -> Scale:
+    """Return the scale of a metric, its own ends replaced where a visitor has chosen others."""
+    scale = SCALES[metric]
+    if limits is None or limits == (scale.low, scale.high):
+        return scale
+    low, high = limits
+    inner = tuple(t for t in scale.ticks if low < t < high)
+    return replace(scale, low=low, high=high, ticks=(low, *inner, high))
+
+
+def metric_name(metric: str) -> str:
+    """Return what a metric is called on the page."""
+    return _NAMES.get(metric, metric)
+
+
 def metric_label(metric: str) -> str:
     """Return a metric's name with its units, as a title says it."""
-    units = METRICS[metric].units
-    return metric if units == "1" else f"{metric} (m³ m⁻³)"
+    units = ALL_METRICS[metric].units
+    return metric_name(metric) if units == "1" else f"{metric_name(metric)} (m³ m⁻³)"
 
 
 THEME: dict[str, Any] = {

@@ -6,15 +6,17 @@ import param
 
 from app.activity import Activity, Experiment
 from app.background import Latest
-from app.evaluation import Evaluation
-from app.state import NEWEST, Selection
+from app.evaluation import ALL_YEAR, Evaluation
+from app.state import LOADED, NEWEST, Selection
 from app.store import Store
 from gsm3core.errors import GSM3Error
+from gsm3core.metrics import MORE_METRICS
 
 _NO_DATASET = (
     "There is no dataset in {folder}. Put a SiteDataset there (.zarr or .nc), or start again with an empty "
     "data folder to get the simulated demonstration dataset; then reload this page."
 )
+_DOING = ("Reading {} and scoring its products at every site", "Computing these scores of {}")
 
 
 class Visitor:
@@ -34,7 +36,9 @@ class Visitor:
         self.activity = activity
         self._evaluating: Latest[Evaluation] = Latest(selection.show, selection.fail)
         self._runs_seen: tuple[str, ...] = ()
-        selection.param.watch(self._load, ["dataset", "run", "reference"])
+        self._asked: tuple[str, str, str, str, bool, int] = ("", "", "", "", False, 0)
+        selection.param.watch(self._load, list(LOADED))
+        selection.param.watch(self._score, "metric")
 
     def load(self) -> None:
         """Load what the selection asks for."""
@@ -48,14 +52,22 @@ class Visitor:
         if not dataset:
             selection.fail(_NO_DATASET.format(folder=store.data))
             return
-        shown = selection.evaluation
-        if shown is not None and (shown.dataset, shown.run, shown.reference) == (dataset, run, reference):
+        about = (dataset, run, reference, selection.season)
+        # Once the further scores are there, they stay, until other days or another run are asked for.
+        more = selection.metric in MORE_METRICS or (self._asked[:4] == about and bool(self._asked[4]))
+        asked = (*about, more, selection.min_days)
+        if asked == self._asked and selection.evaluation is not None:
             return
-        if store.is_evaluated(dataset, run, reference):
-            self._evaluating.now(lambda: store.evaluation(dataset, run, reference))
+        self._asked = asked
+
+        def work() -> Evaluation:
+            return store.evaluation(*about, more).with_at_least(asked[-1])
+
+        if store.is_evaluated(*about, more):
+            self._evaluating.now(work)
             return
-        selection.working_on = f"Reading {dataset} and scoring its products at every site"
-        self._evaluating.later(lambda: store.evaluation(dataset, run, reference))
+        selection.working_on = _DOING[more or selection.season != ALL_YEAR].format(dataset)
+        self._evaluating.later(work)
 
     def look(self) -> bool:
         """Notice runs that have finished; return whether the list of runs to choose from has changed."""
@@ -82,3 +94,8 @@ class Visitor:
 
     def _load(self, *_: param.parameterized.Event) -> None:
         self.load()
+
+    def _score(self, *_: param.parameterized.Event) -> None:
+        evaluation = self.selection.evaluation
+        if evaluation is not None and not evaluation.has(self.selection.metric):
+            self.load()

@@ -32,3 +32,8 @@ class Part:
 def stack(*contents: pn.viewable.Viewable) -> pn.Column:
     """Return views one below the other, with room between them."""
     return pn.Column(*contents, sizing_mode="stretch_width", stylesheets=[STACK], margin=0)
+
+
+def side_by_side(*contents: pn.viewable.Viewable) -> pn.Row:
+    """Return views beside each other, one below the other where the page is narrow."""
+    return pn.Row(*contents, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import panel as pn
 import param
 
 from app.pages.part import SIDE_BY_SIDE, STRETCHED, Part, stack
 from app.state import Selection
+from app.taken import of_groups, of_sites
 from app.views import boxplots
 from app.views.banner import Banner
 from app.views.card import card
 from app.views.controls import Controls
+from app.views.grouping import Grouping
 from app.views.heading import BoxHeading, MapHeading, TableHeading
 from app.views.headline import Headline
 from app.views.site_map import SiteMap
 from app.views.site_panel import SitePanel
 from app.views.site_table import SiteTable
+from app.views.take_away import Item, TakeAway
 from app.visitor import Visitor
+
+_HALF = STRETCHED | {"flex": "1 1 440px"}
+_SCROLLS = {"max-height": "480px", "overflow-y": "auto"}
 
 
 def sites(selection: Selection, visitor: Visitor) -> Part:
@@ -52,6 +59,7 @@ class _Views:
     def __init__(self, selection: Selection, visitor: Visitor) -> None:
         self._selection = selection
         self._visitor = visitor
+        self._take = TakeAway(selection, visitor.store)
         self._compared: list[pn.viewable.Viewable] = []
         self._alone: list[pn.viewable.Viewable] = []
 
@@ -61,29 +69,54 @@ class _Views:
         if evaluation is None:
             return []
         if not evaluation.products:
-            self._alone = self._alone or [self._map(), self._site_panel()]
+            self._alone = self._alone or [self._map(), self._site_panel(compared=False), self._take.dialog]
             return self._alone
         self._compared = self._compared or self._all()
         return self._compared
 
     def _all(self) -> list[pn.viewable.Viewable]:
-        selection = self._selection
-        boxes = card(
-            BoxHeading(selection, by_region=True).pane,
-            boxplots.by_region(selection).pane,
-            BoxHeading(selection, by_region=False).pane,
-            boxplots.by_product(selection).pane,
-            styles=STRETCHED | {"flex": "2 1 360px"},
+        selection, take = self._selection, self._take
+        by_group, by_product = boxplots.by_group(selection), boxplots.by_product(selection)
+        kinds = card(
+            take.beside(
+                BoxHeading(selection, by_group=True).pane,
+                Item(
+                    title="scores by kind of site",
+                    figures={"Boxes": by_group.figure},
+                    table=lambda: of_groups(by_group.values, selection.metric, selection.grouping),
+                ),
+            ),
+            Grouping(selection).widget,
+            pn.Column(by_group.pane, styles=_SCROLLS, sizing_mode="stretch_width", margin=0),
+            styles=_HALF,
         )
-        above = pn.Row(self._map(), boxes, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)
-        table = card(TableHeading(selection).pane, SiteTable(selection).table)
-        return [Headline(selection).column, above, self._site_panel(), table]
+        products = card(
+            take.beside(
+                BoxHeading(selection, by_group=False).pane,
+                Item(
+                    title="scores by product",
+                    figures={"Boxes": by_product.figure},
+                    table=lambda: of_groups(by_product.values, selection.metric, "product"),
+                ),
+            ),
+            by_product.pane,
+            styles=_HALF,
+        )
+        boxes = pn.Row(kinds, products, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)
+        listed = Item(title="table of sites", table=self._sites)
+        table = card(take.beside(TableHeading(selection).pane, listed), SiteTable(selection).table)
+        return [
+            Headline(selection).column, self._map(), boxes, self._site_panel(compared=True), table, take.dialog
+        ]  # fmt: skip
 
     def _map(self) -> pn.Column:
-        selection = self._selection
-        return card(
-            MapHeading(selection).pane, SiteMap(selection).pane, styles=STRETCHED | {"flex": "3 1 500px"}
-        )
+        site_map = SiteMap(self._selection)
+        item = Item(title="map of sites", figures={"Map": site_map.figure}, table=self._sites)
+        return card(self._take.beside(MapHeading(self._selection).pane, item), site_map.pane)
 
-    def _site_panel(self) -> pn.Column:
-        return SitePanel(self._selection, self._visitor.store).card
+    def _site_panel(self, *, compared: bool) -> pn.Column:
+        return SitePanel(self._selection, self._visitor.store, self._take, compared=compared).card
+
+    def _sites(self) -> pd.DataFrame:
+        selection = self._selection
+        return of_sites(selection.evaluation, selection.shown, selection.product)

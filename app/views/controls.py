@@ -1,4 +1,4 @@
-"""The selections of the Sites page: dataset, run, reference, product, metric, region."""
+"""The selections of the sidebar: dataset, run, reference, product, score, and the filters below them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ import panel_material_ui as pmui
 import param
 
 from app.choices import distinct
-from app.evaluation import ALL_REGIONS, REFERENCES
+from app.evaluation import REFERENCES
 from app.state import NEWEST, PRODUCTS_ONLY, Selection
 from app.store import Store
-from gsm3core.metrics import METRICS
+from app.theme import metric_name
+from app.views.filter_panel import FilterPanel
+from app.views.scale_control import ScaleControl
+from gsm3core.metrics import ALL_METRICS, METRICS, MORE_METRICS
 
 _DEFINITION = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
-p { margin: 0; opacity: .78; }
+p { margin: 0; opacity: .85; }
 """
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
+_MORE = "Further scores"
+_HELP = {
+    "Dataset": "The sites and days that everything on this page is about.",
+    "Run": "A trained model. Its prediction is compared on the days and sites that it did not learn from.",
+    "Compared with": "The record that every product is held against.",
+    "Product on the map": "Whose scores colour the sites, fill the table and are grouped in the boxes.",
+    _MORE: "Beyond the paper's four; computing them takes some seconds the first time.",
+}
 
 
 class Controls:
@@ -38,41 +49,46 @@ class Controls:
         self._store = store
         self._following = False
         self.dataset = self._select("Dataset", self._take_dataset)
-        self.run = self._select(
-            "Run",
-            self._take_run,
-            "A trained model. Its prediction is compared on the days and sites that it did not learn from.",
-        )
-        self.reference = self._select("Compared with", self._take_reference)
+        self.run = self._select("Run", lambda run: setattr(selection, "run", run))
+        self.reference = self._select("Compared with", lambda name: setattr(selection, "reference", name))
         self.product = self._select("Product on the map", selection.choose_product)
-        self.region = self._select("Region", self._take_region)
         self.metric = pmui.RadioButtonGroup(
             label="Score",
             options=list(METRICS),
-            value=selection.metric,
+            value=selection.metric if selection.metric in METRICS else None,
             size="small",
             sizing_mode="stretch_width",
             margin=(4, 16),
             sx={"& .MuiToggleButton-root": {"textTransform": "none"}},
         )
         self.metric.param.watch(
-            lambda e: None if self._following else setattr(selection, "metric", e.new), "value"
+            lambda e: None if self._following or not e.new else selection.choose_metric(e.new), "value"
         )
+        self.more = self._select(_MORE, lambda name: selection.choose_metric(name or "R"))
+        self.more.options = {"–": ""} | {metric_name(name): name for name in MORE_METRICS}
         self._definition = pn.pane.HTML(
-            stylesheets=[_DEFINITION], sizing_mode="stretch_width", margin=(2, 16, 10, 16)
+            stylesheets=[_DEFINITION], sizing_mode="stretch_width", margin=(2, 16, 6, 16)
+        )
+        self._of_score = pn.Column(
+            self.product,
+            self.metric,
+            self._definition,
+            self.more,
+            ScaleControl(selection).column,
+            sizing_mode="stretch_width",
+            margin=0,
         )
         self.column = pn.Column(
             self.dataset,
             self.run,
             self.reference,
-            self.product,
-            self.metric,
-            self._definition,
-            self.region,
+            self._of_score,
+            FilterPanel(selection).column,
             sizing_mode="stretch_width",
             margin=(10, 0),
         )
-        selection.param.watch(self.follow, ["evaluation", "product", "region"])
+        selection.param.watch(self.follow, "evaluation")
+        selection.param.watch(self._follow_product, "product")
         selection.param.watch(self._follow_metric, "metric")
         self.follow()
         self._follow_metric()
@@ -88,9 +104,8 @@ class Controls:
                 datasets,
                 shown if shown in datasets.values() else next(iter(datasets.values()), ""),
             )
-            self.run.visible = self.region.visible = evaluation is not None
-            compared = evaluation is not None and bool(evaluation.products)
-            self.product.visible = self.metric.visible = self._definition.visible = compared
+            self.run.visible = evaluation is not None
+            self._of_score.visible = evaluation is not None and bool(evaluation.products)
             self.reference.visible = False
             if evaluation is None:
                 return
@@ -102,19 +117,20 @@ class Controls:
             )
             self.reference.visible = len(references) > 1
             _offer(self.product, {name: name for name in evaluation.products}, selection.product)
-            regions = {ALL_REGIONS: sum(evaluation.regions.values())} | evaluation.regions
-            _offer(
-                self.region, {f"{n.replace('_', ' ')} ({k})": n for n, k in regions.items()}, selection.region
-            )
+
+    def _follow_product(self, *_: param.parameterized.Event) -> None:
+        with self._quietly():
+            _offer(self.product, self.product.options, self._selection.product)
 
     def _follow_metric(self, *_: param.parameterized.Event) -> None:
         metric = self._selection.metric
         with self._quietly():
-            self.metric.value = metric
-        self._definition.object = f"<p>{METRICS[metric].meaning}</p>"
+            self.metric.value = metric if metric in METRICS else None
+            self.more.value = metric if metric in MORE_METRICS else ""
+        self._definition.object = f"<p>{ALL_METRICS[metric].meaning}</p>"
 
-    def _select(self, label: str, take: Callable[[str], None], description: str | None = None) -> pmui.Select:
-        widget = pmui.Select(label=label, options={}, description=description, **_WIDE)
+    def _select(self, label: str, take: Callable[[str], None]) -> pmui.Select:
+        widget = pmui.Select(label=label, options={}, description=_HELP[label], **_WIDE)
         widget.param.watch(
             lambda event: None if self._following or event.new is None else take(event.new), "value"
         )
@@ -131,15 +147,6 @@ class Controls:
     def _take_dataset(self, name: str) -> None:
         if name != self._selection.dataset:
             self._selection.param.update(dataset=name, run=NEWEST, reference="", site="")
-
-    def _take_run(self, run: str) -> None:
-        self._selection.run = run
-
-    def _take_reference(self, reference: str) -> None:
-        self._selection.reference = reference
-
-    def _take_region(self, region: str) -> None:
-        self._selection.region = region
 
 
 def _capital(text: str) -> str:

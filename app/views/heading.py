@@ -6,10 +6,13 @@ import numpy as np
 import panel as pn
 import param
 
-from app.evaluation import Evaluation
+from app.evaluation import ALL_YEAR, Evaluation
 from app.state import Selection
 from app.theme import SCALES, metric_label
 from app.views.card import heading
+from gsm3core import vocabulary as v
+
+_GROUPING = {"wetness": "wetness (mean {})", "aspect": "poleward aspect"}
 
 
 class _Heading:
@@ -18,7 +21,7 @@ class _Heading:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self.pane = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
-        selection.param.watch(self._update, ["shown", "product", "metric"])
+        selection.param.watch(self._update, ["shown", "product", "metric", "grouping", "moisture_of"])
         self._update()
 
     def _update(self, *_: param.parameterized.Event) -> None:
@@ -48,11 +51,12 @@ class MapHeading(_Heading):
         values = evaluation.values(s.product, s.metric)[s.shown.mask]
         missing = int(np.isnan(values).sum())
         hollow = f" {missing} without a score are hollow." if missing else ""
-        place = "" if s.shown.mask.all() else f", {s.shown.words}"
+        place = "" if s.shown.words == "all sites" else f", {s.shown.words}"
         there = f"at {values.size - missing} sites{place}"
         return (
             f"{metric_label(s.metric)} of {s.product}",
-            f"Against {evaluation.against} {there}.{hollow} Click one for its series.",
+            f"Against {evaluation.against} {there}{_days(evaluation)}.{hollow} Click a site for its series, or draw "
+            "around several. Web Mercator map.",
         )
 
 
@@ -63,27 +67,27 @@ class BoxHeading(_Heading):
     ----------
     selection
         Of the visitor.
-    by_region
-        Of one product by region; else of every product.
+    by_group
+        Of one product by kind of site; else of every product.
     """
 
-    def __init__(self, selection: Selection, *, by_region: bool) -> None:
-        self._by_region = by_region
+    def __init__(self, selection: Selection, *, by_group: bool) -> None:
+        self._by_group = by_group
         super().__init__(selection)
-        self.pane.margin = 0 if by_region else (12, 0, 0, 0)
 
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         s = self._selection
         mark = SCALES[s.metric].mark_label
         dashed = f" Dashed: {mark}." if mark else ""
-        if self._by_region:
+        if self._by_group:
+            by = _GROUPING.get(s.grouping, s.grouping.replace("_", " ")).format(_record(s.moisture_of))
             return (
-                f"{metric_label(s.metric)} of {s.product} by region",
-                f"Box: half of the sites; line: nine in ten; in brackets, how many.{dashed}",
+                f"{metric_label(s.metric)} of {s.product} by {by}",
+                f"Box: half of the sites; line: nine in ten; in brackets, how many.{dashed} Click a row to see its sites.",
             )
         return (
             f"{metric_label(s.metric)} by product",
-            f"Over {s.shown.words}, each product at the sites where it has a score.",
+            f"Over {s.shown.words}, each product at the sites where it has a score. Click a row to map it.",
         )
 
 
@@ -93,5 +97,14 @@ class TableHeading(_Heading):
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         return (
             f"Sites, scores of {self._selection.product}",
-            "Worst R first. Click a heading to sort, a row to see its series. Errors in m³ m⁻³.",
+            f"Worst R first{_days(evaluation)}. Click a heading to sort, a row to see its series. Errors in m³ m⁻³.",
         )
+
+
+def _days(evaluation: Evaluation) -> str:
+    """Say of which days the scores are, where they are not of all that there are."""
+    return "" if evaluation.season == ALL_YEAR else f", {evaluation.season} days only"
+
+
+def _record(name: str) -> str:
+    return "in situ" if name == v.IN_SITU else name

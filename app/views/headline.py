@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from app.evaluation import ALL_YEAR
 from app.state import Selection
 from app.theme import SCALES, metric_label, product_colour
 
@@ -74,8 +75,10 @@ class Headline:
         selection, evaluation = self._selection, self._selection.evaluation
         if evaluation is None or not evaluation.products:
             return ""
+        season = "" if evaluation.season == ALL_YEAR else f", {evaluation.season}"
         text = (
-            f"Median {metric_label(selection.metric)} against {evaluation.against}, {selection.shown.words}"
+            f"Median {metric_label(selection.metric)} against {evaluation.against}, "
+            f"{selection.shown.words}{season}"
         )
         return f'<div class="caption">{text}</div>'
 

@@ -1,4 +1,4 @@
-"""The map: every site coloured by the score of one product; a click selects the nearest site."""
+"""The map: every site coloured by the score of one product; a click selects a site, a box or a lasso many."""
 
 from __future__ import annotations
 
@@ -6,62 +6,39 @@ import numpy as np
 import pandas as pd
 import panel as pn
 import param
-from bokeh.events import Event, Tap
+from bokeh.events import Event, SelectionGeometry, Tap
 from bokeh.models import (
+    BoxSelectTool,
     ColorBar,
     ColumnDataSource,
-    CustomJS,
     FixedTicker,
     HoverTool,
+    LassoSelectTool,
     LinearColorMapper,
     Range1d,
 )
 from bokeh.plotting import figure
+from numpy.typing import NDArray
 
-from app.basemap import Basemap
+from app.area import drawn
+from app.basemap import Basemap, mercator
+from app.evaluation import Evaluation
 from app.state import Selection
-from app.theme import SCALES, colours, quiet
+from app.theme import SCALES, colours, metric_name, quiet, scale_of
+from app.views.map_frame import extent, frame_sites
 from gsm3core import vocabulary as v
+from gsm3core.metrics import ALL_METRICS
 
 _CLICK_REACH = 0.02  # of the width of the map: some fifteen pixels
-_SMALLEST_EXTENT = 600_000.0  # metres: a single site is shown with its surroundings
+_FAINT = 0.13
+_WIDE = 2.15  # width to height: the world between 60 degrees south and 75 north
 _HOVER = """
 <div style="font-size:13px;line-height:1.45;max-width:280px">
 <b>@station</b><br>@network &middot; @region<br>{value}</div>
 """
 _SCORED = "<b>@label</b><br>@n_valid days"
 _UNSCORED = "no score: @reason"
-
-# One metre is as long up as across whatever the shape of the pane; a resize keeps what is in view.
-_FIT = """
-const w = fig.inner_width, h = fig.inner_height
-if (!(w > 0 && h > 0)) return
-const {x: [x0, x1], y: [y0, y1]} = extent.data
-let cx = (x0 + x1) / 2, cy = (y0 + y1) / 2, scale = Math.max((x1 - x0) / w, (y1 - y0) / h)
-const before = extent.tags[0]
-if (cb_obj !== extent && before != null && before.w > 0) {
-  cx = (fig.x_range.start + fig.x_range.end) / 2
-  cy = (fig.y_range.start + fig.y_range.end) / 2
-  scale = (fig.x_range.end - fig.x_range.start) / before.w
-  if (before.untouched) scale = Math.max((x1 - x0) / w, (y1 - y0) / h)
-}
-const xr = {start: cx - scale * w / 2, end: cx + scale * w / 2}
-const yr = {start: cy - scale * h / 2, end: cy + scale * h / 2}
-extent.tags = [{w, untouched: cb_obj === extent || before == null || before.untouched}]
-fig.x_range.setv({...xr, reset_start: xr.start, reset_end: xr.end})
-fig.y_range.setv({...yr, reset_start: yr.start, reset_end: yr.end})
-"""
-
-# Points grow as one zooms in: small where a continent's sites share a thumbnail, large enough to click elsewhere.
-_GROW = """
-const metres_per_pixel = (fig.x_range.end - fig.x_range.start) / fig.inner_width
-if (!(metres_per_pixel > 0)) return
-const factor = Math.min(1.7, Math.max(0.55, Math.pow(14000 / metres_per_pixel, 0.35)))
-const size = extent.data.size[0] * factor
-for (const glyph of glyphs) {
-  if (Math.abs(glyph.size.value - size) > 0.3) glyph.size = {value: size}
-}
-"""
+_PLACE = ("x", "y", v.STATION, v.NETWORK, v.REGION)
 
 
 class SiteMap:
@@ -70,28 +47,32 @@ class SiteMap:
     Parameters
     ----------
     selection
-        What to show; a click changes its site.
+        What to show; a click changes its site, a box or a lasso its area.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._scored = ColumnDataSource(data=_columns(_no_sites()))
-        self._unscored = ColumnDataSource(data=_columns(_no_sites()))
+        self._scored = ColumnDataSource(data=_columns(_no_sites(), "value", "label", "n_valid", "alpha"))
+        self._unscored = ColumnDataSource(data=_columns(_no_sites(), "reason", "alpha"))
         self._chosen = ColumnDataSource(data={"x": [], "y": []})
-        self._extent = ColumnDataSource(data=_extent(_no_sites()))
+        self._outline = ColumnDataSource(data={"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=list(SCALES["R"].palette), low=0, high=1)
-        self._metric_shown = ""
+        self._shown_sites: tuple[Evaluation | None, NDArray[np.bool_] | None] = (None, None)
         self._ticker = FixedTicker(ticks=[])
         self._bar = ColorBar(
             color_mapper=self._mapper, ticker=self._ticker, width=10, margin=0, padding=8, bar_line_color=None
         )
         self.figure = self._draw()
-        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both", min_height=430, margin=0)
-        selection.param.watch(self._show_scores, ["shown", "product", "metric"])
+        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=_WIDE, margin=0)
+        selection.param.watch(
+            self._show_scores, ["shown", "product", "metric", "limits", "grouping", "group", "moisture_of"]
+        )
         selection.param.watch(self._show_chosen, ["site_shown", "evaluation"])
+        selection.param.watch(self._show_area, "area")
         selection.param.watch(self._restyle, "theme")
         self._show_scores()
         self._show_chosen()
+        self._show_area()
 
     def _draw(self) -> figure:
         c = colours(self._selection.dark)
@@ -102,28 +83,30 @@ class SiteMap:
             y_axis_location=None,
             tools="pan,wheel_zoom,box_zoom,reset,save",
             active_scroll="wheel_zoom",
-            sizing_mode="stretch_both",
-            min_height=430,
+            sizing_mode="scale_width",
+            aspect_ratio=_WIDE,
             min_border=0,
             name="site_map",
             lod_threshold=None,
         )
         quiet(fig)
+        fig.toolbar.autohide = False  # who is to find the lasso must see it
         fig.grid.visible = False
         self._basemap = Basemap(fig, c)
-        self._hollow = fig.scatter("x", "y", source=self._unscored, size=7, fill_alpha=0, line_width=1.2)
-        self._points = fig.scatter(
-            "x",
-            "y",
-            source=self._scored,
-            size=7,
-            line_width=0.5,
-            name="sites",
-            fill_color={"field": "value", "transform": self._mapper},
+        self._area = fig.patch(
+            "x", "y", source=self._outline, fill_alpha=0.07, line_width=1.5, line_dash="dashed"
         )
+        self._hollow = fig.scatter(
+            "x", "y", source=self._unscored, size=7, fill_alpha=0, line_width=1.2, line_alpha="alpha",
+            name="without_score",
+        )  # fmt: skip
+        self._points = fig.scatter(
+            "x", "y", source=self._scored, size=7, line_width=0.5, name="sites", alpha="alpha",
+            fill_color={"field": "value", "transform": self._mapper},
+        )  # fmt: skip
         self._halo = fig.scatter("x", "y", source=self._chosen, size=18, fill_alpha=0, line_width=5)
         self._ring = fig.scatter("x", "y", source=self._chosen, size=18, fill_alpha=0, line_width=2.5)
-        for glyph in (self._hollow, self._points, self._halo, self._ring):
+        for glyph in (self._area, self._hollow, self._points, self._halo, self._ring):
             glyph.nonselection_glyph = None
         for renderer, value in ((self._points, _SCORED), (self._hollow, _UNSCORED)):
             fig.add_tools(
@@ -131,46 +114,57 @@ class SiteMap:
                     renderers=[renderer], tooltips=_HOVER.replace("{value}", value), limit=1, visible=False
                 )
             )
+        # They tell where was drawn, and leave it to the selection which sites that makes.
+        fig.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[], continuous=False))
         fig.add_layout(self._bar, "right")
-        fit = CustomJS(args={"fig": fig, "extent": self._extent}, code=_FIT)
-        self._extent.js_on_change("data", fit)
-        fig.js_on_change("inner_width", fit)
-        fig.js_on_change("inner_height", fit)
-        grow = CustomJS(
-            args={"fig": fig, "extent": self._extent, "glyphs": [self._points.glyph, self._hollow.glyph]},
-            code=_GROW,
-        )
-        fig.x_range.js_on_change("end", grow)
-        self._extent.js_on_change("data", grow)
+        self._extent = frame_sites(fig, [self._points.glyph, self._hollow.glyph])
         fig.on_event(Tap, self._click)
-        self._colour(c.outline, c.hollow, c.accent, c.surface)
+        fig.on_event(SelectionGeometry, self._enclose)
+        self._colour()
         return fig
 
     def _show_scores(self, *events: param.parameterized.Event) -> None:
         selection, evaluation = self._selection, self._selection.evaluation
-        if evaluation is None:
-            self._scored.data = self._unscored.data = _columns(_no_sites())
+        if evaluation is None or selection.shown is None:
+            self._shown_sites = (None, None)
+            self._scored.data = _columns(_no_sites(), "value", "label", "n_valid", "alpha")
+            self._unscored.data = _columns(_no_sites(), "reason", "alpha")
             return
-        table = evaluation.table(selection.product)[selection.shown.mask]
+        on_map = selection.shown.on_map
+        before, was_on_map = self._shown_sites
+        same_sites = before is evaluation and was_on_map is not None and np.array_equal(was_on_map, on_map)
+        table = evaluation.table(selection.product).assign(
+            value=evaluation.values(selection.product, selection.metric),
+            label=_labels(evaluation, selection.product, selection.metric),
+            alpha=self._alphas(evaluation),
+        )[on_map]
         self._bar.visible = bool(evaluation.products)
-        table["value"] = table[selection.metric]
-        table["label"] = _labels(table, selection.metric)
         has = table["value"].notna().to_numpy()
-        changed = {e.name for e in events}
-        scored = _columns(table[has])
-        if changed == {"metric"} and scored[v.SITE] == self._scored.data[v.SITE]:
-            whole = slice(0, len(scored[v.SITE]))
-            self._scored.patch({name: [(whole, scored[name])] for name in ("value", "label")})
+        of_scores = ("value", "label", "n_valid", "alpha")
+        if same_sites and list(table.index[has]) == self._scored.data[v.SITE]:
+            _patch(self._scored, _columns(table[has], *of_scores))
+            _patch(self._unscored, _columns(table[~has], "reason", "alpha"))
         else:
-            self._scored.data = scored
-            self._unscored.data = _columns(table[~has])
-        if self._metric_shown != selection.metric:
-            # The models stay and only their values change: a new model makes Bokeh walk the whole document.
-            self._metric_shown, scale = selection.metric, SCALES[selection.metric]
-            self._mapper.update(palette=list(scale.palette), low=scale.low, high=scale.high)
-            self._ticker.ticks = list(scale.ticks)
-        if not changed or "shown" in changed:
-            self._extent.data = _extent(table)
+            self._scored.data = _columns(table[has], *of_scores)
+            self._unscored.data = _columns(table[~has], "reason", "alpha")
+        # The models stay and only their values change: a new model makes Bokeh walk the whole document.
+        scale = scale_of(selection.metric, selection.limits)
+        self._mapper.update(palette=list(scale.palette), low=scale.low, high=scale.high)
+        self._ticker.ticks = list(scale.ticks)
+        if not same_sites:
+            self._shown_sites = (evaluation, on_map)
+            frame = extent(table)
+            if frame != self._extent.data:
+                self._extent.data = frame
+
+    def _alphas(self, evaluation: Evaluation) -> NDArray[np.float64]:
+        """The sites of the area or the row that was clicked stand out; the others are faint."""
+        selection = self._selection
+        strong = selection.shown.mask.copy()
+        if selection.group:
+            labels, order = evaluation.groups(selection.grouping, selection.moisture_of)
+            strong &= (labels == selection.group) | (selection.group not in order)
+        return np.where(strong, 1.0, _FAINT)
 
     def _show_chosen(self, *_: param.parameterized.Event) -> None:
         evaluation, site = self._selection.evaluation, self._selection.site_shown
@@ -178,62 +172,71 @@ class SiteMap:
         row = evaluation.sites.loc[site] if here else None
         self._chosen.data = {"x": [], "y": []} if row is None else {"x": [row["x"]], "y": [row["y"]]}
 
+    def _show_area(self, *_: param.parameterized.Event) -> None:
+        corners = np.asarray(self._selection.area, float).reshape(-1, 2)
+        x, y = mercator(corners[:, 0], corners[:, 1])
+        self._outline.data = {"x": list(x), "y": list(y)}
+
     def _click(self, event: Event) -> None:
         evaluation = self._selection.evaluation
         if evaluation is None or event.x is None:
             return
         within = _CLICK_REACH * (self.figure.x_range.end - self.figure.x_range.start)
-        site = evaluation.nearest_site(event.x, event.y, within, self._selection.shown.mask)
+        site = evaluation.nearest_site(event.x, event.y, within, self._selection.shown.on_map)
         if site:
             self._selection.choose_site(site)
 
+    def _enclose(self, event: SelectionGeometry) -> None:
+        geometry = event.geometry
+        if not event.final:
+            return
+        if geometry["type"] == "rect":
+            x0, x1, y0, y1 = (geometry[end] for end in ("x0", "x1", "y0", "y1"))
+            self._selection.area = drawn([x0, x1, x1, x0], [y0, y0, y1, y1])
+        elif geometry["type"] == "poly":
+            self._selection.area = drawn(list(geometry["x"]), list(geometry["y"]))
+
     def _restyle(self, *_: param.parameterized.Event) -> None:
+        self._basemap.restyle(colours(self._selection.dark))
+        self._colour()
+
+    def _colour(self) -> None:
         c = colours(self._selection.dark)
-        self._basemap.restyle(c)
-        self._colour(c.outline, c.hollow, c.accent, c.surface)
-
-    def _colour(self, outline: str, hollow: str, accent: str, surface: str) -> None:
-        self._points.glyph.line_color = outline
-        self._hollow.glyph.line_color = hollow
-        self._ring.glyph.line_color = accent
-        self._halo.glyph.line_color = surface
-
-
-_COLUMNS = ("x", "y", "value", "label", v.STATION, v.NETWORK, v.REGION, "n_valid", "reason")
+        self._points.glyph.line_color = c.outline
+        self._hollow.glyph.line_color = c.hollow
+        self._ring.glyph.line_color = c.accent
+        self._halo.glyph.line_color = c.surface
+        self._area.glyph.update(line_color=c.accent, fill_color=c.accent)
 
 
 def _no_sites() -> pd.DataFrame:
-    return pd.DataFrame({name: [] for name in _COLUMNS}).rename_axis(v.SITE)
+    names = (*_PLACE, "value", "label", "n_valid", "alpha", "reason")
+    return pd.DataFrame({name: [] for name in names}).rename_axis(v.SITE)
 
 
-def _columns(table: pd.DataFrame) -> dict[str, list[object] | np.ndarray]:
+def _columns(table: pd.DataFrame, *more: str) -> dict[str, list[object] | np.ndarray]:
     columns: dict[str, list[object] | np.ndarray] = {v.SITE: [str(s) for s in table.index]}
-    for name in _COLUMNS:
+    for name in (*_PLACE, *more):
         values = table[name].to_numpy()
-        columns[name] = (
-            values.astype(np.float64) if name in ("x", "y", "value", "n_valid") else [str(s) for s in values]
-        )
+        numeric = name in ("x", "y", "value", "n_valid", "alpha")
+        columns[name] = values.astype(np.float64) if numeric else [str(s) for s in values]
     return columns
 
 
-def _labels(table: pd.DataFrame, metric: str) -> list[str]:
-    digits = SCALES[metric].digits
-    values = [f"{metric} {x:.{digits}f}" for x in table[metric]]
-    if metric != "R":
-        return [f"{x} m³ m⁻³" for x in values]
-    ends = zip(values, table["R_lower"], table["R_upper"], strict=True)
-    return [f"{x} [{low:.2f}, {high:.2f}]" for x, low, high in ends]
+def _patch(source: ColumnDataSource, columns: dict[str, list[object] | np.ndarray]) -> None:
+    """Send only the columns that differ."""
+    changed = {n: x for n, x in columns.items() if not np.array_equal(np.asarray(x), source.data[n])}
+    if changed and len(columns[v.SITE]):
+        source.patch({n: [(slice(0, len(x)), x)] for n, x in changed.items()})
 
 
-def _point_size(count: int) -> float:
-    return 12.0 if count <= 150 else 9.0 if count <= 500 else 6.5
-
-
-def _extent(table: pd.DataFrame) -> dict[str, list[float]]:
-    """Return what the map shows, the sites with a margin and their surroundings; and the points' size."""
-    box = {"x": [-1.4e7, 1.8e7], "y": [-5.5e6, 1.1e7], "size": [_point_size(len(table))] * 2}
-    for axis in ("x", "y") if len(table) else ():
-        low, high = float(table[axis].min()), float(table[axis].max())
-        margin = max(0.08 * (high - low), (_SMALLEST_EXTENT - (high - low)) / 2)
-        box[axis] = [low - margin, high + margin]
-    return box
+def _labels(evaluation: Evaluation, product: str, metric: str) -> list[str]:
+    digits, units = SCALES[metric].digits, "" if ALL_METRICS[metric].units == "1" else " m³ m⁻³"
+    name = metric_name(metric)
+    of = zip(evaluation.values(product, metric), *evaluation.ends(product, metric), strict=True)
+    return [
+        f"{name} {x:.{digits}f}"
+        + (f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) and np.isfinite(high) else "")
+        + units
+        for x, low, high in of
+    ]

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from html import escape
-
-import numpy as np
 import pandas as pd
 import panel as pn
 import param
 
 from app.background import Latest
+from app.series import SiteSeries
 from app.state import Selection
-from app.store import SiteSeries, Store
-from app.theme import product_colour
+from app.store import Store
+from app.taken import of_days
 from app.views.card import card, heading
+from app.views.site_pairs import PairPlots
+from app.views.site_scores import SiteScores
 from app.views.site_series import SeriesPlot
+from app.views.take_away import Item, TakeAway
 from gsm3core import vocabulary as v
-
-_TABLE = """
-table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums;
-  color: var(--panel-on-surface-color); }
-th { text-align: right; font-weight: 600; padding: 4px 8px; opacity: .75; white-space: nowrap; }
-td { text-align: right; padding: 5px 8px; white-space: nowrap;
-  border-top: 1px solid color-mix(in srgb, currentColor 16%, transparent); }
-th:first-child, td:first-child { text-align: left; }
-td.why { text-align: left; opacity: .75; white-space: normal; }
-tr.chosen td { font-weight: 650; }
-i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
-p { font-size: 12px; opacity: .75; line-height: 1.45; margin: 8px; }
-"""
-
-_HEAD = (
-    "<table><tr><th>Product</th><th>R [95 %]</th><th>RMSE</th><th>ubRMSE</th><th>bias</th><th>days</th></tr>"
-)
 
 
 class SitePanel:
@@ -44,30 +28,48 @@ class SitePanel:
         Of the visitor.
     store
         Reads the series.
+    take
+        Lets a visitor take it away.
+    compared
+        Whether there are products to compare with.
     """
 
-    def __init__(self, selection: Selection, store: Store) -> None:
+    def __init__(self, selection: Selection, store: Store, take: TakeAway, *, compared: bool) -> None:
         self._selection = selection
         self._store = store
         self._reading: Latest[SiteSeries] = Latest(self._show, self._fail)
+        self._series: SiteSeries | None = None
         self._plot = SeriesPlot(selection)
         self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._problem = pn.pane.Alert(alert_type="danger", visible=False, margin=0)
-        self._scores = pn.pane.HTML(
-            stylesheets=[_TABLE], margin=0, styles={"flex": "1 1 430px", "min-width": "0"}
-        )
-        self._plot.pane.styles = {"flex": "2 1 520px", "min-width": "0"}
+        self._scores = SiteScores(selection)
+        self._pairs = PairPlots(selection)
+        self._plot.pane.styles = {"flex": "2 1 480px", "min-width": "0"}
         both = pn.Row(
             self._plot.pane,
-            self._scores,
+            self._scores.pane,
             margin=0,
             sizing_mode="stretch_width",
             stylesheets=[":host { flex-wrap: wrap; gap: 14px !important; }"],
         )
-        self.card = card(self._title, self._problem, both)
+        below = [self._pairs.row] if compared else []
+        self.card = card(take.beside(self._title, self._item(compared)), self._problem, both, *below)
         selection.param.watch(self._read, ["evaluation", "site_shown"])
-        selection.param.watch(self._list, ["product", "theme"])
         self._read()
+
+    def _item(self, compared: bool) -> Item:
+        figures = {
+            "Series": self._plot.figure,
+            "Rain": self._plot.rain.figure,
+            "Days": self._plot.days.figure,
+        }
+        if compared:
+            more = {"Scatter": self._pairs.scatter, "Error in time": self._pairs.residuals}
+            figures |= more | {"Seasonal cycle": self._pairs.cycle}
+        return Item(title="one site", figures=figures, table=self._days)
+
+    def _days(self) -> pd.DataFrame | None:
+        return of_days(self._series) if self._series is not None else None
 
     def _read(self, *_: param.parameterized.Event) -> None:
         evaluation, site = self._selection.evaluation, self._selection.site_shown
@@ -88,34 +90,13 @@ class SitePanel:
             simulated=evaluation.simulated,
         )
         self._problem.visible = False
+        self._series = series
         self._plot.show(series)
-        self._list()
+        self._scores.show(series)
+        self._pairs.show(series)
 
     def _fail(self, problem: str) -> None:
         self._problem.param.update(object=f"This site cannot be shown. {problem}", visible=True)
-
-    def _list(self, *_: param.parameterized.Event) -> None:
-        selection, evaluation = self._selection, self._selection.evaluation
-        if evaluation is None or selection.site_shown not in evaluation.sites.index:
-            self._scores.object = ""
-            return
-        if not evaluation.products:
-            self._scores.object = "<p>There is no product to compare this record with yet.</p>"
-            return
-        rows = [
-            _row(
-                str(name),
-                row,
-                chosen=name == selection.product,
-                colour=product_colour(str(name), dark=selection.dark),
-            )
-            for name, row in evaluation.at_site(selection.site_shown).iterrows()
-        ]
-        days = "its test days" if evaluation.run else "all days"
-        self._scores.object = (
-            f"{_HEAD}{''.join(rows)}</table><p>Against {evaluation.against}, on {days} that both have. "
-            "m³ m⁻³, except R. The interval of R allows for days that resemble the day before.</p>"
-        )
 
 
 def _where(row: pd.Series, series: SiteSeries) -> str:
@@ -127,19 +108,6 @@ def _where(row: pd.Series, series: SiteSeries) -> str:
             if series.in_test.all()
             else "test days shaded"
         )
+    if series.fold:
+        parts.append(f"tested by fold {series.fold}")
     return " · ".join(str(p) for p in parts if p)
-
-
-def _row(name: str, row: pd.Series, *, chosen: bool, colour: str) -> str:
-    first = (
-        f'<tr class="{"chosen" if chosen else ""}"><td><i style="background:{colour}"></i>{escape(name)}</td>'
-    )
-    if not np.isfinite(float(row["bias"])):
-        return f'{first}<td class="why" colspan="5">no score: {escape(str(row["reason"]))}</td></tr>'
-    r = (
-        f"{row['R']:.2f} [{row['R_lower']:.2f}, {row['R_upper']:.2f}]"
-        if np.isfinite(float(row["R"]))
-        else "–"
-    )
-    errors = "".join(f"<td>{float(row[m]):.3f}</td>" for m in ("RMSE", "ubRMSE"))
-    return f"{first}<td>{r}</td>{errors}<td>{float(row['bias']):+.3f}</td><td>{int(row['n_valid'])}</td></tr>"

@@ -10,14 +10,15 @@ from bokeh.models import BoxAnnotation, ColumnDataSource, Glyph, GlyphRenderer, 
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from app.series import SiteSeries
 from app.state import Selection
-from app.store import SiteSeries
 from app.theme import Colours, colours, product_colour, quiet
+from app.views.site_days import BORDER, DaysPlot
+from app.views.site_rain import RainPlot
 from gsm3core import vocabulary as v
 
-TEST = f"{v.MULTITASK_LSTM}, test days"
-TRAINING = f"{v.MULTITASK_LSTM}, training days"
-_AT_FIRST = (v.IN_SITU, v.SMAP, TEST, TRAINING)
+_TEST, _TRAINING = ", test days", ", training days"
+_AT_FIRST = (v.IN_SITU, v.SMAP)
 # A legend of buttons, each with a patch of its line's colour: it wraps where the page is narrow.
 _LEGEND = {
     "flexWrap": "wrap",
@@ -47,6 +48,9 @@ _LEGEND = {
 }
 _PATCH = "& .MuiToggleButton-root:nth-of-type({})::before"
 _DAY = np.timedelta64(1, "D")
+_NINETY = (
+    1.645  # standard deviations either side of the mean, within which nine in ten values of a Gaussian lie
+)
 
 
 class SeriesPlot:
@@ -62,7 +66,7 @@ class SeriesPlot:
         self._selection = selection
         self._days = Range1d(0, 1)
         self._level = Range1d(0, 0.5)
-        self._rain_level = Range1d(50, 0)  # bars hang from the top, as rain does
+        self._own = ""
         self._lines: dict[str, ColumnDataSource] = {}
         self._drawn: dict[str, GlyphRenderer] = {}
         self.legend = pmui.CheckButtonGroup(
@@ -71,18 +75,19 @@ class SeriesPlot:
             size="small",
             variant="outlined",
             sizing_mode="stretch_width",
-            margin=(2, 0, 2, 60),
+            margin=(2, 0, 2, 80),
             sx=_LEGEND,
         )
         self.legend.param.watch(self._toggle, "value")
-        self._rain = ColumnDataSource(data={"time": [], "rain": []})
-        self.rain_figure = self._draw_rain()
+        self._spread = ColumnDataSource(data={"time": [], "low": [], "high": []})
+        self.days = DaysPlot(selection, self._days)
+        self.rain = RainPlot(selection, self._days)
         self.figure = self._draw()
-        self.rain_pane = pn.pane.Bokeh(self.rain_figure, sizing_mode="stretch_width", height=84, margin=0)
         self.pane = pn.Column(
             self.legend,
-            self.rain_pane,
+            self.rain.pane,
             pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=330, margin=0),
+            self.days.pane,
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -92,6 +97,7 @@ class SeriesPlot:
     def show(self, series: SiteSeries) -> None:
         """Draw one site."""
         columns = _columns(series)
+        self._own = series.own
         if list(columns) != list(self._lines):
             self._rebuild(list(columns))
         for name, values in columns.items():
@@ -104,47 +110,22 @@ class SeriesPlot:
         )
         highest = max((float(np.nanmax(x)) for x in columns.values() if np.isfinite(x).any()), default=0.5)
         self._level.update(start=0, end=max(0.1, 1.06 * highest))
-        self._show_rain(series)
+        self.rain.show(series)
+        self._show_spread(series)
+        self.days.show(series)
         start, end = _test_span(series)
         self._test.update(left=start, right=end, visible=start is not None)
 
-    def _show_rain(self, series: SiteSeries) -> None:
-        rain = series.precipitation
-        self.rain_pane.visible = rain is not None
-        if rain is None:
+    def _show_spread(self, series: SiteSeries) -> None:
+        self._band.visible = series.predicted is not None and series.spread is not None
+        if series.predicted is None or series.spread is None:
+            self._spread.data = {"time": [], "low": [], "high": []}
             return
-        wet = np.isfinite(rain) & (rain > 0.1)
-        self._rain.data = {"time": series.time[wet], "rain": rain[wet]}
-        self._rain_level.start = max(20.0, float(rain[wet].max()) if wet.any() else 0.0)
-
-    def _draw_rain(self) -> figure:
-        fig = figure(
-            x_range=self._days,
-            y_range=self._rain_level,
-            height=84,
-            sizing_mode="stretch_width",
-            tools="",
-            toolbar_location=None,
-            x_axis_location=None,
-            min_border_left=64,
-            min_border_bottom=2,
-        )
-        quiet(fig)
-        fig.xgrid.visible = fig.ygrid.visible = False
-        fig.yaxis.axis_label = "rain (mm)"
-        fig.yaxis.ticker.desired_num_ticks = 2
-        self._bars = fig.vbar(
-            "time", width=0.9 * 86_400_000, top="rain", bottom=0, source=self._rain, line_color=None
-        )
-        fig.add_tools(
-            HoverTool(
-                tooltips=[("", "@time{%F}: @rain{0.0} mm")],
-                formatters={"@time": "datetime"},
-                mode="vline",
-                limit=1,
-            )
-        )
-        return fig
+        both = np.isfinite(series.predicted) & np.isfinite(series.spread)
+        middle, half = series.predicted[both], _NINETY * series.spread[both]
+        self._spread.data = {
+            "time": series.time[both], "low": np.clip(middle - half, 0, None), "high": np.clip(middle + half, None, 1)
+        }  # fmt: skip
 
     def _draw(self) -> figure:
         fig = figure(
@@ -155,13 +136,17 @@ class SeriesPlot:
             sizing_mode="stretch_width",
             tools="xpan,xwheel_zoom,xbox_zoom,reset,save",
             active_scroll=None,
-            min_border_left=64,
+            min_border_left=BORDER,
             name="series",
         )
         quiet(fig)
         fig.yaxis.axis_label = "soil moisture (m³ m⁻³)"
         self._test = BoxAnnotation(fill_alpha=0.07, line_color=None, level="underlay", visible=False)
         fig.add_layout(self._test)
+        self._band = fig.varea(
+            "time", "low", "high", source=self._spread, fill_alpha=0.22, level="underlay", name="spread",
+            visible=False,
+        )  # fmt: skip
         fig.add_tools(
             HoverTool(
                 tooltips=[("", "$name"), ("", "@time{%F}: @value{0.000}")],
@@ -173,11 +158,11 @@ class SeriesPlot:
         return fig
 
     def _rebuild(self, names: list[str]) -> None:
-        self.figure.renderers = []
+        self.figure.renderers = [self._band]
         self._lines = {name: ColumnDataSource(data={"time": [], "value": []}) for name in names}
         self._drawn = {name: self._renderer(name) for name in names}
         # The others are hidden at first, more lines than the eye can follow; a click on a name brings its line.
-        self.legend.param.update(options=names, value=[n for n in names if n in _AT_FIRST])
+        self.legend.param.update(options=names, value=[n for n in names if n in _AT_FIRST or self._is_own(n)])
         self._restyle()
         self._show_chosen()
 
@@ -200,27 +185,34 @@ class SeriesPlot:
     def _restyle(self, *_: param.parameterized.Event) -> None:
         c, dark = colours(self._selection.dark), self._selection.dark
         for name, drawn in self._drawn.items():
-            _style(drawn.glyph, name, c, dark)
-        self._bars.glyph.fill_color = c.rain
+            _style(drawn.glyph, name, self._tint(name, c))
+        self._band.glyph.fill_color = product_colour(self._own, dark=dark)
         self._test.fill_color = c.shade
         self.legend.sx = _LEGEND | {
-            _PATCH.format(k): {"backgroundColor": _colour(name, c, dark)}
+            _PATCH.format(k): {"backgroundColor": self._tint(name, c)}
             for k, name in enumerate(self._drawn, start=1)
         }
 
+    def _is_own(self, name: str) -> bool:
+        return bool(self._own) and name in (self._own + _TEST, self._own + _TRAINING)
 
-def _colour(name: str, c: Colours, dark: bool) -> str:
-    if name == v.IN_SITU:
-        return c.observed
-    return product_colour(v.MULTITASK_LSTM if name in (TEST, TRAINING) else name, dark=dark)
+    def _tint(self, name: str, c: Colours) -> str:
+        if name == v.IN_SITU:
+            return c.observed
+        return product_colour(self._own if self._is_own(name) else name, dark=self._selection.dark)
 
 
-def _style(glyph: Glyph, name: str, c: Colours, dark: bool) -> None:
-    colour = _colour(name, c, dark)
+def _style(glyph: Glyph, name: str, colour: str) -> None:
     if name == v.SMAP:
         glyph.update(fill_color=colour, fill_alpha=0.75)
         return
-    width, alpha = {v.IN_SITU: (1.5, 0.85), TRAINING: (1.0, 0.55), TEST: (1.9, 0.95)}.get(name, (1.3, 0.95))
+    width, alpha = 1.3, 0.95
+    if name == v.IN_SITU:
+        width, alpha = 1.5, 0.85
+    elif name.endswith(_TRAINING):
+        width, alpha = 1.0, 0.55
+    elif name.endswith(_TEST):
+        width = 1.9
     glyph.update(line_color=colour, line_width=width, line_alpha=alpha)
 
 
@@ -231,8 +223,8 @@ def _columns(series: SiteSeries) -> dict[str, NDArray[np.floating]]:
             # One day of overlap, so that the line does not break where testing begins or ends.
             padded = np.pad(series.in_test, 1, mode="edge")
             inside = padded[:-2] & series.in_test & padded[2:]
-            columns[TRAINING] = np.where(inside, np.nan, series.predicted)
-        columns[TEST] = np.where(series.in_test, series.predicted, np.nan)
+            columns[series.own + _TRAINING] = np.where(inside, np.nan, series.predicted)
+        columns[series.own + _TEST] = np.where(series.in_test, series.predicted, np.nan)
     return columns
 
 

@@ -66,6 +66,9 @@ class SiteTable:
         if selection.evaluation is None:
             return pd.DataFrame({name: [] for name in (_HIDDEN, *_TITLES)})
         table = selection.evaluation.table(selection.product)[selection.shown.mask].reset_index()
+        for name in _TITLES:
+            if name not in table:
+                table[name] = float("nan")
         table[v.REGION] = table[v.REGION].str.replace("_", " ")
         return table[[_HIDDEN, *_TITLES]].sort_values("R", na_position="last", ignore_index=True)
 

@@ -6,7 +6,6 @@ import pytest
 
 from app import address
 from app.activity import Experiment
-from app.evaluation import ALL_REGIONS
 from app.progress import Progress
 from app.state import PRODUCTS_ONLY, SITES, Selection
 from app.visitor import Visitor
@@ -63,10 +62,12 @@ def test_a_product_from_the_address_is_kept(store, make_run):
 
 def test_what_does_not_exist_falls_back(store, make_run):
     run = make_run("20260101-000000-a")
-    selection, _ = visit(store, dataset="gone.nc", run="gone", product="gone", region="Atlantis", site="gone")
+    selection, _ = visit(
+        store, dataset="gone.nc", run="gone", product="gone", region=["Atlantis"], site="gone"
+    )
     assert (selection.dataset, selection.run_shown) == (DATASET, run.id)
     assert selection.product == v.MULTITASK_LSTM
-    assert selection.region == ALL_REGIONS
+    assert selection.region == []
     assert selection.site == ""
 
 
@@ -142,15 +143,15 @@ def test_a_broken_dataset_says_what_is_wrong(tmp_path, runs_folder):
 
 
 def test_a_run_of_another_dataset_can_be_chosen_by_region_and_metric(store):
-    selection, _ = visit(store, region="Europe", metric="bias")
-    assert (selection.region, selection.metric) == ("Europe", "bias")
+    selection, _ = visit(store, region=["Europe"], metric="bias")
+    assert (selection.region, selection.metric) == (["Europe"], "bias")
     assert selection.evaluation.sites.loc[selection.site_shown, v.REGION] == "Europe"
 
 
 def test_address_there_and_back():
     chosen = {
         "metric": "bias",
-        "region": "Africa_North",
+        "region": ["Africa_North", "Asia"],
         "site": "net|1 & 2",
         "product": "SoMo.ml",
         "theme": "dark",

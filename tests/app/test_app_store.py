@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.evaluation import ALL_REGIONS
-from app.filters import shown_sites
+from app.filters import Filters, shown_sites
 from app.recent import Recent
 from app.store import Store
 from gsm3core import vocabulary as v
@@ -21,7 +20,7 @@ DATASET = "bucket.zarr"
 
 
 def everywhere(evaluation):
-    return shown_sites(evaluation, ALL_REGIONS).mask
+    return shown_sites(evaluation, Filters()).mask
 
 
 def test_products_alone_are_scored_on_all_days(store):
@@ -71,7 +70,10 @@ def test_a_site_without_a_score_has_a_reason(store):
 def test_regions_divide_the_sites(store):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
     assert sum(evaluation.regions.values()) == len(evaluation.sites)
-    parts = [evaluation.values(v.SMAP, "R")[shown_sites(evaluation, r).mask] for r in evaluation.regions]
+    parts = [
+        evaluation.values(v.SMAP, "R")[shown_sites(evaluation, Filters(region=(r,))).mask]
+        for r in evaluation.regions
+    ]
     every = evaluation.values(v.SMAP, "R")
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(every))
 
@@ -85,7 +87,12 @@ def test_nearest_site(store):
     )
     assert evaluation.nearest_site(row["x"], row["y"] + 9e6, 1000, everywhere(evaluation)) == ""
     elsewhere = next(r for r in evaluation.regions if r != row[v.REGION])
-    assert evaluation.nearest_site(row["x"], row["y"], 1000, shown_sites(evaluation, elsewhere).mask) == ""
+    assert (
+        evaluation.nearest_site(
+            row["x"], row["y"], 1000, shown_sites(evaluation, Filters(region=(elsewhere,))).mask
+        )
+        == ""
+    )
 
 
 def test_typical_site_has_the_median(store):

@@ -1,0 +1,133 @@
+"""The scores of a run and the products, or of the products alone, of all days or of one season."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from app.evaluation import ALL_YEAR
+from gsm3core import vocabulary as v
+from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.evaluation.stratified import LOCAL_SEASONS, season_scores
+from gsm3core.metrics import MORE_METRICS
+from gsm3core.run import Run
+from gsm3core.schema import products
+
+MIN_DAYS = 30
+
+
+def compared(ds: xr.Dataset, reference: str) -> dict[str, xr.DataArray]:
+    """Return the products that can be scored against a reference: all but the reference itself."""
+    same = {v.SM_SMAP: v.SMAP}.get(reference)
+    return {name: record for name, record in products(ds).items() if name != same}
+
+
+def score(
+    ds: xr.Dataset, reference: str, run: Run | None, predictions: xr.Dataset | None, season: str, more: bool
+) -> xr.Dataset:
+    """Score as :func:`gsm3core.site_scores` does, at every site of the dataset.
+
+    Parameters
+    ----------
+    ds, reference
+        The dataset, and its record that the products are held against.
+    run, predictions
+        A run and what it predicts, then on its test days; ``None`` for the products alone, on all days.
+        The predictions are not needed for the scores that the run itself keeps.
+    season
+        ``all``, or one of :data:`gsm3core.evaluation.stratified.LOCAL_SEASONS`: July is winter in the south.
+    more
+        With anomaly R, Spearman, KGE and NSE, which take some seconds.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``(product, site)``, the sites of ``ds``; no product where there is none to compare.
+    """
+    if run is not None and season == ALL_YEAR and not more:
+        return _at(ds[v.SITE].values.astype(str), run.scores(reference))
+    series = _series(ds, reference, run, predictions)
+    if series is None:
+        return xr.Dataset(coords={v.SITE: ds[v.SITE].values.astype(str)})
+    observed = ds[reference].load()
+    asked: dict[str, Any] = {"min_days": MIN_DAYS}
+    if run is not None:
+        asked = {"min_days": run.config.scores.min_days, "confidence": run.config.scores.confidence}
+    if season != ALL_YEAR:
+        scores = site_scores(series.where(in_season(ds, season)), observed, intervals="R", **asked)
+    elif run is not None:
+        scores = _at(ds[v.SITE].values.astype(str), run.scores(reference))
+    else:
+        scores = site_scores(series, observed, **asked)
+    if not more:
+        return scores
+    others = tuple(m for m in MORE_METRICS if m not in scores)
+    if season != ALL_YEAR:
+        # Anomalies are departures from the mean of all days around, not of the season's days alone.
+        found = season_scores(series, observed, metrics=others, min_days=asked["min_days"]).sel(season=season)
+    else:
+        found = site_scores(series, observed, metrics=others, intervals="none", **asked)
+    found = found.reindex({v.PRODUCT: scores[v.PRODUCT]})
+    return scores.assign(
+        {m: (scores["bias"].dims, found[m].transpose(*scores["bias"].dims).values) for m in others}
+    )
+
+
+def _series(
+    ds: xr.Dataset, reference: str, run: Run | None, predictions: xr.Dataset | None
+) -> xr.DataArray | None:
+    """Return the run and every product ``(product, site, time)``, with a run on its test days alone."""
+    series = {name: record.reset_coords(drop=True).load() for name, record in compared(ds, reference).items()}
+    tested = None
+    if run is not None and predictions is not None:
+        ours = predictions.reset_coords(drop=True).reindex({v.SITE: ds[v.SITE], v.TIME: ds[v.TIME]})
+        series = {own_product(run): ours[v.SM_PREDICTED]} | series
+        tested = ours[v.IN_TEST].fillna(False).astype(bool)
+    if not series:
+        return None
+    stacked = xr.concat(
+        list(series.values()),
+        dim=pd.Index(list(series), name=v.PRODUCT),
+        join="exact",
+        combine_attrs="override",
+    )
+    return (stacked if tested is None else stacked.where(tested)).assign_attrs(units=v.SM_UNITS)
+
+
+def own_product(run: Run) -> str:
+    """Return what a run calls its prediction among the products."""
+    return v.MODEL_PRODUCTS.get(run.config.model.name, v.MULTITASK_LSTM)
+
+
+def in_season(ds: xr.Dataset, season: str) -> xr.DataArray:
+    """Tell which days of a dataset are in a season ``(site, time)``, as the season is at each site."""
+    days = season_days(ds[v.TIME].values, ds[v.LAT].values, season)
+    return xr.DataArray(days, dims=(v.SITE, v.TIME), coords={n: ds[n].values for n in (v.SITE, v.TIME)})
+
+
+def season_days(time: NDArray[np.datetime64], lat: ArrayLike, season: str) -> NDArray[np.bool_]:
+    """Tell which days are in a season ``(site, time)``, as the season is at each site.
+
+    Parameters
+    ----------
+    time, lat
+        Days, and the latitude of each site.
+    season
+        ``winter`` (in the north December to February), ``spring``, ``summer`` or ``autumn``.
+    """
+    quarter = pd.DatetimeIndex(time).month.to_numpy() % 12 // 3
+    wanted = LOCAL_SEASONS.index(season)
+    south = np.atleast_1d(np.asarray(lat, float)) < 0
+    return np.where(south[:, None], quarter[None] == (wanted + 2) % 4, quarter[None] == wanted)
+
+
+def _at(sites: NDArray[np.str_], scores: xr.Dataset) -> xr.Dataset:
+    scores = scores.assign_coords({v.SITE: scores[v.SITE].astype(str)}).reindex(
+        {v.SITE: sites}, fill_value=np.nan
+    )
+    scores["reason"] = scores["reason"].astype(object).where(scores["reason"].notnull(), "").astype(str)
+    return scores
