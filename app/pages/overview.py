@@ -1,0 +1,136 @@
+"""The Overview page: what is loaded, how good it is, how that compares with the paper, and what needs attention."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import panel as pn
+import param
+
+from app.background import Latest
+from app.overview import Attention, attention, beside_the_paper, medians, stopped
+from app.pages.part import Part, stack
+from app.pages.sight import while_visible
+from app.state import Selection
+from app.views.banner import Banner
+from app.views.card import card, heading
+from app.views.controls import Controls
+from app.views.overview_views import attention_row, facts, loaded, medians_table, paper_table, table
+from app.views.report_card import ReportCard
+from app.views.waiting import Waiting
+from app.visitor import Visitor
+from gsm3core import vocabulary as v
+
+_ON = ("shown", "product", "metric", "theme")
+
+
+def overview(selection: Selection, visitor: Visitor) -> Part:
+    """Return the page."""
+    banner = Banner(selection, visitor)
+    controls = Controls(selection, visitor.store)
+    views = _Views(selection, visitor)
+    main = stack(banner.column, views.column)
+    while_visible(main, selection, _ON, views.update)
+    views.update()
+
+    def look(runs_changed: bool) -> None:
+        if runs_changed:
+            controls.follow()
+            views.update()
+        banner.look()
+        views.look()
+
+    return Part(main, controls.column, look)
+
+
+class _Views:
+    """Tables only: nothing here minds being drawn out of sight."""
+
+    def __init__(self, selection: Selection, visitor: Visitor) -> None:
+        self._selection = selection
+        self._visitor = visitor
+        self._found: list[Attention] = []
+        self._told: list[Attention] | None = None
+        self._loaded_title, self._medians_title, self._paper_title = (
+            pn.pane.HTML(margin=0, sizing_mode="stretch_width") for _ in range(3)
+        )
+        self._loaded, self._medians, self._paper = facts(), table(), table()
+        self._waiting, self._waiting_paper = Waiting(), Waiting()
+        self._attention = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._computing: Latest[pd.DataFrame] = Latest(self._show_medians, self._waiting.fail)
+        self._comparing: Latest[pd.DataFrame] = Latest(self._show_paper, self._waiting_paper.fail)
+        attention_title = pn.pane.HTML(
+            heading("What needs attention", "Nothing here is hidden in an average."),
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+        self.column = pn.Column(
+            card(self._loaded_title, self._loaded),
+            card(self._medians_title, self._waiting.column, self._medians),
+            card(attention_title, self._attention),
+            card(self._paper_title, self._waiting_paper.column, self._paper),
+            ReportCard(selection, visitor.store).card,
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[":host { gap: 14px; }"],
+            visible=False,
+        )
+
+    def update(self) -> None:
+        """Follow the selection."""
+        selection, store = self._selection, self._visitor.store
+        evaluation, shown = selection.evaluation, selection.shown
+        self.column.visible = evaluation is not None
+        if evaluation is None or shown is None:
+            return
+        run = store.run(evaluation.run) if evaluation.run else None
+        days = store.dataset(evaluation.dataset)[v.TIME].values
+        simulated = evaluation.simulated
+        self._loaded_title.object = heading("What is loaded", "", simulated=simulated)
+        self._loaded.object = loaded(
+            evaluation, days, run.title if run else "", run.config.holdout.name if run else ""
+        )
+        season = "" if evaluation.season == "all" else f", {evaluation.season} days only"
+        about = f"Medians over {shown.words}{season}, against {evaluation.against}" + (
+            ", on the run's test days." if run else ", on all days."
+        )
+        self._medians_title.object = heading("How good the products are", about, simulated=simulated)
+        self._paper_title.object = heading(
+            "Beside the paper",
+            "The newest run of each experiment; beneath, what was published.",
+            simulated=simulated,
+        )
+        self._found = attention(evaluation, shown, selection.product, selection.metric)
+        self.look()
+        if evaluation.products:
+            self._waiting.begin("Computing the intervals")
+            self._computing.later(lambda: medians(evaluation, shown))
+        else:
+            self._waiting.fail(
+                "There is no second record to compare. Train a model on it: Experiments, Launch."
+            )
+        self._waiting_paper.begin("Reading the runs")
+        self._comparing.later(lambda: beside_the_paper(store, evaluation.dataset))
+
+    def look(self) -> None:
+        """Show the experiments that stopped since."""
+        found = [*stopped(self._visitor.activity.experiments.values()), *self._found]
+        if found != self._told:
+            self._told = found
+            rows = [attention_row(one, partial(self._act, one)) for one in found]
+            self._attention.objects = rows or [pn.pane.HTML("Nothing.", margin=0)]
+
+    def _act(self, one: Attention, _: param.parameterized.Event) -> None:
+        change = dict(one.change or {})
+        if product := change.pop("product", ""):
+            self._selection.choose_product(str(product))
+        self._selection.param.update(**change)
+
+    def _show_medians(self, found: pd.DataFrame) -> None:
+        self._waiting.end()
+        self._medians.object = medians_table(found, self._selection.product, dark=self._selection.dark)
+
+    def _show_paper(self, found: pd.DataFrame) -> None:
+        self._waiting_paper.end()
+        simulated = self._selection.evaluation is not None and self._selection.evaluation.simulated
+        self._paper.object = paper_table(found, simulated=simulated)

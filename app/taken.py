@@ -1,0 +1,95 @@
+"""What a visitor takes away: tables as CSV and the sites as netCDF, each saying what it is."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from app.evaluation import ALL_YEAR, Evaluation
+from app.filters import Shown
+from app.series import SiteSeries
+from app.store import Store
+from gsm3core import vocabulary as v
+from gsm3core.schema import attribute_names, write_whole
+
+MOST_BYTES = 60_000_000  # of records before compression; more is for a script
+_SCORED = "scored_product"
+
+
+def csv(table: pd.DataFrame, about: list[str]) -> io.BytesIO:
+    """Return a table as CSV, with lines above it that begin with ``#`` and say what it is."""
+    head = "".join(f"# {line}\n" for line in about)
+    return io.BytesIO((head + table.to_csv(lineterminator="\n")).encode())
+
+
+def about(evaluation: Evaluation, shown: Shown, title: str) -> list[str]:
+    """Return what a table is of, for its head."""
+    lines = [
+        f"{title}; GSM3",
+        f"dataset: {evaluation.dataset}; run: {evaluation.run or 'none'}; compared with: {evaluation.against}",
+        f"sites: {shown.words}; days: {'all' if evaluation.season == ALL_YEAR else evaluation.season}"
+        + (" test days" if evaluation.run else ""),
+        "errors and soil moisture in m3 m-3",
+    ]
+    return (
+        [*lines, "SIMULATED: made by a model of a made-up world, not measured"]
+        if evaluation.simulated
+        else lines
+    )
+
+
+def of_sites(evaluation: Evaluation, shown: Shown, product: str) -> pd.DataFrame:
+    """Return the sites shown with every score of a product."""
+    return evaluation.table(product)[shown.mask].drop(columns=["x", "y"])
+
+
+def of_groups(groups: dict[str, np.ndarray], metric: str, column: str) -> pd.DataFrame:
+    """Return the scores behind boxes, a row a site."""
+    rows = [(name, value) for name, values in groups.items() for value in values]
+    return pd.DataFrame(rows, columns=[column, metric]).set_index(column)
+
+
+def of_days(series: SiteSeries) -> pd.DataFrame:
+    """Return everything that is drawn at one site, a row a day."""
+    columns: dict[str, np.ndarray] = dict(series.records)
+    if series.predicted is not None and series.in_test is not None:
+        columns |= {series.own: series.predicted, "test day": series.in_test}
+    if series.spread is not None:
+        columns[f"{series.own} standard deviation"] = series.spread
+    if series.precipitation is not None:
+        columns["precipitation (mm)"] = series.precipitation
+    days = pd.Index(np.datetime_as_string(series.time, "D"), name="day")
+    return pd.DataFrame(columns, index=days)
+
+
+def netcdf(store: Store, evaluation: Evaluation, shown: Shown) -> io.BytesIO:
+    """Return the sites shown as netCDF-4: their scores, what they are like, and their records where they are not too many.
+
+    Notes
+    -----
+    Scores are ``score_R`` and so on, ``(scored_product, site)``; records keep the names of the dataset.
+    """
+    at = np.flatnonzero(shown.mask)
+    ds = store.dataset(evaluation.dataset).isel({v.SITE: at})
+    records = [n for n in (v.SM_INSITU, v.SM_SMAP, v.SM_PRODUCT) if n in ds]
+    fits = sum(ds[n].nbytes for n in records) <= MOST_BYTES
+    taken = ds[[*attribute_names(ds), *(records if fits else [])]].load()
+    if evaluation.products:
+        scores = evaluation.scores.isel({v.SITE: at}).rename({v.PRODUCT: _SCORED}).reset_coords(drop=True)
+        scores = scores.rename({n: f"score_{n}" for n in scores.data_vars})
+        taken = xr.merge(
+            [taken, scores.assign_coords({v.SITE: taken[v.SITE].values})],
+            compat="override",
+            combine_attrs="override",
+        )
+    kept = "with their records" if fits else "without their records, which are too many for a download"
+    taken.attrs |= {"title": f"GSM3: {shown.words} of {evaluation.dataset}, {kept}", "run": evaluation.run}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sites.nc"
+        write_whole(taken, path)
+        return io.BytesIO(path.read_bytes())
