@@ -1,0 +1,61 @@
+"""How strata are cut, as a visitor types it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from gsm3core.errors import ConfigError
+from gsm3core.factors.strata import ASPECT_EDGES, DRY_LIMIT, WETNESS_EDGES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bins:
+    """How the strata are cut.
+
+    Parameters
+    ----------
+    wetness, aspect
+        Edges that rise; a value on an edge belongs below it.
+    limit
+        Dry at and below it, m3 m-3.
+    """
+
+    wetness: tuple[float, ...] = WETNESS_EDGES
+    aspect: tuple[float, ...] = ASPECT_EDGES
+    limit: float = DRY_LIMIT
+
+    @classmethod
+    def typed(cls, wetness: str, aspect: str, limit: str) -> Bins:
+        """Read what a visitor typed: numbers with commas between them.
+
+        Raises
+        ------
+        ConfigError
+            If something is no number, or edges do not rise.
+        """
+        edges = {
+            "Wetness bins": _numbers(wetness, "Wetness bins"),
+            "Aspect bins": _numbers(aspect, "Aspect bins"),
+        }
+        for label, numbers in edges.items():
+            if any(b <= a for a, b in itertools.pairwise(numbers)):
+                raise ConfigError(
+                    f"{label}: the edges must rise; {', '.join(f'{x:g}' for x in numbers)} do not."
+                )
+        one = _numbers(limit, "Dry up to")
+        if len(one) != 1:
+            raise ConfigError(f"Dry up to: one number is expected, such as {DRY_LIMIT}.")
+        return cls(wetness=edges["Wetness bins"], aspect=edges["Aspect bins"], limit=one[0])
+
+
+def _numbers(text: str, label: str) -> tuple[float, ...]:
+    parts = [p.strip() for p in text.replace(";", ",").split(",") if p.strip()]
+    try:
+        numbers = tuple(float(p.replace("−", "-")) for p in parts)
+    except ValueError:
+        raise ConfigError(f"{label}: {text!r} is not a list of numbers such as 0.08, 0.16, 0.24.") from None
+    if not numbers or not all(map(math.isfinite, numbers)) or len(numbers) > 20:
+        raise ConfigError(f"{label}: give 1 to 20 numbers, with commas between them.")
+    return numbers

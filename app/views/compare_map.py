@@ -1,0 +1,100 @@
+"""Where one product is better than another, and which one is best at each site."""
+
+from __future__ import annotations
+
+import numpy as np
+import panel as pn
+from bokeh.palettes import PuOr11, interp_palette
+
+from app.comparison import Comparison
+from app.state import Selection
+from app.theme import SCALES, metric_label
+from app.views.card import card, heading
+from app.views.numbers import number
+from app.views.point_map import MAP_CARD, PointMap
+from gsm3core.metrics import ALL_METRICS
+
+# Purple where the first is better, orange where the second is: told apart with any colour vision, pale where equal.
+_DIVERGING = interp_palette(PuOr11[1:-1], 255)
+_SPREAD = {"R": 0.4, "RMSE": 0.06, "ubRMSE": 0.04, "bias": 0.1}
+
+
+class DifferenceMap:
+    """Score of one product less that of another, site by site.
+
+    Parameters
+    ----------
+    selection
+        Of the visitor.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self._map = PointMap(selection, "difference")
+        self.card = card(self._title, self._map.legend, self._map.pane, styles=MAP_CARD)
+
+    def show(self, comparison: Comparison, product: str, other: str) -> None:
+        """Draw one pair."""
+        s = self._selection
+        a = comparison.scores(s.sample, s.metric, product)
+        b = comparison.scores(s.sample, s.metric, other)
+        metric, digits = ALL_METRICS[s.metric], SCALES[s.metric].digits
+        value, words = a - b, f"{metric_label(s.metric)} of {product} minus {other}"
+        if metric.higher_is_better is None:
+            value, words = np.abs(a) - np.abs(b), f"Size of the bias of {product} minus {other} (m³ m⁻³)"
+        better = "above" if metric.higher_is_better else "below"
+        counted = np.isfinite(value)
+        self._title.object = heading(
+            words,
+            f"Purple: {product} is better (the difference is {better} 0); orange: {other}. "
+            f"{int(counted.sum())} sites; hollow where one of them has no score.",
+        )
+        labels = [
+            f"{s.metric} {number(p, digits)} and {number(q, digits)}, difference {number(d, digits, sign=True)}"
+            for p, q, d in zip(a, b, value, strict=True)
+        ]
+        spread = _SPREAD.get(s.metric, 0.4)
+        # The palette runs from purple to orange; where more is better, purple belongs to the high end.
+        palette = _DIVERGING[::-1] if metric.higher_is_better else _DIVERGING
+        self._map.by_number(
+            comparison.sites, value, labels, palette=palette, low=-spread, high=spread,
+            ticks=(-spread, -spread / 2, 0, spread / 2, spread),
+        )  # fmt: skip
+
+
+class BestMap:
+    """The best product at each site.
+
+    Parameters
+    ----------
+    selection
+        Of the visitor.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self._map = PointMap(selection, "best")
+        self.card = card(self._title, self._map.legend, self._map.pane, styles=MAP_CARD)
+
+    def show(self, comparison: Comparison) -> None:
+        """Draw a comparison."""
+        s = self._selection
+        part = comparison.at(s.sample, s.metric)
+        best = part["best"].values.astype(str)
+        self._title.object = heading(
+            f"Best product by {s.metric}",
+            "The product with the best score at each site, in brackets at how many. One site is little to judge by: "
+            "the intervals above say what differs beyond chance.",
+        )
+        digits = SCALES[s.metric].digits
+        scores = {name: comparison.scores(s.sample, s.metric, name) for name in comparison.products}
+        labels = [
+            f"{name} {number(scores[name][k], digits)}" if name else "fewer than two products have a score"
+            for k, name in enumerate(best)
+        ]
+        palette = {name: comparison.colour(name, dark=s.dark) for name in comparison.products}
+        self._map.by_class(
+            comparison.sites, list(best), labels, palette, hollow="fewer than two have a score"
+        )

@@ -1,0 +1,54 @@
+"""What the answers on the Factors page are drawn in."""
+
+from __future__ import annotations
+
+import panel as pn
+
+from app.state import Selection
+from app.views.card import heading
+from app.views.factor_effect import EffectPlot
+from app.views.factor_fits import FitsTable
+from app.views.factor_map import FactorMap, SkillMap
+from app.views.factor_ranking import Ranking
+from app.views.factor_strata import StrataPlot
+from app.views.factor_surface import SurfacePlot
+
+
+class FactorViews:
+    """Each view once; it is drawn again with every answer.
+
+    Parameters
+    ----------
+    selection
+        Of the visitor.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.strata = StrataPlot(selection)
+        self.map = FactorMap(selection)
+        self.effect = EffectPlot(selection)
+        self.ranking = Ranking(selection)
+        self.fits = FitsTable()
+        self.surface = SurfacePlot(selection)
+        self.skill = SkillMap(selection)
+
+
+def ranking_heading() -> pn.pane.HTML:
+    """Return the title above the ranking."""
+    return _heading(
+        "Which factors matter",
+        "Models are fitted to tell the score from the factors, and asked at sites that they have not seen; a factor "
+        "matters as far as shuffling it makes them worse.",
+    )
+
+
+def expected_heading() -> pn.pane.HTML:
+    """Return the title above the expected scores."""
+    return _heading(
+        "What score to expect where nothing was measured",
+        "A forest of quantiles tells the score from the factors, with an interval that is checked at sites held out.",
+    )
+
+
+def _heading(title: str, explanation: str) -> pn.pane.HTML:
+    return pn.pane.HTML(heading(title, explanation), margin=0, sizing_mode="stretch_width")

@@ -1,0 +1,110 @@
+"""A visitor asks what goes along with good and bad scores; the page shows the numbers of gsm3core."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from gsm3core import vocabulary as v
+from gsm3core.factors import factor_table, skill_strata
+
+SLOW = 300_000  # milliseconds; the machines that test are shared
+
+
+@pytest.fixture(scope="module")
+def url(serve, finished_run):
+    return serve(finished_run.folder.parent)[0]
+
+
+@pytest.fixture(scope="module")
+def table(finished_run, demo):
+    return factor_table(finished_run.scores(v.SM_INSITU), demo, metric="R")
+
+
+def open_factors(page, url, query=""):
+    page.goto(f"{url}?page=factors{query}")
+    expect(page.locator("#loader")).to_be_hidden()
+    expect(page.locator(".strata-tests")).to_contain_text("Dry against moist", timeout=SLOW)
+
+
+def eventually(page, condition, seconds=60):
+    for _ in range(5 * seconds):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+
+
+def test_strata_are_those_of_gsm3core(clean_page, url, finished_run, table, drawn):
+    page = clean_page
+    open_factors(page, url, f"&run={finished_run.id}")
+    expect(page.get_by_text("Association, not cause.").first).to_be_visible()
+    strata = skill_strata(table)
+    here = strata["first_sites"].values > 0
+    boxes = drawn(page, "strata_first_boxes")
+    for name in ("median", "lower", "upper", "q25", "q75", "sites"):
+        np.testing.assert_allclose(boxes[name], strata[f"first_{name}"].values[here], rtol=1e-4, atol=1e-5)
+    expect(page.get_by_text("R of GSM3 LSTM by wetness and aspect")).to_be_visible()
+
+    page.get_by_label("Wetness bins").fill("0.1, 0.2, 0.3")
+    page.get_by_label("Wetness bins").press("Enter")
+    again = skill_strata(table, first_edges=(0.1, 0.2, 0.3))
+    wanted = again["first_sites"].values[again["first_sites"].values > 0]
+    eventually(page, lambda: list(drawn(page, "strata_first_boxes")["sites"]) == list(wanted))
+
+    page.get_by_label("Wetness bins").fill("0.3, 0.2")
+    page.get_by_label("Wetness bins").press("Enter")
+    expect(page.get_by_text("the edges must rise", exact=False)).to_be_visible()
+
+
+def test_wetness_of_the_reference_is_called_circular(clean_page, url, finished_run):
+    page = clean_page
+    open_factors(page, url, f"&run={finished_run.id}&wetness=sm_insitu")
+    expect(page.get_by_text("is circular", exact=False)).to_be_visible()
+
+
+def test_a_factor_on_the_map_and_its_effect(clean_page, url, finished_run, table, drawn):
+    page = clean_page
+    open_factors(page, url, f"&run={finished_run.id}&factor=elevation")
+    expect(page.get_by_text("Sites by elevation", exact=False)).to_be_visible()
+    points = drawn(page, "factor_sites")
+    assert set(points["site"]) == set(table.site)
+    expect(page.get_by_text("R along elevation", exact=True)).to_be_visible(timeout=SLOW)
+
+
+def test_ranking_and_expected_scores(clean_page, url, finished_run, demo, drawn):
+    page = clean_page
+    open_factors(page, url, f"&run={finished_run.id}")
+    page.get_by_role("button", name="Rank the factors").click()
+    expect(page.get_by_text("this takes a minute or more", exact=False)).to_be_visible()
+    expect(page.locator(".fits-table tbody tr")).to_have_count(3, timeout=SLOW)
+    bars = drawn(page, "factors")
+    assert "random noise" in bars["label"]
+    assert bars["importance"] == sorted(bars["importance"], reverse=True)
+    expect(page).to_have_url(re.compile("factor="))
+
+    page.get_by_role("button", name="Work out the expected score").click()
+    expect(page.get_by_text("Told from the factors alone", exact=False)).to_be_visible(timeout=SLOW)
+    expected = drawn(page, "expected")
+    assert 0 < len(expected["site"]) <= demo.sizes[v.SITE]
+
+
+def test_turning_away_while_it_works_and_back(clean_page, url, finished_run):
+    page = clean_page
+    page.goto(f"{url}?page=factors&run={finished_run.id}&metric=RMSE")
+    expect(page.get_by_text("Association, not cause.").first).to_be_visible()
+    page.get_by_role("button", name="Data", exact=True).click()
+    expect(page.get_by_text("Datasets here")).to_be_visible()
+    page.wait_for_timeout(6000)  # the answer comes while the page is out of sight
+    page.get_by_role("button", name="Factors", exact=True).click()
+    expect(page.locator(".strata-tests")).to_contain_text("Dry against moist", timeout=SLOW)
+    page.wait_for_timeout(1000)
+
+
+def test_too_few_sites_are_explained(clean_page, url, finished_run):
+    page = clean_page
+    page.goto(f"{url}?page=factors&run={finished_run.id}&region=Alaska")
+    expect(page.get_by_text("at least 20 are needed", exact=False)).to_be_visible(timeout=SLOW)
