@@ -13,25 +13,29 @@ _NO_NUMBER = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The loss after every epoch, one fold after the other; NaN opens the line between two folds.
+    """The loss after every epoch, one network after the other; NaN opens the line between two.
 
     Parameters
     ----------
     epoch
-        Epochs since the start of the first fold.
+        Epochs since the start of the first network: every fold has one, or as many as the run has members.
     insitu, satellite
-        The two terms of the loss; NaN where a run has no such term.
+        The two terms of the loss (RMSE, m3 m-3); NaN where a run has no such term.
+    validation
+        Median RMSE (m3 m-3) at the training sites that are held back; NaN where a run holds none back.
     """
 
     epoch: tuple[float, ...] = ()
     insitu: tuple[float, ...] = ()
     satellite: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
 
     def after(self, event: dict[str, Any]) -> Losses:
         """Return the losses after a ``progress`` event; within an epoch it brings none."""
         if "loss" not in event:
             return self
-        passed = float(event["index"] * event["epochs"] + event["epoch"])
+        network = event["index"] * event.get("members", 1) + event.get("member", 0)
+        passed = float(network * event["epochs"] + event["epoch"])
         new_fold = bool(self.epoch) and event["epoch"] == 1
         epochs = (passed - 0.5, passed) if new_fold else (passed,)
         gap = (_NO_NUMBER,) if new_fold else ()
@@ -39,6 +43,7 @@ class Losses:
             (*self.epoch, *epochs)[-_MOST_POINTS:],
             (*self.insitu, *gap, _number(event.get("loss_insitu")))[-_MOST_POINTS:],
             (*self.satellite, *gap, _number(event.get("loss_smap")))[-_MOST_POINTS:],
+            (*self.validation, *gap, _number(event.get("validation_RMSE")))[-_MOST_POINTS:],
         )
 
 
@@ -52,6 +57,8 @@ class Progress:
     fold: str = ""
     index: int = 0
     of: int = 0
+    member: int = 0
+    members: int = 1
     epoch: int = 0
     epochs: int = 0
     fraction: float = 0.0
@@ -89,6 +96,8 @@ class Progress:
                 fold=str(event["fold"]),
                 index=event["index"],
                 of=event["of"],
+                member=event.get("member", 0),
+                members=event.get("members", 1),
                 epoch=event["epoch"],
                 epochs=event["epochs"],
                 fraction=float(event["fraction"]),

@@ -1,10 +1,13 @@
-"""The Experiments page: the form of a new one, the one that is followed, and the list of all."""
+"""The Experiments page: the form of a new one, what it would hold out, the one that is followed, and the list of all."""
 
 from __future__ import annotations
 
 from app.pages.part import Part, stack
+from app.pages.sight import while_visible
 from app.state import Selection
+from app.views.experiment_compare import RunComparison
 from app.views.experiment_detail import ExperimentDetail
+from app.views.experiment_folds import FoldMap
 from app.views.experiment_form import ExperimentForm
 from app.views.experiment_list import ExperimentList
 from app.visitor import Visitor
@@ -13,11 +16,20 @@ from app.visitor import Visitor
 def experiments(selection: Selection, visitor: Visitor) -> Part:
     """Return the page."""
     form = ExperimentForm(selection, visitor.store, visitor.activity)
+    folds = FoldMap(selection, visitor.store, form)
     detail = ExperimentDetail(selection, visitor.activity)
-    listed = ExperimentList(selection, visitor.activity)
+    comparison = RunComparison(selection, visitor.store, visitor.activity)
+    listed = ExperimentList(selection, visitor.activity, comparison.show)
+    main = stack(folds.card, detail.card, listed.card, comparison.card)
+    folds.redraw = while_visible(main, selection, ["theme"], folds.show)
+    ask = while_visible(main, selection, ["evaluation"], folds.ask)
+    form.holdout.param.watch(lambda _: ask(), "changed")
+    form.dataset.param.watch(lambda _: ask(), "value")
+    ask()
 
     def look(_: bool) -> None:
-        detail.look()
-        listed.look()
+        if main.visible:
+            detail.look()
+            listed.look()
 
-    return Part(stack(detail.card, listed.card), form.column, look)
+    return Part(main, form.column, look)

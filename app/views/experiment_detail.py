@@ -10,9 +10,10 @@ import param
 
 from app.activity import RESUMABLE, Activity, Experiment
 from app.background import Latest
-from app.state import Selection
+from app.progress import Losses
+from app.state import EXPERIMENTS, Selection
 from app.views.card import card, heading
-from app.views.experiment_form import HOLDOUTS
+from app.views.experiment_holdout import HOLDOUTS
 from app.views.loss_curve import LossCurve
 
 _LOG = """
@@ -85,15 +86,18 @@ class ExperimentDetail:
             self._doing,
             self._message,
             pn.Row(self.show, self.resume, self.cancel, margin=0),
-            self._curve.pane,
             self._log,
             visible=False,
             sizing_mode="stretch_width",
             margin=0,
         )
         self.card = card(self._title, self._rest)
-        selection.param.watch(lambda *_: self.look(), ["experiment", "page"])
+        selection.param.watch(self._turned, ["experiment", "page"])
         self.look()
+
+    def _turned(self, *_: param.parameterized.Event) -> None:
+        if self._selection.page == EXPERIMENTS:
+            self.look()
 
     def look(self) -> None:
         """Show how far the experiment is; called now and then."""
@@ -107,6 +111,7 @@ class ExperimentDetail:
 
     def _describe(self, experiment: Experiment) -> None:
         progress, state = experiment.progress, experiment.state
+        self._rest.visible = True
         label = HOLDOUTS.get(experiment.holdout, (experiment.holdout, ""))[0]
         self._title.object = heading(experiment.title, f"{label} holdout on {experiment.dataset}")
         starting = state == "running" and progress.fraction == 0
@@ -121,11 +126,18 @@ class ExperimentDetail:
         self.show.visible = state == "finished"
         self.resume.visible = state in RESUMABLE
         self.cancel.param.update(visible=experiment.is_active, disabled=state == "cancelling")
-        self._curve.show(progress.losses)
-        self._curve.pane.visible = bool(progress.losses.epoch)
+        self._draw_losses(progress.losses)
         log = self._activity.log_tail(experiment.run).strip()
         self._log.param.update(object=f"<pre>{escape(log)}</pre>" if log else "", visible=bool(log))
-        self._rest.visible = True
+
+    def _draw_losses(self, losses: Losses) -> None:
+        # A plot that is changed out of sight before it was drawn fails in the browser: it comes with its first line.
+        self._curve.show(losses)
+        objects = [o for o in self._rest.objects if o is not self._curve.pane]
+        if losses.epoch:
+            objects.insert(-1, self._curve.pane)
+        if objects != self._rest.objects:
+            self._rest.objects = objects
 
     def _show_on_map(self, _: param.parameterized.Event) -> None:
         experiment = self._shown()
@@ -163,13 +175,15 @@ def sentence(experiment: Experiment) -> str:
         return f"{how}{f' at {p.fraction:.0%}' if p.fraction else ''}."
     if not p.epochs:
         return "Reading the data."
+    left = f"about {duration(p.seconds_left)} left" if p.seconds_left is not None else ""
     parts = [f"{p.fraction:.0%}"]
     if p.of > 1:
         parts.append(f"fold {p.index + 1} of {p.of} ({p.fold.replace('_', ' ')})")
-    parts.append(f"epoch {min(p.epoch + 1, p.epochs)} of {p.epochs}")
-    if p.seconds_left is not None:
-        parts.append(f"about {duration(p.seconds_left)} left")
-    return " · ".join(parts)
+    if p.members > 1:
+        parts.append(f"network {p.member + 1} of {p.members}")
+    if p.epochs > 1 or p.epoch:
+        parts.append(f"epoch {min(p.epoch + 1, p.epochs)} of {p.epochs}")
+    return " · ".join(filter(None, [*parts, left]))
 
 
 def duration(seconds: float) -> str:

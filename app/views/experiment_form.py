@@ -11,38 +11,41 @@ from app.background import Latest
 from app.choices import distinct
 from app.state import Selection
 from app.store import Store
+from app.views.experiment_holdout import NOTE, WIDE, HoldoutForm, typed, whole_number
 from gsm3core import vocabulary as v
+from gsm3core.baselines import API_BUCKET, BASELINES, CLIMATOLOGY, GRADIENT_BOOSTING
 from gsm3core.config import ExperimentConfig
-from gsm3core.errors import ConfigError
+from gsm3core.errors import ConfigError, GSM3Error
 from gsm3core.resources import presets
 
-HOLDOUTS = {
-    "temporal": ("Temporal", "Another period at the same sites: can the model tell days it has not seen?"),
-    "random_spatial": (
-        "Random spatial",
-        "A random share of the sites at a time: can it tell sites among those it knows?",
-    ),
-    "cross_continental": (
-        "Cross-continental",
-        "One region at a time: can it tell a continent that it has never seen?",
-    ),
-}
 _PRESETS = {
     "quick": "Quick: minutes on a laptop",
     "paper": "Paper: hours, wants a GPU",
     "smap-temporal": "SMAP alone, by period",
 }
 _DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
-_WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
-_NOTE = """
-:host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
-p { margin: 0; opacity: .78; }
-h3 { font-size: 16px; margin: 8px 0 2px 0; }
-"""
+LSTM = "multitask_lstm"
+_MODELS = {
+    "LSTM with two teachers": LSTM,
+    "Gradient boosting, to compare": GRADIENT_BOOSTING,
+    "Climatology, to compare": CLIMATOLOGY,
+    "Rain bucket, to compare": API_BUCKET,
+}
+_TARGETS = {"All records": "all", "In situ alone": v.SM_INSITU, "SMAP alone": v.SM_SMAP}
+_LABELS = {
+    "training.epochs": "Epochs",
+    "training.members": "Networks per fold",
+    "training.device": "Device",
+    "holdout.folds": "Folds",
+    "holdout.block_km": "Side of a block (km)",
+    "holdout.train": "Training days",
+    "holdout.test": "Test days",
+    "holdout": "Periods",
+}
 
 
 class ExperimentForm:
-    """What to train on, and what to hold out.
+    """What to train, on what, and what to hold out.
 
     Parameters
     ----------
@@ -58,26 +61,54 @@ class ExperimentForm:
         self._activity = activity
         self._submitting: Latest[str] = Latest(self._submitted, self._refused)
         labels = {_PRESETS.get(name, name): name for name in presets()}
-        self.dataset = pmui.Select(label="Dataset", options={}, **_WIDE)
-        self.holdout = pmui.Select(
-            label="Hold out",
-            options={label: n for n, (label, _) in HOLDOUTS.items()},
-            value="temporal",
-            **_WIDE,
+        self.dataset = pmui.Select(
+            label="Dataset",
+            options={},
+            description="What the model learns from; see the Data page for what each holds.",
+            **WIDE,
         )
-        self._explanation = pn.pane.HTML(
-            stylesheets=[_NOTE], margin=(0, 16, 6, 16), sizing_mode="stretch_width"
+        self.holdout = HoldoutForm()
+        self.model = pmui.Select(
+            label="Model",
+            options={label: n for label, n in _MODELS.items() if n == LSTM or n in BASELINES},
+            value=LSTM,
+            description="The comparison models learn from the same sites and days: what the LSTM must beat.",
+            **WIDE,
         )
-        self.folds = pmui.TextInput(label="Folds", value="5", **_WIDE)
+        self.targets = pmui.Select(
+            label="Learn from",
+            options=_TARGETS,
+            value="all",
+            description="The soil-moisture records that teach. The paper's model learns from in situ and SMAP at once.",
+            **WIDE,
+        )
         self.preset = pmui.Select(
             label="Settings",
             options=labels,
             value="quick" if "quick" in presets() else next(iter(labels.values())),
-            **_WIDE,
+            description="Size of the network and how it is fitted; the run keeps all of it in its configuration.",
+            **WIDE,
         )
-        self.epochs = pmui.TextInput(label="Epochs", value="20", **_WIDE)
-        self.device = pmui.Select(label="Device", options=_DEVICES, value="auto", **_WIDE)
-        self.title = pmui.TextInput(label="Title (optional)", placeholder="what you will call it", **_WIDE)
+        self.epochs = pmui.TextInput(
+            label="Epochs",
+            value="20",
+            description="Rounds of training; the settings say how many updates one has.",
+            **WIDE,
+        )
+        self.members = pmui.TextInput(
+            label="Networks per fold",
+            value="1",
+            description="Several networks that start differently; their mean predicts, and costs as many times as much.",
+            **WIDE,
+        )
+        self.device = pmui.Select(
+            label="Device",
+            options=_DEVICES,
+            value="auto",
+            description="What it is trained on; automatic takes a GPU where there is one.",
+            **WIDE,
+        )
+        self.title = pmui.TextInput(label="Title (optional)", placeholder="what you will call it", **WIDE)
         self.launch = pmui.Button(
             label="Launch",
             variant="contained",
@@ -90,13 +121,14 @@ class ExperimentForm:
             severity="error", visible=False, sizing_mode="stretch_width", margin=(6, 16)
         )
         self.column = pn.Column(
-            pn.pane.HTML("<h3>New experiment</h3>", stylesheets=[_NOTE], margin=(8, 16, 0, 16)),
+            pn.pane.HTML("<h3>New experiment</h3>", stylesheets=[NOTE], margin=(8, 16, 0, 16)),
             self.dataset,
-            self.holdout,
-            self._explanation,
-            self.folds,
+            self.holdout.column,
+            self.model,
+            self.targets,
             self.preset,
             self.epochs,
+            self.members,
             self.device,
             self.title,
             self.launch,
@@ -104,11 +136,10 @@ class ExperimentForm:
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.holdout.param.watch(self._explain, "value")
+        self.model.param.watch(self._fit_model, "value")
         self.preset.param.watch(self._take_preset, "value")
         selection.param.watch(self._list_datasets, ["page", "evaluation"])
         self._list_datasets()
-        self._explain()
         self._take_preset()
 
     def config(self) -> ExperimentConfig:
@@ -116,29 +147,28 @@ class ExperimentForm:
 
         Raises
         ------
-        ConfigError
+        GSM3Error
             If a value makes no sense; the message names it.
         """
         if self.dataset.value is None:
-            raise ConfigError("There is no dataset to train on: put one in the data folder first.")
+            raise ConfigError("There is no dataset to train on: add one on the Data page first.")
         config = ExperimentConfig.load(self.preset.value)
-        holdout = {"name": self.holdout.value}
-        changed = config.replace("data", dataset=str(self._store.dataset_path(self.dataset.value)))
-        if self.holdout.value == "random_spatial":
-            holdout["folds"] = _number(self.folds)
-        if self.holdout.value != config.holdout.name:
-            # A preset's periods belong to its own holdout.
-            values = changed.model_dump()
-            values["holdout"] |= {"train": None, "test": None}
-            changed = ExperimentConfig.from_mapping(values)
-        changed = changed.replace("holdout", **holdout)
-        changed = changed.replace("training", epochs=_number(self.epochs), device=self.device.value)
-        return changed.model_copy(update={"title": _typed(self.title)})
+        values = config.model_dump()
+        values["title"] = typed(self.title)
+        values["data"]["dataset"] = str(self._store.dataset_path(self.dataset.value))
+        if self.targets.value != "all":
+            values["data"]["targets"] = (self.targets.value,)
+        values["holdout"] |= self.holdout.values()
+        values["model"]["name"] = self.model.value
+        values["training"]["device"] = self.device.value
+        if self.model.value == LSTM:
+            values["training"] |= {"epochs": whole_number(self.epochs), "members": whole_number(self.members)}
+        return ExperimentConfig.from_mapping(values)
 
     def _launch(self, _: param.parameterized.Event) -> None:
         try:
             config = self.config()
-        except ConfigError as error:
+        except GSM3Error as error:
             self._refused(str(error))
             return
         self._problem.visible = False
@@ -162,25 +192,17 @@ class ExperimentForm:
             value = shown if shown in options.values() else next(iter(options.values()), None)
             self.dataset.param.update(options=options, value=value)
 
-    def _explain(self, *_: param.parameterized.Event) -> None:
-        self._explanation.object = f"<p>{HOLDOUTS[self.holdout.value][1]}</p>"
-        self.folds.visible = self.holdout.value == "random_spatial"
+    def _fit_model(self, *_: param.parameterized.Event) -> None:
+        for widget in (self.preset, self.epochs, self.members, self.device):
+            widget.visible = self.model.value == LSTM
 
     def _take_preset(self, *_: param.parameterized.Event) -> None:
         config = ExperimentConfig.load(self.preset.value)
         self.epochs.value = self.epochs.value_input = str(config.training.epochs)
-
-
-def _typed(field: pmui.TextInput) -> str:
-    # What stands in the field, also where the reader went on to the button without Enter.
-    return str(field.value_input or field.value).strip()
-
-
-def _number(field: pmui.TextInput) -> int:
-    try:
-        return int(_typed(field))
-    except ValueError:
-        raise ConfigError(f"{field.label}: {_typed(field)!r} is not a whole number.") from None
+        self.members.value = self.members.value_input = str(config.training.members)
+        targets = config.data.targets
+        self.targets.value = targets[0] if targets and len(targets) == 1 else "all"
+        self.holdout.take(config.holdout)
 
 
 def readable(message: str) -> str:
@@ -188,12 +210,6 @@ def readable(message: str) -> str:
     lines = [
         line.strip().removeprefix("- ") for line in message.splitlines() if line.strip() != "configuration:"
     ]
-    names = {
-        "training.epochs": "Epochs",
-        "holdout.folds": "Folds",
-        "training.device": "Device",
-        f"data.{v.SITE}": "Site",
-    }
-    for key, label in names.items():
+    for key, label in _LABELS.items():
         lines = [line.replace(f"{key}:", f"{label}:") for line in lines]
     return "  \n".join(lines)

@@ -1,6 +1,8 @@
-"""The list of experiments; a click on one follows it."""
+"""The list of experiments; a click on one follows it, ticks compare several."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pandas as pd
 import panel as pn
@@ -9,7 +11,7 @@ from app.activity import Activity, Experiment
 from app.state import Selection
 from app.views.card import COMPACT, card, heading
 from app.views.experiment_detail import sentence
-from app.views.experiment_form import HOLDOUTS
+from app.views.experiment_holdout import HOLDOUTS
 
 _TITLES = {
     "title": "Experiment",
@@ -31,30 +33,44 @@ class ExperimentList:
         Of the visitor; a click changes its experiment.
     activity
         Of the server.
+    ticked
+        Called with the ids of the runs that are ticked, in the order of the list.
     """
 
-    def __init__(self, selection: Selection, activity: Activity) -> None:
+    def __init__(
+        self, selection: Selection, activity: Activity, ticked: Callable[[list[str]], None] = lambda _: None
+    ) -> None:
         self._selection = selection
         self._activity = activity
+        self._ticked = ticked
+        self._chosen: list[str] = []
+        self._following = False
         self.table = pn.widgets.Tabulator(
             self._frame(),
             titles=_TITLES,
             hidden_columns=[_HIDDEN],
             show_index=False,
             disabled=True,
-            selectable=1,
+            selectable="checkbox",
             stylesheets=[COMPACT],
             layout="fit_data_stretch",
             theme="simple",
             height=_height(0),
             sizing_mode="stretch_width",
             margin=0,
-            widths={"title": 250, "holdout": 150, "dataset": 120, "state": 100, "doing": 300, "created": 150},
+            widths={"title": 230, "holdout": 140, "dataset": 130, "state": 90, "doing": 240, "created": 150},
             configuration={"placeholder": "No experiment yet"},
         )
         self.table.on_click(lambda event: self._choose(event.row))
+        self.table.param.watch(self._tick, "selection")
         self.card = card(
-            pn.pane.HTML(heading("All experiments", "Newest first. Click one to follow it."), margin=0),
+            pn.pane.HTML(
+                heading(
+                    "All experiments",
+                    "Newest first. Click one to follow it; tick two or more to compare them.",
+                ),
+                margin=0,
+            ),
             self.table,
         )
 
@@ -62,7 +78,12 @@ class ExperimentList:
         """Show what has changed; called now and then."""
         frame, shown = self._frame(), self.table.value
         if frame["run"].tolist() != shown["run"].tolist():
+            # New rows come on top: what was ticked keeps its tick by its name, not by its number.
+            self._following = True
             self.table.value = frame
+            ids = frame["run"].tolist()
+            self.table.selection = [ids.index(i) for i in self._chosen if i in ids]
+            self._following = False
             self.table.height = _height(len(frame))
         elif changed := {
             name: [(slice(0, len(frame)), frame[name].tolist())]
@@ -74,6 +95,15 @@ class ExperimentList:
     def _frame(self) -> pd.DataFrame:
         rows = [_row(e) for e in self._activity.experiments.values()]
         return pd.DataFrame(rows, columns=[_HIDDEN, *_TITLES])
+
+    def _tick(self, *_: object) -> None:
+        if self._following:
+            return
+        ids = self.table.value["run"].tolist()
+        chosen = [ids[k] for k in sorted(self.table.selection) if k < len(ids)]
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self._ticked(chosen)
 
     def _choose(self, row: int) -> None:
         self._selection.experiment = str(self.table.value[_HIDDEN].iloc[row])

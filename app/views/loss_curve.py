@@ -1,4 +1,4 @@
-"""The two terms of the loss, epoch by epoch."""
+"""The two terms of the loss, and the score at sites held back, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsm3core import vocabulary as v
 
 
 class LossCurve:
-    """In-situ and satellite loss of one run.
+    """In-situ and satellite loss of one run, and what validates it.
 
     Parameters
     ----------
@@ -38,15 +38,22 @@ class LossCurve:
         )
         quiet(fig)
         fig.xaxis.axis_label = "epochs, all folds"
-        fig.yaxis.axis_label = "loss"
+        fig.yaxis.axis_label = "RMSE (m³ m⁻³)"
         self._insitu = fig.line("epoch", "insitu", source=self._source, line_width=2)
         self._satellite = fig.line("epoch", "satellite", source=self._source, line_width=2)
+        self._validation = fig.line(
+            "epoch", "validation", source=self._source, line_width=2, line_dash="dashed"
+        )
         ends = [
             LegendItem(label="in situ", renderers=[self._insitu]),
             LegendItem(label="SMAP", renderers=[self._satellite]),
+            LegendItem(label="sites held back from training", renderers=[self._validation]),
         ]
-        fig.add_layout(Legend(items=ends, orientation="horizontal", padding=2, margin=2), "above")
+        self._legend = Legend(items=ends[:2], orientation="horizontal", padding=2, margin=2)
+        self._with_validation = ends
+        fig.add_layout(self._legend, "above")
         tips = [("epoch", "@epoch{0}"), ("in situ", "@insitu{0.000}"), ("SMAP", "@satellite{0.000}")]
+        tips += [("held back", "@validation{0.000}")]
         fig.add_tools(HoverTool(tooltips=tips, mode="vline", limit=1, renderers=[self._insitu]))
         self.figure = fig
         self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=260, margin=0)
@@ -58,6 +65,8 @@ class LossCurve:
         before, self._shown = self._shown, losses
         if losses == before:
             return
+        if np.isfinite(losses.validation).any() and len(self._legend.items) < len(self._with_validation):
+            self._legend.items = self._with_validation
         old = len(before.epoch)
         if old and losses.epoch[:old] == before.epoch:
             self._source.stream({n: x[old:] for n, x in _columns(losses).items()})
@@ -67,6 +76,7 @@ class LossCurve:
     def _restyle(self, *_: param.parameterized.Event) -> None:
         self._insitu.glyph.line_color = colours(self._selection.dark).observed
         self._satellite.glyph.line_color = product_colour(v.SMAP, dark=self._selection.dark)
+        self._validation.glyph.line_color = colours(self._selection.dark).accent
 
 
 def _columns(losses: Losses) -> dict[str, np.ndarray]:
@@ -74,4 +84,5 @@ def _columns(losses: Losses) -> dict[str, np.ndarray]:
         "epoch": np.array(losses.epoch),
         "insitu": np.array(losses.insitu),
         "satellite": np.array(losses.satellite),
+        "validation": np.array(losses.validation),
     }

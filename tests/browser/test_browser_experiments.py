@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from app.basemap import mercator
 from gsm3core import vocabulary as v
-from gsm3core.run import list_runs
+from gsm3core.config import ExperimentConfig
+from gsm3core.experiment import create_run
+from gsm3core.experiment.division import folds_of
+from gsm3core.jobs import JobQueue
+from gsm3core.run import Run, list_runs
 
 TRAINING = 300_000  # milliseconds; training shares the machine with everything else
+# Leaves the server's process id where a test finds it.
+WITH_PID = """
+import os, sys
+from pathlib import Path
+Path("pid.txt").write_text(str(os.getpid()))
+import app.main
+sys.exit(app.main.main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -35,7 +54,7 @@ def open_experiments(page, url):
 def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data):
     page = clean_page
     url = serve(runs_folder)[0]
-    page.goto(url)
+    page.goto(f"{url}?page=sites")
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
     page.get_by_role("button", name="Experiments", exact=True).click()
     expect(page.get_by_text("No experiment yet").first).to_be_visible()
@@ -67,7 +86,7 @@ def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data)
 def test_first_run_appears_by_itself(clean_page, serve, runs_folder):
     page = clean_page
     url = serve(runs_folder)[0]
-    page.goto(url)
+    page.goto(f"{url}?page=sites")
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
     other = page.context.new_page()
     open_experiments(other, url)
@@ -102,3 +121,130 @@ def test_a_value_that_makes_no_sense_is_explained(clean_page, serve, runs_folder
     ).to_be_visible()
     assert not list_runs(runs_folder)
     expect(page.get_by_role("button", name="Launch")).to_be_enabled()
+
+
+def choose(page, label, name):
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("menuitem", name=name, exact=True).or_(
+        page.get_by_role("option", name=name, exact=True)
+    ).click()
+
+
+def eventually(page, condition, seconds=30):
+    for _ in range(5 * seconds):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+
+
+def test_folds_are_on_the_map_before_anything_is_launched(clean_page, serve, runs_folder, demo, drawn):
+    page = clean_page
+    open_experiments(page, serve(runs_folder)[0])
+    expect(page.locator(".fold-table tbody tr")).to_have_count(1)
+    choose(page, "Hold out", "Random spatial")
+    expect(page.locator(".fold-table tbody tr")).to_have_count(5)
+    config = ExperimentConfig.load("quick").replace("holdout", name="random_spatial")
+    expected = {}
+    for fold in folds_of(demo, config):
+        expected |= dict.fromkeys(
+            demo[v.SITE].values[fold.test_sites].astype(str), fold.name.replace("_", " ")
+        )
+
+    def is_drawn():
+        points = drawn(page, "folds")
+        return dict(zip(points["site"], points["label"], strict=True)) == expected
+
+    eventually(page, is_drawn)
+    field = page.get_by_label("Folds")
+    field.fill("1")
+    field.press("Enter")
+    expect(page.get_by_text("Folds: Input should be greater than or equal to 2", exact=False)).to_be_visible()
+    assert not list_runs(runs_folder)
+
+
+def test_an_area_is_drawn_and_held_out(clean_page, serve, runs_folder, demo, pixel):
+    page = clean_page
+    open_experiments(page, serve(runs_folder)[0])
+    choose(page, "Hold out", "My own choice")
+    expect(page.get_by_text("A custom holdout needs", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Draw an area").click()
+    page.wait_for_timeout(800)
+    corners = [(-130.0, 20.0), (-60.0, 20.0), (-60.0, 55.0), (-130.0, 55.0)]
+    for lon, lat in corners:
+        x, y = mercator(lon, lat)
+        page.mouse.click(*pixel(page, "folds_map", float(x), float(y)))
+        page.wait_for_timeout(600)  # two quick clicks would be a double one
+    page.get_by_role("button", name="Close the area").click()
+    lon, lat = demo[v.LON].values, demo[v.LAT].values
+    inside = int(((lon > -130) & (lon < -60) & (lat > 20) & (lat < 55)).sum())
+    assert 0 < inside < demo.sizes[v.SITE]
+    expect(page.get_by_text(f"{inside} sites are held out and tested, once", exact=False)).to_be_visible()
+
+
+def test_ticked_runs_are_compared(clean_page, serve, tmp_path, finished_run):
+    page = clean_page
+    folder = tmp_path / "runs"
+    for number, hidden in enumerate((32, 128)):
+        config = finished_run.config.replace("model", hidden=hidden).model_copy(
+            update={"title": f"Size {hidden}"}
+        )
+        run = Run.create(folder, config, finished_run.provenance, run_id=f"2020010{number + 1}-000000-x")
+        run.write_predictions(finished_run.predictions())
+        run.write_scores(v.SM_INSITU, finished_run.scores(v.SM_INSITU))
+        run.append_event("run_started", folds=["temporal"], device="cpu")
+        for epoch in (1, 2, 3):
+            run.append_event(
+                "progress", fold="temporal", index=0, of=1, epoch=epoch, epochs=3, fraction=epoch / 3, loss=0.1 / epoch,
+                loss_insitu=0.1 / epoch,
+            )  # fmt: skip
+        run.append_event("run_finished", seconds=1.0)
+    open_experiments(page, serve(folder)[0])
+    boxes = page.locator(".tabulator-row input[type=checkbox]")
+    expect(boxes).to_have_count(2)
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    settings = page.locator(".run-settings")
+    expect(settings.locator("tbody").first.locator("tr")).to_have_count(1)
+    expect(settings.locator("tbody").first).to_contain_text(re.compile("model.hidden.*128.*32"))
+    scores = finished_run.scores(v.SM_INSITU)["R"].sel({v.PRODUCT: v.MULTITASK_LSTM})
+    expect(page.locator(".run-scores tbody tr").first).to_contain_text(f"{float(scores.median()):.2f} [")
+    page.get_by_role("button", name="Compare on the same days").click()
+    expect(page.locator(".rank-table")).to_contain_text("Size 32", timeout=TRAINING)
+    expect(page.locator(".rank-table")).to_contain_text("Size 128")
+
+
+@pytest.mark.slow
+def test_a_training_outlives_the_server_and_is_resumed_to_the_same_numbers(
+    serve, runs_folder, new_clean_page
+):
+    first = new_clean_page()
+    url, home = serve(runs_folder, ["-c", WITH_PID])
+    open_experiments(first, url)
+    fill_epochs(first, 6)
+    first.get_by_role("button", name="Launch").click()
+    expect(first.locator(".experiment-status")).to_contain_text(
+        re.compile(r"epoch \d of 6"), timeout=TRAINING
+    )
+    first.close()
+    os.kill(int((home / "pid.txt").read_text()), signal.SIGKILL)
+    (run,) = list_runs(runs_folder)
+    told = len(list(run.events()))
+    deadline = time.monotonic() + TRAINING / 1000
+    while len(list(run.events())) <= told + 1:
+        assert time.monotonic() < deadline, "the training stopped with its server"
+        time.sleep(0.2)
+
+    second = new_clean_page()
+    open_experiments(second, serve(runs_folder)[0])
+    status = second.locator(".experiment-status")
+    expect(status).to_contain_text(re.compile(r"epoch \d of 6"), timeout=TRAINING)
+    os.killpg(JobQueue(runs_folder).get(run.id).pid, signal.SIGKILL)
+    expect(status).to_contain_text("Stopped without a word")
+    second.get_by_role("button", name="Resume").click()
+    expect(status).to_contain_text("Finished", timeout=TRAINING)
+
+    undisturbed = create_run(run.config, runs_folder.with_name("undisturbed"))
+    subprocess.run([sys.executable, "-m", "gsm3core.jobs.worker", str(undisturbed.folder)], check=True)
+    for name in (v.SM_PREDICTED, v.IN_TEST):
+        np.testing.assert_array_equal(run.predictions()[name].values, undisturbed.predictions()[name].values)

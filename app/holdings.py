@@ -1,0 +1,140 @@
+"""What data are here: the datasets, what each holds and where it came from; and the sources of the catalogue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from app.recent import Recent
+from app.store import Store
+from gsm3core import vocabulary as v
+from gsm3core.catalog import KINDS, sources_of
+from gsm3core.errors import GSM3Error
+from gsm3core.readers.presence import Presence, describe_source, presence
+from gsm3core.schema import attribute_names, forcing_names, is_simulated, products, target_names
+
+_KEPT: Recent[Holding] = Recent(64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What one dataset holds.
+
+    Parameters
+    ----------
+    name, path
+        Of the dataset.
+    problem
+        Why it cannot be read; the rest is then empty.
+    title, license, simulated
+        As the dataset says.
+    sites, networks, regions, first_day, last_day
+        Counts, and the ends of its record.
+    variables
+        A row per variable: name, what it is, kind, units, source, licence.
+    history
+        Steps that made it, oldest first.
+    bytes
+        On disk.
+    """
+
+    name: str
+    path: Path
+    problem: str = ""
+    title: str = ""
+    license: str = ""
+    simulated: bool = False
+    sites: int = 0
+    networks: int = 0
+    regions: int = 0
+    first_day: str = ""
+    last_day: str = ""
+    records: tuple[str, ...] = ()
+    variables: pd.DataFrame | None = None
+    history: tuple[dict[str, Any], ...] = ()
+    bytes: int = 0
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Return the names of the variables of one kind."""
+        if self.variables is None:
+            return []
+        return self.variables.loc[self.variables["kind"] == kind, "name"].tolist()
+
+
+def holdings(store: Store) -> list[Holding]:
+    """Return every dataset; one that cannot be read says why."""
+    return [_holding(store, name, path) for name, path in store.datasets().items()]
+
+
+def catalogue() -> dict[str, list[tuple[str, Presence, dict[str, str]]]]:
+    """Return the sources by kind: title, whether it is here, and what the catalogue says of it."""
+    return {
+        kind: [
+            (entry.title, presence(name), describe_source(name)) for name, entry in sources_of(kind).items()
+        ]
+        for kind in KINDS
+    }
+
+
+def _holding(store: Store, name: str, path: Path) -> Holding:
+    version = path.stat().st_mtime_ns if path.exists() else 0
+    return _KEPT.get((path, version), lambda: _read(store, name, path))
+
+
+def _read(store: Store, name: str, path: Path) -> Holding:
+    try:
+        ds = store.dataset(name)
+    except (GSM3Error, OSError) as error:
+        return Holding(name=name, path=path, problem=str(error))
+    kinds = {n: "soil moisture" for n in (*target_names(ds), v.SM_PRODUCT) if n in ds}
+    kinds |= dict.fromkeys(forcing_names(ds), "daily input") | dict.fromkeys(
+        attribute_names(ds), "site attribute"
+    )
+    rows = []
+    for variable, kind in kinds.items():
+        attrs = ds[variable].attrs
+        known = v.VARIABLES.get(variable)
+        rows.append(
+            {
+                "name": variable,
+                "what": str(attrs.get("long_name") or (known.long_name if known else "")),
+                "kind": kind,
+                "units": str(attrs.get("units", "")),
+                "source": str(attrs.get("source") or ds.attrs.get("source", "")),
+                "license": str(attrs.get("license") or ds.attrs.get("license", "")),
+            }
+        )
+    days = pd.DatetimeIndex(ds[v.TIME].values)
+    networks = len(set(ds[v.NETWORK].values.astype(str)) - {""}) if v.NETWORK in ds.coords else 0
+    return Holding(
+        name=name,
+        path=path,
+        title=str(ds.attrs.get("title", "")),
+        license=str(ds.attrs.get("license", "")),
+        simulated=is_simulated(ds),
+        sites=ds.sizes[v.SITE],
+        networks=networks,
+        regions=len(set(ds[v.REGION].values.astype(str))),
+        first_day=str(days[0].date()),
+        last_day=str(days[-1].date()),
+        records=tuple((["in situ"] if v.SM_INSITU in ds else []) + list(products(ds))),
+        variables=pd.DataFrame(rows),
+        history=_history(ds.attrs.get("history", "")),
+        bytes=sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        if path.is_dir()
+        else path.stat().st_size,
+    )
+
+
+def _history(text: object) -> tuple[dict[str, Any], ...]:
+    try:
+        steps = json.loads(str(text)) if text else []
+    except json.JSONDecodeError:
+        return ({"step": str(text)},)  # not written by this project
+    if not isinstance(steps, list):
+        return ({"step": str(text)},)
+    return tuple(s if isinstance(s, dict) else {"step": str(s)} for s in steps)

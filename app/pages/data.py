@@ -1,0 +1,65 @@
+"""The Data page: the datasets that are here, a visitor's own table, and the catalogue of sources."""
+
+from __future__ import annotations
+
+import panel as pn
+
+from app.holdings import Holding, catalogue, holdings
+from app.pages.part import Part, stack
+from app.pages.step import Step
+from app.state import Selection
+from app.views.data_catalogue import Catalogue
+from app.views.data_datasets import Datasets
+from app.views.data_upload import UploadForm
+from app.visitor import Visitor
+from gsm3core.readers.presence import Presence
+
+_ABOUT = """
+<div style="font-size:13px;line-height:1.55;color:var(--panel-on-surface-color)">
+<h3 style="font-size:16px;margin:8px 0 4px">Data</h3>
+<p>A <b>dataset</b> holds sites with their in-situ record, satellite and model products, weather and attributes, checked
+and in the same units.</p>
+<p>A <b>source</b> is what its producer distributes; <code>gsm3 data build</code> and <code>gsm3 data assemble</code> make
+datasets of sources.</p>
+<p>A table of your own becomes part of a <b>new</b> dataset; nothing that is here is changed.</p>
+</div>
+"""
+
+
+def data_page(selection: Selection, visitor: Visitor) -> Part:
+    """Return the page."""
+    store = visitor.store
+    datasets, listed = Datasets(selection), Catalogue()
+    new = ""
+
+    def added(name: str) -> None:
+        nonlocal new
+        new = name
+        reading.ask(lambda: holdings(store))
+
+    upload = UploadForm(selection, store, added)
+    main = stack()
+
+    def show_datasets(found: list[Holding]) -> list[pn.viewable.Viewable]:
+        datasets.show(found, new)
+        upload.offer([h.name for h in found if not h.problem])
+        return [datasets.card]
+
+    def show_catalogue(
+        found: dict[str, list[tuple[str, Presence, dict[str, str]]]],
+    ) -> list[pn.viewable.Viewable]:
+        listed.show(found)
+        return [listed.card]
+
+    reading = Step(main, selection, "Reading what the datasets hold", show_datasets)
+    looking = Step(main, selection, "Looking which sources are on this machine", show_catalogue)
+    main.objects = [reading.column, upload.card, looking.column]
+    reading.ask(lambda: holdings(store))
+    looking.ask(catalogue)
+    about = pn.pane.HTML(_ABOUT, margin=(4, 16), sizing_mode="stretch_width")
+
+    def look(runs_changed: bool) -> None:
+        if {h.name for h in reading.result or []} != set(store.datasets()) and not reading.busy:
+            reading.ask(lambda: holdings(store))
+
+    return Part(main, pn.Column(about, sizing_mode="stretch_width", margin=0), look)
