@@ -11,6 +11,7 @@ from pathlib import Path
 
 import panel as pn
 
+from app.access import decide, is_loopback
 from app.activity import Activity
 from app.basemap import outline
 from app.page import make_page
@@ -34,6 +35,8 @@ def serve(
     runs: str | Path = "runs",
     show: bool = True,
     first_run: bool = True,
+    origins: Sequence[str] = (),
+    auth: str | Path | None = None,
     say: Say = print,
 ) -> None:
     """Serve the dashboard until interrupted.
@@ -50,9 +53,17 @@ def serve(
         Open a browser.
     first_run
         Where there is no run yet, train one on the demonstration dataset in the background.
+    origins, auth
+        See :func:`app.access.decide`: others may look only with a password, from an address that is named.
     say
         Gets a line of text for every step.
+
+    Raises
+    ------
+    GSM3Error
+        If it would be open to others without a password, or the port cannot be used.
     """
+    access = decide(host, port, origins=origins, auth=auth)
     check_port(host, port)
     store = Store(Path(data), Path(runs))
     store.runs_folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +75,7 @@ def serve(
     prepare()
     warm_up(store, activity, say)
     stop = activity.start()
-    name = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
+    name = "localhost" if is_loopback(host) or host == "0.0.0.0" else host
     say(f"The dashboard is at http://{name}:{port} (Ctrl+C ends it; experiments go on).")
     try:
         pn.serve(
@@ -75,10 +86,10 @@ def serve(
             title="GSM3",
             verbose=False,
             liveness=True,
-            websocket_origin=[f"{name}:{port}" for name in {host, "localhost", "127.0.0.1"}],
             # A visitor who closes the tab is forgotten soon: each one holds some megabytes.
             check_unused_sessions_milliseconds=5000,
             unused_session_lifetime_milliseconds=30_000,
+            **access.options(),
         )
     finally:
         stop()
@@ -132,7 +143,7 @@ def submit_first_run(store: Store, queue: JobQueue, say: Say) -> None:
 
 def prepare() -> None:
     """Load what every page needs; no page may ask another server for it."""
-    pn.extension("tabulator", notifications=True)
+    pn.extension("tabulator", "filedropper", notifications=True)
     pn.config.throttled = True
     pn.config.respect_explicit_sizing = True
 
@@ -162,6 +173,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of runs")
     parser.add_argument("--no-show", action="store_true", help="do not open a browser")
     parser.add_argument("--no-first-run", action="store_true", help="train nothing unasked")
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="address under which others see the dashboard; needs passwords",
+    )
+    parser.add_argument(
+        "--auth", type=Path, metavar="FILE", help="name:password lines; or set GSM3_APP_PASSWORD"
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
@@ -177,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs=given.runs,
             show=not given.no_show,
             first_run=not given.no_first_run,
+            origins=given.allow_origin,
+            auth=given.auth,
             say=say,
         )
     except KeyboardInterrupt:

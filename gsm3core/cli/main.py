@@ -27,9 +27,11 @@ data.command("pull")(stations.data_pull)
 data.command("add-product")(stations.data_add_product)
 data.command("add-network")(stations.data_add_network)
 app.command("run")(runs.run_command)
+app.command("finetune")(runs.finetune_command)
 app.command("predict")(runs.predict_command)
 app.command("score")(analysis.score_command)
 app.command("factors")(analysis.factors_command)
+app.command("report")(analysis.report_command)
 
 
 def main() -> None:
@@ -46,7 +48,17 @@ def main() -> None:
 
 @app.command("app")
 def app_command(
-    port: Annotated[int, typer.Option(help="On this machine alone.")] = 5006,
+    port: Annotated[int, typer.Option(help="Where the dashboard listens.")] = 5006,
+    host: Annotated[
+        str, typer.Option(help="Another address than this machine's own needs --auth and --allow-origin.")
+    ] = "127.0.0.1",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="host[:port] under which others see the dashboard; needs passwords."),
+    ] = None,
+    auth: Annotated[
+        Path | None, typer.Option(help="File of name:password lines; or set GSM3_APP_PASSWORD.")
+    ] = None,
     data_folder: Annotated[Path, typer.Option("--data", help="Folder of datasets.")] = Path("data"),
     runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
     show: Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")] = True,
@@ -59,5 +71,12 @@ def app_command(
     from importlib import import_module
 
     import_module("app.main").serve(
-        port=port, data=data_folder, runs=runs_folder, show=show, first_run=first_run
+        host,
+        port,
+        data=data_folder,
+        runs=runs_folder,
+        show=show,
+        first_run=first_run,
+        origins=allow_origin or (),
+        auth=auth,
     )
