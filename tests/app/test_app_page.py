@@ -23,16 +23,17 @@ from app.page import make_page
 from app.pages.sites import sites
 from app.state import Selection
 from app.theme import SCALES, product_colour
-from app.views.boxplots import by_product, by_region
+from app.views.boxplots import by_group, by_product
 from app.views.experiment_form import ExperimentForm, readable
 from app.views.site_map import SiteMap
-from app.views.site_series import TEST, TRAINING, SeriesPlot
+from app.views.site_series import SeriesPlot
 from app.visitor import Visitor
 from gsm3core import vocabulary as v
 from gsm3core.errors import ConfigError, GSM3Error
 from gsm3core.metrics import METRICS
 
 DATASET = "bucket.zarr"
+TEST, TRAINING = f"{v.MULTITASK_LSTM}, test days", f"{v.MULTITASK_LSTM}, training days"
 
 # Panel 1.9.4 calls pandas as pandas 4 will not let it.
 pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
@@ -118,7 +119,7 @@ def test_sites_without_a_score_are_hollow_with_the_reason(selection):
 
 def test_map_goes_to_the_region(selection):
     view = SiteMap(selection)
-    selection.region = "Europe"
+    selection.region = ["Europe"]
     (x0, x1), (y0, y1) = view._extent.data["x"], view._extent.data["y"]
     inside = selection.evaluation.table(selection.product).query("region == 'Europe'")
     assert (
@@ -153,7 +154,7 @@ def test_boxes_hold_the_medians(selection):
 
 
 def test_a_few_sites_are_dots_not_a_box(selection):
-    boxes = by_region(selection)
+    boxes = by_group(selection)
     assert len(selection.evaluation.sites) == 12  # three regions of four
     assert boxes._boxes.data["name"] == []
     assert (
@@ -202,8 +203,8 @@ def test_dark_page_changes_the_colours(selection):
 )
 def test_the_form_explains_a_bad_value(selection, store, activity, field, value, message):
     form = ExperimentForm(selection, store, activity)
-    form.holdout.value = "random_spatial"
-    getattr(form, field).value_input = value
+    form.holdout.name_choice.value = "random_spatial"
+    getattr(form.holdout if field == "folds" else form, field).value_input = value
     with pytest.raises(ConfigError) as error:
         form.config()
     import re
@@ -213,8 +214,8 @@ def test_the_form_explains_a_bad_value(selection, store, activity, field, value,
 
 def test_the_form_makes_a_configuration(selection, store, activity):
     form = ExperimentForm(selection, store, activity)
-    form.holdout.value, form.title.value_input = "random_spatial", " Mine "
-    form.folds.value_input, form.epochs.value_input = "3", "4"
+    form.holdout.name_choice.value, form.title.value_input = "random_spatial", " Mine "
+    form.holdout.folds.value_input, form.epochs.value_input = "3", "4"
     config = form.config()
     assert (config.holdout.name, config.holdout.folds, config.training.epochs) == ("random_spatial", 3, 4)
     assert config.title == "Mine"

@@ -203,21 +203,30 @@ _DATA = """name => {
     }
   return null
 }"""
-_WHERE = """([name, x, y]) => {
-  const find = v => {
+_FIND = """
+  const find = (v, name) => {
     if (v.model?.type === 'Figure' && v.model.name === name) return v
-    for (const c of v.child_views ?? []) { const f = find(c); if (f) return f }
+    for (const c of v.child_views ?? []) { const f = find(c, name); if (f) return f }
     return null
   }
-  for (const v of Bokeh.index.roots) {
-    const f = find(v)
-    if (f) {
-      const r = f.el.getBoundingClientRect()
-      return [r.left + f.frame.x_scale.compute(x), r.top + f.frame.y_scale.compute(y)]
-    }
-  }
-  return null
-}"""
+  const figure = name => { for (const v of Bokeh.index.roots) { const f = find(v, name); if (f) return f } return null }
+"""
+_WHERE = f"""([name, x, y]) => {{ {_FIND}
+  const f = figure(name)
+  if (f == null) return null
+  const r = f.el.getBoundingClientRect()
+  return [r.left + f.frame.x_scale.compute(x), r.top + f.frame.y_scale.compute(y)]
+}}"""
+_DRAWN = f"""name => {{ {_FIND}
+  return Bokeh.documents.every(d => d.is_idle) && figure(name)?.frame != null
+}}"""
+# Scrolls to a figure that is not wholly seen; tells whether it had to.
+_INTO_VIEW = f"""name => {{ {_FIND}
+  const el = figure(name).el, r = el.getBoundingClientRect()
+  if (r.top >= 70 && r.bottom <= window.innerHeight) return false
+  el.scrollIntoView({{block: 'center'}})
+  return true
+}}"""
 
 
 @pytest.fixture(scope="session")
@@ -230,6 +239,24 @@ def map_data() -> Callable[[Any], dict[str, list[Any]]]:
 def drawn() -> Callable[[Any, str], dict[str, list[Any]]]:
     """Read the columns of any named line or set of points."""
     return lambda page, name: page.evaluate(_DATA, name) or {}
+
+
+@pytest.fixture(scope="session")
+def pixel() -> Callable[[Any, str, float, float], list[float]]:
+    """Return where a place of a named figure, in its own numbers, is on the screen; scrolled to where it is seen."""
+
+    def find(page: Any, name: str, x: float, y: float) -> list[float]:
+        page.wait_for_function(_DRAWN, arg=name)
+        page.evaluate(_INTO_VIEW, name)
+        found: list[float] = []
+        while True:  # until the page has settled
+            page.wait_for_timeout(400)
+            now = page.evaluate(_WHERE, [name, x, y])
+            if now == found:
+                return found
+            found = now
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def test_visitors_who_leave_are_forgotten(serve, finished_run, new_clean_page):
 
     pages = [new_clean_page() for _ in range(3)]
     for visitor in pages:
-        visitor.goto(url)
+        visitor.goto(f"{url}?page=sites")
         expect(visitor.locator("#loader")).to_be_hidden()
         visitor.get_by_role("button", name="bias", exact=True).click()
         expect(visitor.get_by_text("Bias (m³ m⁻³) of GSM3 LSTM", exact=True)).to_be_visible()
