@@ -15,6 +15,7 @@ from app.pages.part import Part
 from app.state import Selection
 from app.store import Store
 from app.theme import THEME
+from app.views.banner import simulated_strip
 from app.visitor import Visitor
 from gsm3core.resources import assets_folder
 
@@ -68,7 +69,7 @@ def make_page(store: Store, activity: Activity) -> Page:
     visitor = Visitor(selection, store, activity)
     visitor.load()
 
-    main = pn.Column(sizing_mode="stretch_width", margin=0)
+    main = pn.Column(simulated_strip(selection), sizing_mode="stretch_width", margin=0)
     sidebar = pn.Column(sizing_mode="stretch_width", margin=0)
     built: dict[str, Part] = {}
 

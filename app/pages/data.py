@@ -19,8 +19,7 @@ _ABOUT = """
 <h3 style="font-size:16px;margin:8px 0 4px">Data</h3>
 <p>A <b>dataset</b> holds sites with their in-situ record, satellite and model products, weather and attributes, checked
 and in the same units.</p>
-<p>A <b>source</b> is what its producer distributes; <code>gsm3 data build</code> and <code>gsm3 data assemble</code> make
-datasets of sources.</p>
+<p>A <b>source</b> is what its producer distributes; <code>gsm3 data build</code> makes datasets of sources.</p>
 <p>A table of your own becomes part of a <b>new</b> dataset; nothing that is here is changed.</p>
 </div>
 """

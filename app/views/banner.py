@@ -1,4 +1,4 @@
-"""Lines above the Sites page: what is being read, what went wrong, and the first run that is training."""
+"""Lines above a page: simulated data, what is being read, what went wrong, and the first run that is training."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ _SIMULATED = (
 )
 
 
+def simulated_strip(selection: Selection) -> pn.pane.HTML:
+    """Return the line that stands above every page while what it shows is simulated."""
+    line = strip(styles={"padding": "18px 20px 0"})
+    line.object = told("warning", _SIMULATED, "Simulated data.")
+
+    def update(*_: param.parameterized.Event) -> None:
+        line.visible = selection.evaluation is not None and selection.evaluation.simulated
+
+    selection.param.watch(update, "evaluation")
+    update()
+    return line
+
+
 class Banner:
     """Messages that explain what the page shows or why it shows nothing.
 
@@ -35,7 +48,6 @@ class Banner:
         self._waiting = pmui.LinearProgress(
             variant="indeterminate", sizing_mode="stretch_width", margin=0, visible=False
         )
-        self._simulated = strip(visible=False)
         self._training = strip(styles={"flex": "1 1 auto"})
         watch = pmui.Button(
             label="Watch it train", variant="text", size="small", on_click=self._watch, margin=0
@@ -53,7 +65,6 @@ class Banner:
             self._working,
             self._waiting,
             self._first_run,
-            self._simulated,
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[":host { gap: 10px; }"],
@@ -84,8 +95,6 @@ class Banner:
             visible=bool(selection.working_on),
         )
         self._waiting.visible = bool(selection.working_on)
-        simulated = selection.evaluation is not None and selection.evaluation.simulated
-        self._simulated.param.update(object=told("warning", _SIMULATED, "Simulated data."), visible=simulated)
         self.look()
 
     def _watch(self, _: param.parameterized.Event) -> None:

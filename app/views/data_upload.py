@@ -21,7 +21,7 @@ from gsm3core.assembly.uploads import LARGEST, Upload
 
 _KINDS = {"A product to compare": PRODUCT, "An in-situ network": NETWORK}
 _UNITS = {"as the file states": "", "m³ m⁻³": "m3 m-3", "percent": "%"}
-_WIDTH = {"size": "small", "width": 250, "margin": (8, 14, 6, 0)}
+_WIDTH = {"size": "small", "sizing_mode": "stretch_width", "max_width": 250, "margin": (8, 14, 6, 0)}
 _WORDS = {
     PRODUCT: "A table with the columns site, time, value, units; its sites are ids of the dataset, its days UTC. It becomes "
     "one more product, scored at the sites that it names.",
@@ -30,7 +30,8 @@ _WORDS = {
 }
 _SHOWN = 200
 _DASHED = """
-:host { border: 1.5px dashed color-mix(in srgb, var(--panel-on-surface-color) 40%, transparent); border-radius: 10px; }
+:host { box-sizing: border-box; padding: 2px;
+  border: 1.5px dashed color-mix(in srgb, var(--panel-on-surface-color) 40%, transparent); border-radius: 10px; }
 """
 
 

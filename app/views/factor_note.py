@@ -9,7 +9,8 @@ from app.views.factor_names import factor_label
 
 def factor_note(asked: Question) -> str:
     """Return the HTML of the note: association, circular wetness, what was left out and why."""
-    note = asked.table.note
+    note, wetness = asked.table.note, asked.table.wetness or ""
+    note = note.replace(wetness, factor_label(wetness)) if wetness else note
     lead = "Association, not cause."
     rest = note.removeprefix("Association, not cause: ")
     n, dropped = asked.nearby, asked.table.dropped

@@ -71,8 +71,8 @@ class StrataPlot:
                 self._boxes(found.sel(stratum=name), "second_", "second_bin", label, level, metric)
             )
         self._plots.objects = [
-            pn.pane.Bokeh(fig, height=_HEIGHT, sizing_mode="stretch_width", margin=0,
-                          styles={"flex": "1 1 300px", "min-width": "0"})
+            pn.Column(pn.pane.Bokeh(fig, height=_HEIGHT, sizing_mode="stretch_width", margin=0),
+                      sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 300px", "min-width": "0"})
             for fig in figures
         ]  # fmt: skip
         self._tests.object = _tests(found)
