@@ -137,6 +137,9 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
             "The dataset has no forcing to learn from: expected at least one (site, time) input."
         )
     train = ds[[*forcings, *attributes, *targets]].isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
+    # A record where a site has no forcings teaches nothing: no network runs there.
+    span = record_span(ds, forcings)[np.ix_(fold.train_sites, fold.train_days)]
+    known = {n: np.where(span, train[n].transpose(v.SITE, v.TIME).values, np.nan) for n in targets}
     return Scaler(
         forcings={
             n: _moments(_forcing(train, n, transform=config.transform_precipitation, fill="mean"), n)
@@ -148,30 +151,44 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
             if not is_categorical(ds[n])
         },
         classes={n: _classes(train[n]) for n in attributes if is_categorical(ds[n])},
-        target=_moments(np.concatenate([train[n].values.ravel() for n in targets]), " and ".join(targets)),
+        target=_moments(np.concatenate([known[n].ravel() for n in targets]), " and ".join(targets)),
         transform_precipitation=config.transform_precipitation,
         fill_forcing=config.fill_forcing,
         targets=tuple(
-            sorted((n for n in targets if train[n].notnull().any()), key=lambda n: n != v.SM_INSITU)
+            sorted((n for n in targets if np.isfinite(known[n]).any()), key=lambda n: n != v.SM_INSITU)
         ),
         flagged=_with_gaps(train, forcings, attributes) if config.flag_missing else (),
     )
 
 
-def missing_inputs(ds: xr.Dataset, scaler: Scaler, span: NDArray[np.bool_]) -> dict[str, int]:
+def record_span(ds: xr.Dataset, forcings: Iterable[str]) -> NDArray[np.bool_]:
+    """Return each site's own record ``(site, time)``: from its first to its last day with any forcing.
+
+    Joined datasets have sites with different periods on one time axis; a model neither trains nor predicts
+    where a site has no forcings at all.
+    """
+    known = np.zeros((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
+    for name in forcings:
+        known |= np.isfinite(ds[name].transpose(v.SITE, v.TIME).values)
+    after_first = np.maximum.accumulate(known, axis=1)
+    before_last = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    return after_first & before_last
+
+
+def missing_inputs(ds: xr.Dataset, scaler: Scaler) -> dict[str, int]:
     """Count the missing values that the scaler fills, per variable; those with none are left out.
 
     Parameters
     ----------
     ds, scaler
-        The dataset and what reads it.
-    span
-        ``(site, time)``: each site's own record. Days outside it are not missing, there is no record.
+        The dataset and what reads it. Days outside a site's own record are not missing, there is no record.
     """
+    span = record_span(ds, scaler.forcings)
     counts = {
         n: int((np.isnan(ds[n].transpose(v.SITE, v.TIME).values) & span).sum()) for n in scaler.forcings
     }
-    counts |= {n: int(np.isnan(ds[n].values.astype(float)).sum()) for n in scaler.attributes}
+    static = (*scaler.attributes, *scaler.classes)
+    counts |= {n: int(np.isnan(ds[n].values.astype(float)).sum()) for n in static}
     return {n: c for n, c in counts.items() if c}
 
 
@@ -212,9 +229,11 @@ def _classes(variable: xr.DataArray) -> tuple[int, ...]:
 
 
 def _require(ds: xr.Dataset, names: Any, what: str) -> None:
+    has = {"forcing": forcing_names, "attribute": attribute_names, "target": target_names}[what](ds)
     for name in names:
-        if name not in ds.data_vars:
-            has = {"forcing": forcing_names, "attribute": attribute_names, "target": target_names}[what](ds)
-            raise DatasetError(
-                f"{what} {name!r} is not in the dataset. {did_you_mean(name, has)} It has: {', '.join(has) or 'none'}."
-            )
+        # By what it is, not only by its name: soil moisture is no forcing, and nothing else is a target.
+        if name not in has:
+            there = f"It has: {', '.join(has) or 'none'}."
+            if name in ds:
+                raise DatasetError(f"{name!r} is no {what} of the dataset. {there}")
+            raise DatasetError(f"{what} {name!r} is not in the dataset. {did_you_mean(name, has)} {there}")

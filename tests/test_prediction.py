@@ -82,6 +82,22 @@ def test_warming_up_is_running_the_first_days_twice() -> None:
     assert abs(warm[:, 0] - predict(ds)[:, 0]).max() > 1e-4
 
 
+def test_a_record_shorter_than_the_warm_up_is_run_again_and_hears_nothing_of_its_neighbours() -> None:
+    ds = make_dataset(n_sites=3, n_days=120)
+    for name in ("precipitation", "air_temperature"):
+        ds[name].values[1, 10:] = np.nan
+    model, scaler = fitted(ds)
+    one = ds.isel(site=[1])
+    repeated = one.isel(time=[*range(10), *range(10), *range(5), *range(10)]).assign_coords(
+        time=np.datetime64("2015-01-01") + np.arange(35)
+    )
+    expected = run_over(model, repeated, scaler).mean_ST[0, 25:]
+    for world, row in ((ds, 1), (one, 0)):
+        np.testing.assert_allclose(
+            run_over(model, world, scaler, warmup=25).mean_ST[row, :10], expected, atol=1e-6
+        )
+
+
 def test_what_is_beyond_the_physical_range_is_clipped_and_counted() -> None:
     ds = make_dataset(n_sites=3, n_days=100)
     model, scaler = fitted(ds)
@@ -146,9 +162,7 @@ def test_blocks_of_sites_are_the_whole_also_where_a_block_has_no_record(
     found = {}
     for size in (1024, 2):
         monkeypatch.setattr(prediction.folds, "_SITES_IN_MEMORY", size)
-        found[size] = prediction.estimate_fold(
-            config, files, ds, sites, device=CPU, precision="fp32", spread=2.0
-        )
+        found[size] = prediction.estimate_fold(config, files, ds, sites, device=CPU, spread=2.0)
     whole = run_over(model, ds, scaler)
     for one in found.values():
         np.testing.assert_allclose(one.mean_ST, whole.mean_ST[sites], atol=1e-6)

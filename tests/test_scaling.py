@@ -14,7 +14,6 @@ from gsm3core.config import DataConfig
 from gsm3core.errors import DatasetError, TrainingError
 from gsm3core.holdouts.base import Fold
 from gsm3core.scaling import Scaler, fit_scaler, missing_inputs
-from gsm3core.windows import record_span
 
 
 def a_fold(ds: xr.Dataset) -> Fold:
@@ -80,7 +79,7 @@ def test_gaps_are_filled_by_the_rule_and_counted(dataset: xr.Dataset) -> None:
     mean = fit_scaler(dataset, fold, PLAIN)
     assert (mean.scale_forcings(dataset)[3, 100:103, 1] == 0).all()
     assert list(mean.forcings) == ["air_temperature", "precipitation"]
-    assert missing_inputs(dataset, mean, record_span(dataset, list(mean.forcings))) == {
+    assert missing_inputs(dataset, mean) == {
         "precipitation": 3,
         "air_temperature": 1,
         "clay": 1,
@@ -152,3 +151,40 @@ def test_a_scaler_of_an_older_run_is_read(dataset: xr.Dataset, tmp_path: Path) -
     del old["targets"], old["flagged"]
     path.write_text(json.dumps(old))
     assert Scaler.load(path) == scaler
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"forcings": ("precipitation", "sm_insitu")}, "'sm_insitu' is no forcing of the dataset"),
+        ({"forcings": ("clay",)}, "'clay' is no forcing of the dataset"),
+        ({"attributes": ("precipitation",)}, "'precipitation' is no attribute of the dataset"),
+        ({"targets": ("precipitation",)}, "'precipitation' is no target of the dataset.*sm_insitu, sm_smap"),
+    ],
+)
+def test_a_variable_serves_only_as_what_it_is(
+    dataset: xr.Dataset, names: dict[str, tuple[str, ...]], message: str
+) -> None:
+    """Soil moisture as an input would be the answer in the question."""
+    with pytest.raises(DatasetError, match=message):
+        fit_scaler(dataset, a_fold(dataset), DataConfig.model_validate(names))
+
+
+def test_a_record_without_forcings_teaches_nothing(dataset: xr.Dataset) -> None:
+    """In situ only before the forcings begin: it is neither what the network predicts, nor in its scale."""
+    for name in ("precipitation", "air_temperature"):
+        dataset[name].values[:, :100] = np.nan
+    dataset["sm_insitu"].values[:, 100:] = np.nan
+    fold = a_fold(dataset)
+    scaler = fit_scaler(dataset, fold, DataConfig())
+    assert scaler.targets == ("sm_smap",)
+    smap = dataset.sm_smap.values[fold.train_sites][:, 100:250].astype(float)
+    assert scaler.target == pytest.approx((np.nanmean(smap), np.nanstd(smap)))
+
+
+def test_a_missing_class_is_counted(dataset: xr.Dataset) -> None:
+    """As joined datasets have it where only one of them knows the land cover."""
+    classes = dataset["land_cover"]
+    dataset["land_cover"] = classes.astype(float).where(np.arange(12) > 4).assign_attrs(classes.attrs)
+    scaler = fit_scaler(dataset, a_fold(dataset), DataConfig())
+    assert missing_inputs(dataset, scaler) == {"land_cover": 5}

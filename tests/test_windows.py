@@ -13,8 +13,8 @@ from test_scaling import a_fold
 
 from gsm3core.config import DataConfig
 from gsm3core.errors import TrainingError
-from gsm3core.scaling import fit_scaler
-from gsm3core.windows import TrainingWindows, record_span, training_windows
+from gsm3core.scaling import fit_scaler, record_span
+from gsm3core.windows import TrainingWindows, training_windows
 
 CPU = torch.device("cpu")
 
@@ -99,3 +99,18 @@ def test_what_cannot_be_trained_on_is_said() -> None:
         ds[name].values[fold.train_sites] = np.nan
     with pytest.raises(TrainingError, match="fold f: no soil moisture to train on"):
         training_windows(ds, fold, scaler, targets=["sm_insitu", "sm_smap"], window=60, warmup=0, device=CPU)
+
+
+def test_days_that_only_warm_up_teach_nobody() -> None:
+    """Records that end within the warm-up of every window: such a site is not drawn, and a fold of such is refused."""
+    ds = make_dataset(n_sites=8, n_days=300)
+    for name in ("sm_insitu", "sm_smap"):
+        ds[name].values[[1, 2], 30:] = np.nan
+        ds[name].values[2, 30] = 0.2
+    sites = windows_of(ds, window=60, warmup=30).streams["sm_insitu"].sites.tolist()
+    assert 1 not in sites
+    assert 2 in sites
+    for name in ("sm_insitu", "sm_smap"):
+        ds[name].values[:, 30:] = np.nan
+    with pytest.raises(TrainingError, match=r"not the first 30 days of the record \(training.warmup\)"):
+        windows_of(ds, window=60, warmup=30)

@@ -12,10 +12,10 @@ from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import DatasetError, TrainingError, did_you_mean
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import record_span
 from gsm3core.schema import attribute_names, forcing_names, target_names
 
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +95,6 @@ def inputs(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[str], list[st
             "The dataset has no forcing: expected at least one (site, time) input beside soil moisture."
         )
     return forcings, _chosen(config.data.attributes, attribute_names(ds), "attribute")
-
-
-def record_span(ds: xr.Dataset, forcings: list[str]) -> Mask:
-    """Return each site's own record ``(site, time)``: from its first to its last day with any forcing.
-
-    Notes
-    -----
-    The same rule as the network's, which lives where torch is imported; a test holds the two together.
-    """
-    known = np.zeros((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
-    for name in forcings:
-        known |= np.isfinite(ds[name].transpose(v.SITE, v.TIME).values)
-    return np.logical_or.accumulate(known, axis=1) & np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
 
 
 def as_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[str]) -> xr.DataArray:

@@ -12,21 +12,23 @@ import torch
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.errors import ConfigError
 from gsm3core.experiment.calibration import spread_factor
 from gsm3core.experiment.division import hold_back, predicted_target, targets_of
+from gsm3core.experiment.finetuning import learnt_before
 from gsm3core.experiment.progress import Position, progress_event
 from gsm3core.holdouts.base import Fold, Mask
 from gsm3core.metrics import METRICS, paired_moments
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
+from gsm3core.models.device import device_named
+from gsm3core.models.files import load_tensors
 from gsm3core.models.precision import resolve_precision
 from gsm3core.prediction import Records, as_dataset, estimate, estimate_fold
 from gsm3core.run import FoldFiles, Run
 from gsm3core.scaling import Scaler, fit_scaler, missing_inputs
 from gsm3core.schema import write_whole
 from gsm3core.training.loop import Validate, train
-from gsm3core.windows import WindowSource, record_span, stored_windows, training_windows
+from gsm3core.windows import WindowSource, stored_windows, training_windows
 
 Tell = Callable[..., None]
 
@@ -57,9 +59,10 @@ def run_fold(
     started = time.monotonic()
     targets = targets_of(ds, config)
     held_back = np.zeros(ds.sizes[v.SITE], bool)
-    if config.training.validation_share:
-        fold, held_back = hold_back(ds, fold, targets, config.training.validation_share, config.training.seed)
     start = run.start(fold.name)
+    if share := config.training.validation_share:
+        learnt = learnt_before(run, fold, ds) if start else None
+        fold, held_back = hold_back(ds, fold, targets, share, config.training.seed, learnt=learnt)
     scaler = Scaler.load(start.scaler) if start else fit_scaler(ds, fold, config.data)
     scaler.save(files.scaler)
     windows = _windows(run, ds, fold, scaler, device)
@@ -68,31 +71,31 @@ def run_fold(
         members=config.training.members, precision=precision,
         train_sites={n: len(s) for n, s in windows.streams.items()}, test_sites=int(fold.test_sites.sum()),
         validation_sites=int(held_back.sum()),
-        filled=missing_inputs(ds, scaler, record_span(ds, list(scaler.forcings))),
+        filled=missing_inputs(ds, scaler),
     )  # fmt: skip
     validate = _validation(ds, fold, held_back, scaler, run, device) if held_back.any() else None
     for member in range(config.training.members):
         if not files.member(member).model.exists():
             at = Position(fold.name, index, of, member, config.training.members)
             _fit(run, files, at, windows, scaler, validate, tell, cancelled)
-    options: dict[str, Any] = {"device": device, "precision": precision}
+    if files.inputs.exists():
+        shutil.rmtree(files.inputs)
     if held_back.any():
-        _calibrate(run, files, ds, fold, held_back, options)
-    found = estimate_fold(config, files, ds, fold.test_sites, spread=files.spread_factor, **options)
+        _calibrate(run, files, ds, fold, held_back, device)
+    found = estimate_fold(config, files, ds, fold.test_sites, device=device, spread=files.spread_factor)
     tested = ds.isel({v.SITE: fold.test_sites})
     write_whole(as_dataset(found, tested, config.model.head), files.predictions)
     tell(
         "fold_finished", fold=fold.name, index=index, of=of, seconds=round(time.monotonic() - started, 1),
         clipped=found.clipped, spread_factor=round(files.spread_factor, 3),
     )  # fmt: skip
-    if files.inputs.exists():
-        shutil.rmtree(files.inputs)
 
 
 def _windows(run: Run, ds: xr.Dataset, fold: Fold, scaler: Scaler, device: torch.device) -> WindowSource:
     training = run.config.training
     shape: dict[str, Any] = {
-        "targets": targets_of(ds, run.config), "window": training.window, "warmup": training.warmup, "device": device,
+        "targets": [t for t in targets_of(ds, run.config) if t in scaler.targets],
+        "window": training.window, "warmup": training.warmup, "device": device,
     }  # fmt: skip
     if training.inputs == "disk":
         return stored_windows(ds, fold, scaler, run.fold(fold.name).inputs, **shape)
@@ -100,10 +103,10 @@ def _windows(run: Run, ds: xr.Dataset, fold: Fold, scaler: Scaler, device: torch
 
 
 def _calibrate(
-    run: Run, files: FoldFiles, ds: xr.Dataset, fold: Fold, held_back: Mask, options: dict[str, Any]
+    run: Run, files: FoldFiles, ds: xr.Dataset, fold: Fold, held_back: Mask, device: torch.device
 ) -> None:
     """Learn at the held-back sites how wide the spread must be, where the networks have one."""
-    found = estimate_fold(run.config, files, ds, held_back, **options)
+    found = estimate_fold(run.config, files, ds, held_back, device=device)
     if found.std_ST is not None:
         observed_ST = _observed(run, ds, fold, held_back)
         files.keep_spread_factor(spread_factor(found.mean_ST, found.std_ST, observed_ST))
@@ -125,9 +128,8 @@ def _fit(
     torch.manual_seed(training.seed)
     model = make_model(config.model, scaler.n_forcings, scaler.n_attributes, scaler.targets)
     if start := run.start(at.fold):
-        model.load_state_dict(
-            torch.load(start.member(at.member).model, weights_only=True, map_location="cpu")
-        )
+        first = start.member(at.member).model
+        model.load_state_dict(load_tensors(first, torch.device("cpu"), remedy="Make the fine-tuning anew."))
     train(
         model.to(windows.device),
         windows,
@@ -147,15 +149,12 @@ def _validation(
     ds: xr.Dataset, fold: Fold, held_back: Mask, scaler: Scaler, run: Run, device: torch.device
 ) -> Validate:
     """Return what scores a network at held-back training sites, on training days."""
-    training = run.config.training
-    precision = resolve_precision(training.precision, device)
+    warmup = run.config.training.warmup
     records = Records.of(ds, scaler, held_back)
     observed_ST = _observed(run, ds, fold, held_back)
 
     def validate(model: Model) -> dict[str, float]:
-        found = estimate(
-            model, records, scaler.target, warmup=training.warmup, device=device, precision=precision
-        )
+        found = estimate(model, records, scaler.target, warmup=warmup, device=device)
         moments = paired_moments(found.mean_ST, observed_ST)
         return {name: _median(METRICS[name].from_moments(moments)) for name in ("R", "RMSE")}
 
@@ -171,20 +170,3 @@ def _observed(run: Run, ds: xr.Dataset, fold: Fold, held_back: Mask) -> np.ndarr
 def _median(scores: np.ndarray) -> float:
     known = scores[np.isfinite(scores)]
     return float(np.median(known)) if known.size else float("nan")
-
-
-def device_named(name: str) -> torch.device:
-    """Return the device that a configuration names; ``auto`` takes a GPU where there is one.
-
-    Raises
-    ------
-    ConfigError
-        If torch cannot use it.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"training.device is {name!r}, but this machine has no CUDA device that torch can use. Use 'auto' or 'cpu'."
-        )
-    return torch.device(name)

@@ -13,11 +13,12 @@ from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
-from gsm3core.models.precision import resolve_precision
+from gsm3core.models.device import device_named
+from gsm3core.models.files import load_tensors
 from gsm3core.prediction.mixture import Estimate, mixture
 from gsm3core.prediction.records import Records, estimate
 from gsm3core.run import FoldFiles, Run
-from gsm3core.scaling import Scaler
+from gsm3core.scaling import Scaler, missing_inputs
 
 _SITES_IN_MEMORY = 1024
 _SPREAD = {
@@ -36,7 +37,7 @@ def predict(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr.DataArr
     dataset
         A SiteDataset with the run's inputs; it needs no soil moisture of its own that the model would read.
     device
-        ``cpu``, ``cuda`` or ``cuda:N``.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns
     -------
@@ -65,20 +66,19 @@ def predict_dataset(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr
     -------
     xarray.Dataset
         ``sm_predicted`` and, with several networks or a distribution, ``sm_predicted_std``, both ``(site, time)``
-        m3 m-3.
+        m3 m-3. The attribute ``filled`` counts the missing inputs, by variable, that were filled.
     """
-    where = torch.device(device)
-    precision = resolve_precision(run.config.training.precision, where)
+    where = device_named(device)
+    folds = run.finished_folds()
     everywhere = np.ones(dataset.sizes[v.SITE], bool)
     found = mixture(
-        estimate_fold(
-            run.config, files, dataset, everywhere,
-            device=where, precision=precision, spread=files.spread_factor,
-        )
-        for files in run.finished_folds()
-    )  # fmt: skip
+        estimate_fold(run.config, files, dataset, everywhere, device=where, spread=files.spread_factor)
+        for files in folds
+    )
     predicted = as_dataset(found, dataset, run.config.model.head)
     predicted[v.SM_PREDICTED].attrs["comment"] = f"mean of {found.models} models of run {run.id}"
+    filled = missing_inputs(dataset, Scaler.load(folds[0].scaler))
+    predicted.attrs["filled"] = ", ".join(f"{name}: {count}" for name, count in filled.items())
     return predicted
 
 
@@ -89,7 +89,6 @@ def estimate_fold(
     sites: NDArray[np.bool_],
     *,
     device: torch.device,
-    precision: str,
     spread: float = 1.0,
 ) -> Estimate:
     """Predict some sites with all the networks of one fold, so many sites at a time that their inputs fit anywhere.
@@ -100,8 +99,8 @@ def estimate_fold(
         What the networks are, and where.
     ds, sites
         The dataset, and a ``(site)`` mask.
-    device, precision
-        Where and how to compute.
+    device
+        Where to compute.
     spread
         What the standard deviation is multiplied by: the fold's ``spread_factor``.
 
@@ -119,13 +118,10 @@ def estimate_fold(
         records = Records.of(ds, scaler, mask)
         parts.append(
             mixture(
-                estimate(
-                    model, records, scaler.target,
-                    warmup=config.training.warmup, device=device, precision=precision,
-                )
+                estimate(model, records, scaler.target, warmup=config.training.warmup, device=device)
                 for model in models
             )
-        )  # fmt: skip
+        )
     has_spread = any(part.std_ST is not None for part in parts)
     # Sites without any record have no spread either: missing, like their mean.
     stds = [part.mean_ST if part.std_ST is None else spread * part.std_ST for part in parts]
@@ -153,7 +149,7 @@ def load_models(
     def models() -> Iterator[Model]:
         for path in paths:
             model = make_model(config.model, scaler.n_forcings, scaler.n_attributes, scaler.targets)
-            model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+            model.load_state_dict(load_tensors(path, device, remedy="Delete it and resume the run."))
             yield model.to(device).eval()
 
     return scaler, models()

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.models.base import Model, State
 from gsm3core.models.distribution import censored_moments, location_and_scale
-from gsm3core.models.precision import autocast
 from gsm3core.prediction.mixture import Estimate, Floats
-from gsm3core.scaling import Scaler
-from gsm3core.windows import record_span
+from gsm3core.scaling import Scaler, record_span
 
 _SITES_AT_ONCE = 128
 _DAYS_AT_ONCE = 64
@@ -48,7 +46,7 @@ class Records:
         """
         chosen = ds.isel({v.SITE: sites})
         x_STF, c_SA = scaler.scale_forcings(chosen), scaler.scale_attributes(chosen)
-        return cls(x_STF, c_SA, record_span(chosen, list(scaler.forcings)))
+        return cls(x_STF, c_SA, record_span(chosen, scaler.forcings))
 
 
 def estimate(
@@ -58,9 +56,8 @@ def estimate(
     *,
     warmup: int,
     device: torch.device,
-    precision: str = "fp32",
 ) -> Estimate:
-    """Run one network over every site's own record.
+    """Run one network over every site's own record, in 32 bits: 16 would round what it says to 0.001 m3 m-3.
 
     Parameters
     ----------
@@ -72,9 +69,10 @@ def estimate(
         Mean and standard deviation that its output is scaled by, m3 m-3.
     warmup
         The network first runs over the first ``warmup`` days of a record once, so that it does not start from
-        a soil that has no history; what it says there is thrown away.
-    device, precision
-        Where and how to compute.
+        a soil that has no history; what it says there is thrown away. A shorter record is run over again until it
+        has been so many days.
+    device
+        Where to compute.
     """
     first_S, days_S = np.argmax(records.span_ST, axis=1), records.span_ST.sum(axis=1)
     mean_ST = np.full(records.span_ST.shape, np.nan, np.float32)
@@ -88,8 +86,9 @@ def estimate(
             continue
         day_BT = np.minimum(first_S[part, None] + np.arange(longest), records.x_STF.shape[1] - 1)
         inside_BT = np.arange(longest) < days_S[part, None]
-        with autocast(precision, device):
-            y_BTP = _run(model, records.x_STF[part[:, None], day_BT], records.c_SA[part], warmup, device)
+        warm_BT = first_S[part, None] + np.arange(warmup) % np.maximum(days_S[part, None], 1)
+        x_BTF, before_BTF = (records.x_STF[part[:, None], days] for days in (day_BT, warm_BT))
+        y_BTP = _run(model, x_BTF, before_BTF, records.c_SA[part], device)
         location_BT, scale_BT = location_and_scale(y_BTP, target)
         raw_BT = location_BT.cpu().numpy()
         clipped += int((((raw_BT < 0) | (raw_BT > 1)) & inside_BT).sum())
@@ -105,12 +104,12 @@ def estimate(
 
 
 @torch.inference_mode()
-def _run(model: Model, x_BTF: Floats, c_BA: Floats, warmup: int, device: torch.device) -> torch.Tensor:
+def _run(model: Model, x_BTF: Floats, before_BTF: Floats, c_BA: Floats, device: torch.device) -> torch.Tensor:
     """Run whole records in pieces that carry the state: the same numbers, less memory, faster on a CPU."""
-    x, c = torch.as_tensor(x_BTF, device=device), torch.as_tensor(c_BA, device=device)
+    x, before, c = (torch.as_tensor(a, device=device) for a in (x_BTF, before_BTF, c_BA))
     state: State | None = None
-    if warmup:
-        _, state = model.step(x[:, :warmup], c, None)
+    if before.shape[1]:
+        _, state = model.step(before, c, None)
     pieces = []
     for start in range(0, x.shape[1], _DAYS_AT_ONCE):
         y_BTP, state = model.step(x[:, start : start + _DAYS_AT_ONCE], c, state)

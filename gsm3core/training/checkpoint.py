@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gsm3core.errors import RunError
+from gsm3core.models.files import load_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint; only tensors and plain values are loaded, never code.
+    """Read a checkpoint.
 
     Raises
     ------
     RunError
         If the file is not a checkpoint.
     """
-    import pickle
-
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
-        raise RunError(
-            f"{path} cannot be read as a checkpoint: {error}. Delete it to train this fold anew."
-        ) from error
-    return state
+    return load_tensors(path, device, remedy="Delete it to train this network anew.")
 
 
 def restore(

@@ -13,7 +13,7 @@ import torch
 
 from gsm3core import vocabulary as v
 from gsm3core.config import TrainingConfig
-from gsm3core.errors import CancelledError
+from gsm3core.errors import CancelledError, TrainingError
 from gsm3core.models.base import Model
 from gsm3core.models.precision import resolve_precision
 from gsm3core.training.checkpoint import Best, Progress, load_checkpoint, restore, save_checkpoint
@@ -74,7 +74,8 @@ def train(
     Raises
     ------
     TrainingError
-        If the loss is not finite or diverges, naming sites and days; the last checkpoint is kept.
+        If the loss is not finite or diverges, naming sites and days (the last checkpoint is kept), or if the only
+        stream has no weight.
     CancelledError
         If asked to stop; the last checkpoint is kept.
     """
@@ -89,6 +90,10 @@ def train(
         progress = restore(load_checkpoint(checkpoint, device), model, optimizer, schedule, generator)
 
     weights = {v.SM_SMAP: config.satellite_weight}
+    if not any(weights.get(name, 1.0) for name in windows.streams):
+        raise TrainingError(
+            f"training.satellite_weight is 0 and only {v.SM_SMAP} has values to learn from: nothing would be learnt."
+        )
     failure, meter = FirstFailure(), Meter(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()

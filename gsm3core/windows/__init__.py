@@ -3,7 +3,7 @@
 from gsm3core.windows.resident import TrainingWindows, training_windows
 from gsm3core.windows.source import Batch, WindowSource
 from gsm3core.windows.stored import StoredWindows, stored_windows
-from gsm3core.windows.streams import Stream, record_span, training_streams
+from gsm3core.windows.streams import Stream, training_streams
 
 __all__ = [
     "Batch",
@@ -11,7 +11,6 @@ __all__ = [
     "Stream",
     "TrainingWindows",
     "WindowSource",
-    "record_span",
     "stored_windows",
     "training_streams",
     "training_windows",

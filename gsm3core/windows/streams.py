@@ -5,26 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import TrainingError
 from gsm3core.holdouts.base import Fold
-from gsm3core.scaling import Scaler
-
-
-def record_span(ds: xr.Dataset, forcings: list[str]) -> NDArray[np.bool_]:
-    """Return each site's own record ``(site, time)``: from its first to its last day with any forcing.
-
-    Joined datasets have sites with different periods on one time axis; a model neither trains nor predicts
-    where a site has no forcings at all.
-    """
-    known = np.zeros((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
-    for name in forcings:
-        known |= np.isfinite(ds[name].transpose(v.SITE, v.TIME).values)
-    after_first = np.maximum.accumulate(known, axis=1)
-    before_last = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
-    return after_first & before_last
+from gsm3core.scaling import Scaler, record_span
 
 
 class Stream:
@@ -46,11 +31,13 @@ class Stream:
     ) -> None:
         self.target_ST = target_ST
         self.window, self.warmup = window, warmup
-        taught_S = torch.isfinite(target_ST).any(dim=1)
-        self.sites = torch.nonzero(taught_S).flatten()
         # A window ends inside the record; where the record is shorter it starts earlier, on filled forcings.
         self.latest_S = (last_S - window).clamp(min=0)
         self.earliest_S = torch.minimum(first_S, self.latest_S)
+        # A day that lies in the warm-up of every window that covers it teaches nobody.
+        day_T = torch.arange(target_ST.shape[1], device=target_ST.device)
+        reached_ST = day_T >= self.earliest_S[:, None] + warmup
+        self.sites = torch.nonzero((torch.isfinite(target_ST) & reached_ST).any(dim=1)).flatten()
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -120,7 +107,7 @@ def training_streams(
     n_days = ds.sizes[v.TIME]
     if window > n_days:
         raise TrainingError(f"training.window is {window} days, but the dataset has {n_days}. Shorten it.")
-    span_ST = record_span(ds, list(scaler.forcings))
+    span_ST = record_span(ds, scaler.forcings)
     may_train_ST = span_ST & fold.train_days
     # Forcings before the training days may warm a window up; before the site's own record there are none.
     first_S = torch.as_tensor(
@@ -138,6 +125,7 @@ def training_streams(
     if not streams:
         raise TrainingError(
             f"fold {fold.name}: no soil moisture to train on ({', '.join(targets)}) at the {int(fold.train_sites.sum())} "
-            f"training sites on the {int(fold.train_days.sum())} training days."
+            f"training sites on the {int(fold.train_days.sum())} training days, where they have forcings"
+            + (f" and are not the first {warmup} days of the record (training.warmup)." if warmup else ".")
         )
     return streams

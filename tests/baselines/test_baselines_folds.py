@@ -8,11 +8,11 @@ import xarray as xr
 from small_world import TINY, make_dataset
 
 from gsm3core.baselines import BASELINES, predict_fold
-from gsm3core.baselines.record import lessons, record_span
+from gsm3core.baselines.record import lessons
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, DatasetError, TrainingError
 from gsm3core.holdouts.base import Fold
-from gsm3core.windows import record_span as span_of_network
+from gsm3core.scaling import record_span
 
 CONFIG = ExperimentConfig.from_mapping(TINY)
 
@@ -60,7 +60,7 @@ def test_a_prediction_stands_where_the_networks_does(name: str, divide) -> None:
     assert predicted.dtype == np.float32 and predicted.attrs["units"] == "m3 m-3"
     np.testing.assert_array_equal(predicted["site"], ds["site"].values[fold.test_sites])
     np.testing.assert_array_equal(predicted["time"], ds["time"])
-    span = span_of_network(ds, ["precipitation", "air_temperature"])
+    span = record_span(ds, ["precipitation", "air_temperature"])
     np.testing.assert_array_equal(np.isfinite(predicted.values), span[fold.test_sites])
     assert float(predicted.min()) >= 0 and float(predicted.max()) <= 1
 
@@ -71,12 +71,6 @@ def test_what_is_not_possible_is_clipped_and_counted(name: str) -> None:
     ds["sm_insitu"] = ds["sm_insitu"] - 0.5
     predicted = predict_fold(name, ds, spatial(ds), CONFIG)
     assert predicted.attrs["clipped"] == int((predicted == 0).sum()) > 100
-
-
-def test_the_record_is_the_networks() -> None:
-    ds = with_gaps()
-    forcings = ["precipitation", "air_temperature"]
-    np.testing.assert_array_equal(record_span(ds, forcings), span_of_network(ds, forcings))
 
 
 @pytest.mark.parametrize("name", BASELINES)

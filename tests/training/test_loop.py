@@ -230,7 +230,7 @@ def test_the_best_weights_at_held_back_sites_are_kept_and_patience_ends_training
 
 def test_a_broken_checkpoint_is_named(windows: TrainingWindows, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing of the kind")
-    with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read as a checkpoint"):
+    with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read: "):
         fit(windows, config(), tmp_path)
 
 
@@ -239,6 +239,16 @@ def test_one_stream_alone(tmp_path: Path) -> None:
     ds["sm_smap"].values[:] = float("nan")
     _, reports = fit(windows_of(ds, window=90, warmup=10), config(epochs=1), tmp_path)
     assert set(reports[-1]["losses"]) == {"sm_insitu"}
+
+
+def test_a_loss_of_nothing_is_refused(tmp_path: Path) -> None:
+    ds: xr.Dataset = make_dataset(n_sites=8, n_days=300)
+    both = windows_of(ds, window=60)
+    (tmp_path / "both").mkdir()
+    fit(both, config(epochs=1, window=60, satellite_weight=0.0), tmp_path / "both")
+    ds["sm_insitu"].values[:] = float("nan")
+    with pytest.raises(TrainingError, match="satellite_weight is 0 and only sm_smap"):
+        fit(windows_of(ds, window=60), config(epochs=1, window=60, satellite_weight=0.0), tmp_path)
 
 
 def test_ten_sites_are_fitted_to_near_zero_error(tmp_path: Path) -> None:
