@@ -100,3 +100,28 @@ def test_an_unknown_choice_is_refused(place: Path) -> None:
     error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "bucket", fails=True).exception
     assert "'bucket' is not known" in str(error)
     assert not (place / "runs").exists()
+
+
+def test_what_a_comparison_model_does_not_have_is_refused(place: Path) -> None:
+    for option in (("--members", "3"), ("--head", "gaussian"), ("--heads", "affine")):
+        error = gsm3(
+            "run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology", *option, fails=True
+        ).exception
+        assert f"{option[0]} is an option of the network" in str(error)
+    assert not (place / "runs").exists()
+
+
+def test_predictions_say_what_was_filled_and_where_they_cannot_be_written(place: Path) -> None:
+    gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--targets", "sm_insitu, sm_smap", "--epochs", "1")
+    run = newest(place)
+    assert run.config.data.targets == ("sm_insitu", "sm_smap")
+    gaps = make_dataset(n_sites=3)
+    gaps["clay"].values[1] = np.nan
+    gaps["precipitation"].values[2, 10:14] = np.nan
+    save_dataset(gaps, place / "gaps.zarr")
+    said = gsm3("predict", run.id, "gaps.zarr", "--to", "out.nc").output
+    assert "missing inputs filled: precipitation: 4, clay: 1" in " ".join(said.split())
+    error = gsm3("predict", run.id, "gaps.zarr", "--to", "out.csv", fails=True).exception
+    assert "expected .nc (netCDF-4) or .zarr" in str(error)
+    error = gsm3("predict", run.id, "gaps.zarr", "--to", "b.nc", "--device", "gpu", fails=True).exception
+    assert "device 'gpu' is not known" in str(error)

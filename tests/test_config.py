@@ -76,7 +76,7 @@ def test_it_cannot_be_changed() -> None:
     epochs=st.integers(1, 1000),
     rate=st.floats(1e-6, 10),
     forcings=st.none()
-    | st.lists(st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1)),
+    | st.lists(st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1), min_size=1),
     clip=st.floats(0, 10),
 )
 def test_toml_reads_back_equal(
@@ -123,3 +123,17 @@ def test_replace_leaves_none_alone() -> None:
     config = ExperimentConfig().replace("training", epochs=7, seed=None)
     assert config.training.epochs == 7
     assert config.training.seed == ExperimentConfig().training.seed
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("data", "targets"), ("data", "forcings"), ("holdout", "only_folds")]
+)
+def test_an_empty_list_is_no_choice(section: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{section}\.{key}: .* at least 1 item"):
+        ExperimentConfig.from_mapping({section: {key: []}})
+
+
+def test_what_does_not_fit_together_is_told_without_the_whole_section() -> None:
+    with pytest.raises(ConfigError) as error:
+        ExperimentConfig.from_mapping({"training": {"patience": 3, "epochs": 5}})
+    assert str(error.value).endswith("there is no score to wait for")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from small_world import TINY, make_dataset
 
@@ -15,9 +16,9 @@ from gsm3core import vocabulary as v
 from gsm3core.baselines import BASELINES, predict_fold
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error, RunError
-from gsm3core.experiment import create_run, execute, satellite_groups
+from gsm3core.experiment import create_run, execute, network_fold, satellite_groups
 from gsm3core.experiment.division import folds_of, hold_back
-from gsm3core.prediction import predict_dataset
+from gsm3core.prediction import load_models, predict_dataset
 from gsm3core.schema import save_dataset
 
 
@@ -154,11 +155,61 @@ def test_what_cannot_run_is_refused_before_a_directory_is_made(world: Path, tmp_
         ),
         (config(world, {"name": "temporal"}), ConfigError, "too short for the default temporal holdout"),
         (config(world).replace("holdout", only_folds=("fold_9",)), ConfigError, "only_folds names 'fold_9'"),
+        (
+            config(world, validation_share=0.2).replace("data", targets=("sm_insitv",)),
+            DatasetError,
+            "target 'sm_insitv' is not in the dataset. Did you mean 'sm_insitu'",
+        ),
     ]
     for bad, error, message in cases:
         with pytest.raises(error, match=message):
             create_run(bad, runs)
     assert not runs.exists()
+
+
+def test_a_later_fold_without_sites_to_hold_back_is_refused_at_once(tmp_path: Path) -> None:
+    """In situ in one region alone: the fold that tests it has none to watch by."""
+    ds = make_dataset()
+    ds["sm_insitu"].values[ds.region.values != "Europe"] = np.nan
+    settings = config(
+        save_dataset(ds, tmp_path / "one.zarr"), {"name": "cross_continental"}, validation_share=0.2
+    )
+    assert len(folds_of(ds, settings)) > 1
+    with pytest.raises(ConfigError, match=r"fold Europe has 0 satellite cell\(s\) with sm_insitu"):
+        create_run(settings, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_predicted_after_training_in_16_bits_is_not_rounded_to_them(
+    world: Path, tmp_path: Path
+) -> None:
+    run = run_experiment(config(world, TEMPORAL, precision="bf16", warmup=0), out=tmp_path / "runs")
+    ds = open_dataset(world).load()
+    scaler, models = load_models(run.config, run.fold("temporal"), torch.device("cpu"))
+    with torch.no_grad():
+        y_ST = next(models)(
+            torch.tensor(scaler.scale_forcings(ds)), torch.tensor(scaler.scale_attributes(ds))
+        ).numpy()
+    expected = np.clip(scaler.target[0] + scaler.target[1] * y_ST, 0, 1)
+    np.testing.assert_allclose(run.predictions().sm_predicted, expected, atol=1e-6)
+
+
+def test_a_store_of_inputs_does_not_outlive_its_training(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as large as the forcings: a kill between the predictions and its end would leave it for ever."""
+    run = create_run(config(world, TEMPORAL, inputs="disk"), tmp_path / "runs")
+    store = run.fold("temporal").inputs
+    there: list[bool] = []
+    whole = network_fold.estimate_fold
+
+    def watched(*args: Any, **options: Any) -> Any:
+        there.append(store.exists())
+        return whole(*args, **options)
+
+    monkeypatch.setattr(network_fold, "estimate_fold", watched)
+    execute(run)
+    assert there == [False]
 
 
 def test_a_failure_is_kept_in_the_run(world: Path, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import xarray as xr
 from small_world import TINY, make_dataset
 
 from gsm3core import Run, open_dataset, predict, run_experiment
+from gsm3core.assembly.sites import join
 from gsm3core.config import ExperimentConfig, HoldoutConfig
 from gsm3core.errors import ConfigError, DatasetError, RunError
 from gsm3core.experiment import create_finetune, execute
+from gsm3core.experiment.division import folds_of, hold_back
+from gsm3core.experiment.finetuning import learnt_before
 from gsm3core.schema import save_dataset
 
 SPATIAL = {"name": "random_spatial", "folds": 2}
@@ -80,6 +83,8 @@ def test_a_tenth_of_the_learning_rate_by_default(parent: Run, tmp_path: Path) ->
     run = create_finetune(parent, elsewhere(tmp_path), tmp_path / "runs")
     assert run.config.training.learning_rate == pytest.approx(0.1 * parent.config.training.learning_rate)
     assert run.config.training.epochs == parent.config.training.epochs
+    with pytest.raises(ConfigError, match=r"training\.learning_rate: Input should be greater than 0"):
+        create_finetune(parent, run.dataset_path, tmp_path / "runs", learning_rate=0.0)
 
 
 def test_what_was_seen_is_not_tested(parent: Run, tmp_path: Path) -> None:
@@ -119,6 +124,11 @@ def test_what_cannot_be_tuned_is_said(parent: Run, tmp_path: Path) -> None:
     no_clay = save_dataset(ds.drop_vars("clay"), tmp_path / "bad" / "no_clay.zarr")
     with pytest.raises(DatasetError, match="attribute 'clay' is not in the dataset"):
         create_finetune(parent, no_clay, tmp_path / "runs")
+    separate = Run.open(shutil.copytree(parent.folder, tmp_path / "separate"))
+    (separate.folder / "config.toml").write_text(parent.config.replace("model", heads="separate").to_toml())
+    satellite = save_dataset(ds.drop_vars("sm_insitu"), tmp_path / "bad" / "satellite.zarr")
+    with pytest.raises(DatasetError, match="no sm_insitu, which run separate predicts by an output"):
+        create_finetune(Run.open(separate.folder), satellite, tmp_path / "runs")
     lost = Run.open(shutil.copytree(parent.folder, tmp_path / "lost"))
     provenance = lost.provenance | {"dataset_path": str(tmp_path / "gone.zarr")}
     (lost.folder / "provenance.json").write_text(json.dumps(provenance))
@@ -129,3 +139,28 @@ def test_what_cannot_be_tuned_is_said(parent: Run, tmp_path: Path) -> None:
     shutil.rmtree(run.folder / "start")
     with pytest.raises(RunError, match="starts from the networks in it"):
         execute(run)
+
+
+def test_sites_are_held_back_where_the_first_networks_have_not_learnt(parent: Run, tmp_path: Path) -> None:
+    old, new = open_dataset(parent.dataset_path).load(), open_dataset(elsewhere(tmp_path)).load()
+    both = save_dataset(join(old, new), tmp_path / "both.zarr")
+    ds = open_dataset(both).load()
+    kept = HoldoutConfig.model_validate({"name": "custom", "sites": new.site.values[:2].tolist()})
+    run = create_finetune(parent, both, tmp_path / "runs", holdout=kept)
+    (fold,) = folds_of(ds, run.config)
+    start = run.provenance["parent"]["start_of_fold"][fold.name]
+    first = next(f for f in folds_of(old, parent.config) if f.name == start)
+    learnt = learnt_before(run, fold, ds)
+    np.testing.assert_array_equal(ds.site[learnt], old.site[first.train_sites])
+    for seed in range(5):
+        _, held_back = hold_back(ds, fold, ["sm_insitu"], 0.3, seed, learnt=learnt)
+        assert held_back.sum() == round(0.3 * 20)
+        assert not (held_back & (learnt | fold.test_sites)).any()
+    _, held_back = hold_back(ds, fold, ["sm_insitu"], 0.3, 0, learnt=np.ones(22, bool))
+    assert held_back.sum() == 6
+    # The whole way: a run that watches.
+    folder = run.folder / "config.toml"
+    folder.write_text(run.config.replace("training", validation_share=0.3).to_toml())
+    events: list[dict[str, Any]] = []
+    execute(Run.open(run.folder), listen=events.append)
+    assert next(e for e in events if e["event"] == "fold_started")["validation_sites"] == 6

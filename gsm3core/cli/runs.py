@@ -47,7 +47,9 @@ def run_command(
     experiment = (
         ExperimentConfig.load(config)
         .replace(
-            "data", dataset=str(dataset) if dataset else None, targets=targets.split(",") if targets else None
+            "data",
+            dataset=str(dataset) if dataset else None,
+            targets=[t.strip() for t in targets.split(",")] if targets else None,
         )
         .replace("holdout", name=holdout)
         .replace("model", name=model, head=head, heads=heads)
@@ -55,6 +57,13 @@ def run_command(
     )
     if title:
         experiment = experiment.model_copy(update={"title": title})
+    network_alone = {"--members": members, "--head": head, "--heads": heads}
+    if experiment.model.name != "multitask_lstm" and (
+        given := [option for option, value in network_alone.items() if value is not None]
+    ):
+        raise ConfigError(
+            f"{given[0]} is an option of the network; model {experiment.model.name!r} has nothing like it. Leave it out."
+        )
     _carry_out(create_run(experiment, out))
 
 
@@ -126,7 +135,7 @@ def finetune_command(
         typer.Option(help="What to hold out of it: a name, or a TOML file with a [holdout] section."),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="A tenth of the first run's by default.", min=0)
+        float | None, typer.Option(help="A tenth of the first run's by default.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="The first run's by default.")] = None,
     title: Annotated[str, typer.Option(help="What to call the new run.")] = "",
@@ -152,7 +161,7 @@ def predict_command(
     run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
     dataset: Annotated[Path, typer.Argument(help="A dataset with the run's inputs.")],
     to: Annotated[Path, typer.Option("--to", help="Where to write: .nc or .zarr.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     out: RunsFolder = Path("runs"),
 ) -> None:
     """Predict soil moisture on a dataset with a run's networks: their mean, over all folds and members, and its spread."""
@@ -164,10 +173,13 @@ def predict_command(
 
     if to.exists():
         raise ConfigError(f"{to} exists. Choose another name.")
+    if to.suffix not in (".nc", ".zarr"):
+        raise ConfigError(f"{to} names no format: expected .nc (netCDF-4) or .zarr.")
     predicted = predict_dataset(open_run(run_id, out), open_dataset(dataset), device=device)
     write_whole(predicted, to)
     said = predicted[v.SM_PREDICTED].attrs["comment"]
     said += ", with its spread" if v.SM_PREDICTED_STD in predicted else ""
+    said += f"; missing inputs filled: {predicted.attrs['filled']}" if predicted.attrs["filled"] else ""
     console.print(f"{predicted.sizes[v.SITE]} sites, {said}. Written to [bold]{escape(str(to))}[/].")
 
 

@@ -113,7 +113,9 @@ def _explain(error: Any) -> str:
         return f"{where} is not a key. {did_you_mean(str(error['loc'][-1]), section.model_fields)}"
     if error["loc"] == ("holdout", "name"):
         return f"holdout {error['input']!r} is not known. {did_you_mean(str(error['input']), v.HOLDOUTS)}"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
+    # What is wrong between the keys of a section names their values itself.
+    given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
 
 
 def _toml(value: Any) -> str:

@@ -33,9 +33,11 @@ class DataConfig(Section):
     """What a run reads; ``None`` for a list means all that the dataset has."""
 
     dataset: str = Field("", description="path of a SiteDataset")
-    forcings: tuple[str, ...] | None = Field(None, description="daily inputs")
+    forcings: tuple[str, ...] | None = Field(None, min_length=1, description="daily inputs")
     attributes: tuple[str, ...] | None = Field(None, description="static inputs")
-    targets: tuple[str, ...] | None = Field(None, description="soil-moisture records to learn from")
+    targets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="soil-moisture records to learn from"
+    )
     fill_forcing: Literal["mean", "interpolate"] = Field(
         "mean",
         description="a missing forcing value becomes the training mean of its variable (0 after scaling, as the "
@@ -67,7 +69,7 @@ class HoldoutConfig(Section):
     polygon: tuple[tuple[float, float], ...] | None = Field(
         None, min_length=3, description="corners (longitude, latitude) of the ground that custom holds out"
     )
-    only_folds: tuple[str, ...] | None = Field(None, description="run these folds alone")
+    only_folds: tuple[str, ...] | None = Field(None, min_length=1, description="run these folds alone")
 
     @model_validator(mode="after")
     def _disjoint(self) -> Self:

@@ -70,7 +70,13 @@ def targets_of(ds: xr.Dataset, config: ExperimentConfig) -> list[str]:
 
 
 def hold_back(
-    ds: xr.Dataset, fold: Fold, targets: list[str], share: float, seed: int
+    ds: xr.Dataset,
+    fold: Fold,
+    targets: list[str],
+    share: float,
+    seed: int,
+    *,
+    learnt: NDArray[np.bool_] | None = None,
 ) -> tuple[Fold, NDArray[np.bool_]]:
     """Take some training sites out of a fold, to watch its training by; its test sites and days stay as they are.
 
@@ -86,6 +92,9 @@ def hold_back(
         Of the satellite cells with that record; at least one cell, and never all.
     seed
         Which.
+    learnt
+        Of a fine-tuning: ``(site)`` mask of where its networks have learnt before. Cells without such a site come
+        first; only if there are none, others are held back.
 
     Returns
     -------
@@ -111,7 +120,8 @@ def hold_back(
             "its training sites; holding one back leaves nothing to learn from. Set it to 0."
         )
     count = min(max(1, round(share * len(cells))), len(cells) - 1)
-    chosen = np.random.default_rng(seed).permutation(cells)[:count]
+    new = cells if learnt is None else np.setdiff1d(cells, group[learnt])
+    chosen = np.random.default_rng(seed).permutation(new if len(new) else cells)[:count]
     apart = np.isin(group, chosen)
     return replace(fold, train_sites=fold.train_sites & ~apart), recorded & apart
 

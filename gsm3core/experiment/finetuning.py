@@ -15,7 +15,7 @@ from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.experiment.division import folds_of, targets_of
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
 from gsm3core.geography.grids import cell_of
-from gsm3core.holdouts.base import Fold
+from gsm3core.holdouts.base import Fold, Mask
 from gsm3core.run import Run
 from gsm3core.scaling import Scaler
 from gsm3core.schema import open_dataset
@@ -65,7 +65,7 @@ def create_finetune(
         If every fold of the parent has learnt at sites and days that a new fold tests, or the parent's dataset
         cannot be asked any more.
     DatasetError
-        If the new dataset lacks an input or every record to learn from.
+        If the new dataset lacks an input, every record to learn from, or the only one that teaches what is predicted.
     RunError
         If the parent has no finished network.
     """
@@ -76,10 +76,10 @@ def create_finetune(
     for scaler in scalers:
         scaler.scale_forcings(ds.isel({v.TIME: [0]}))
         scaler.scale_attributes(ds)
-    rate = learning_rate or SLOWER * parent.config.training.learning_rate
+    slower = SLOWER * parent.config.training.learning_rate
     config = (
         parent.config.replace("data", dataset=str(path), targets=_targets(parent, ds, scalers[0]))
-        .replace("training", learning_rate=rate, epochs=epochs)
+        .replace("training", learning_rate=slower if learning_rate is None else learning_rate, epochs=epochs)
         .model_copy(update={"title": title, "holdout": holdout or _without_names(parent.config.holdout)})
     )
     folds = folds_of(ds, config)
@@ -105,6 +105,12 @@ def _targets(parent: Run, ds: xr.Dataset, scaler: Scaler) -> tuple[str, ...]:
     if not both:
         raise DatasetError(
             f"The dataset has none of the records that run {parent.id} was taught by ({', '.join(scaler.targets)})."
+        )
+    heads, predicted = parent.config.model.heads, scaler.targets[0]
+    if heads != "shared" and predicted not in ds:
+        raise DatasetError(
+            f"The dataset has no {predicted}, which run {parent.id} predicts by an output that nothing else teaches "
+            f"(model.heads = {heads!r}); it has {', '.join(both)}. Start from a run with heads 'shared'."
         )
     return both
 
@@ -142,7 +148,7 @@ def _seen(parent: Run, folds: list[str]) -> dict[str, list[dict[str, Any]]]:
 def _start(fold: Fold, ds: xr.Dataset, seen: dict[str, list[dict[str, Any]]]) -> str:
     """Return a fold of the parent that has learnt nothing of what this one tests."""
     met = {
-        name: int(np.logical_or.reduce([_met(fold, ds, x) for x in lessons]).sum())
+        name: int((fold.test_sites & _met(fold.test_days, ds, lessons)).sum())
         for name, lessons in seen.items()
     }
     for name in sorted(met, key=lambda n: n != fold.name):
@@ -156,15 +162,32 @@ def _start(fold: Fold, ds: xr.Dataset, seen: dict[str, list[dict[str, Any]]]) ->
     )
 
 
-def _met(fold: Fold, ds: xr.Dataset, lesson: dict[str, Any]) -> np.ndarray:
-    """Mask of the fold's test sites whose satellite cell has taught on days that test."""
-    days = pd.DatetimeIndex(ds[v.TIME].values)[fold.test_days]
-    if not ((days >= lesson["first"]) & (days <= lesson["last"])).any():
-        return np.zeros(len(fold.test_sites), bool)
-    grid = "M36" if "M36" in (lesson["grid"], _grid(ds)) else "M09"
-    taught = cell_of(np.asarray(lesson["lat"]), np.asarray(lesson["lon"]), grid)
-    mine = cell_of(ds[v.LAT].values.astype(float), ds[v.LON].values.astype(float), grid)
-    return fold.test_sites & np.isin(mine, taught[taught >= 0])
+def learnt_before(run: Run, fold: Fold, ds: xr.Dataset) -> Mask:
+    """Mask of the sites whose satellite cell has taught a fine-tuning's first networks on the fold's training days.
+
+    Parameters
+    ----------
+    run
+        Made by :func:`create_finetune`.
+    fold, ds
+        One of its folds, and its dataset.
+    """
+    origin = run.provenance["parent"]
+    return _met(fold.train_days, ds, origin["seen"][origin["start_of_fold"][fold.name]])
+
+
+def _met(on: Mask, ds: xr.Dataset, lessons: list[dict[str, Any]]) -> Mask:
+    """Mask of the sites whose satellite cell has taught on some days."""
+    days = pd.DatetimeIndex(ds[v.TIME].values)[on]
+    met = np.zeros(ds.sizes[v.SITE], bool)
+    for lesson in lessons:
+        if not ((days >= lesson["first"]) & (days <= lesson["last"])).any():
+            continue
+        grid = "M36" if "M36" in (lesson["grid"], _grid(ds)) else "M09"
+        taught = cell_of(np.asarray(lesson["lat"]), np.asarray(lesson["lon"]), grid)
+        mine = cell_of(ds[v.LAT].values.astype(float), ds[v.LON].values.astype(float), grid)
+        met |= np.isin(mine, taught[taught >= 0])
+    return met
 
 
 def _grid(ds: xr.Dataset) -> str:

@@ -86,16 +86,17 @@ def create_run(config: ExperimentConfig, root: str | Path) -> Run:
         )
     path = Path(config.data.dataset).resolve()
     ds = open_dataset(path)
-    _try_first_fold(ds, folds_of(ds, config)[0], config)
+    _try_folds(ds, folds_of(ds, config), config)
     return Run.create(root, config, provenance_of(config, path, ds))
 
 
-def _try_first_fold(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> None:
-    """Find what cannot be trained before a directory is made for it."""
+def _try_folds(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) -> None:
+    """Find what cannot be trained before a directory is made for it; the scaling, which takes longer, by one fold."""
+    fit_scaler(ds, folds[0], config.data)
     share = config.training.validation_share
     if share and config.model.name not in BASELINES:
-        fold, _ = hold_back(ds, fold, targets_of(ds, config), share, config.training.seed)
-    fit_scaler(ds, fold, config.data)
+        for fold in folds:
+            hold_back(ds, fold, targets_of(ds, config), share, config.training.seed)
 
 
 def execute(
