@@ -106,15 +106,20 @@ def save_dataset(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -
         If the dataset breaks the contract, the suffix is unknown, or ``path`` exists.
     """
     path = Path(path)
-    if path.suffix not in (".zarr", ".nc", ".nc4"):
-        raise DatasetError(
-            f"{path}: a dataset is written as .zarr or .nc; {path.suffix or 'no suffix'!r} was given."
-        )
+    check_suffix(path)
     if path.exists() and not overwrite:
         raise DatasetError(f"{path} exists. Choose another name, or pass overwrite=True (--overwrite).")
     check_dataset(ds, name=str(path))
     write_whole(ds, path)
     return path
+
+
+def check_suffix(path: Path) -> None:
+    """Raise unless a dataset can be written under this name."""
+    if path.suffix not in (".zarr", ".nc", ".nc4"):
+        raise DatasetError(
+            f"{path}: a dataset is written as .zarr or .nc; {path.suffix or 'no suffix'!r} was given."
+        )
 
 
 def write_whole(ds: xr.Dataset, path: Path) -> None:

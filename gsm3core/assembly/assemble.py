@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from gsm3core.config import Period
 from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.readers.files import candidates, find_granules
 from gsm3core.readers.presence import source_folder
-from gsm3core.schema import save_dataset
+from gsm3core.schema import check_suffix, save_dataset
 
 Listen = Callable[[str, int, int], None]
 
@@ -65,7 +66,7 @@ def assemble(
         was used and its distance to each source's cell, and ``x.inputs.csv``, every file read with its SHA-256.
     work
         Folder of finished pieces, ``.NAME.work`` beside the dataset by default. The same call after a kill goes on
-        where it was; the folder is removed in the end.
+        where it was; the pieces are removed in the end, and the folder if nothing else is in it.
     root
         Folder of all sources, see :func:`gsm3core.readers.presence.source_folder`.
     overwrite
@@ -87,8 +88,16 @@ def assemble(
     """
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists. Choose another name, or pass --overwrite.")
+    check_suffix(out)
     sources = _sources(recipe, recipe.wanted(), root)
     folder = WorkFolder(work or out.with_name(f".{out.name}.work"))
+    with folder.held():
+        return _made(recipe, out, sources, folder, overwrite, listen)
+
+
+def _made(
+    recipe: Recipe, out: Path, sources: list[Source], folder: WorkFolder, overwrite: bool, listen: Listen
+) -> Assembled:
     sites, sites_fresh = _sites(recipe, folder, listen)
     period = _period(recipe, sites)
     wanted = recipe.wanted(period)
@@ -225,7 +234,7 @@ def _with_target(base: xr.Dataset, wanted: tuple[Wanted, ...]) -> xr.Dataset:
 
 def _remove_half_written(out: Path) -> None:
     """Remove what a killed call of the same command left beside the dataset."""
-    for left in out.parent.glob(f".{out.name}.????????{out.suffix}"):
+    for left in out.parent.glob(f".{glob.escape(out.name)}.????????{out.suffix}"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 

@@ -185,14 +185,34 @@ def _axis(centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: 
     if not (steps > 0).all():
         raise DatasetError("the latitudes or longitudes of the grid neither ascend nor descend.")
     index = np.arange(n)[::-1] if flip else np.arange(n)
-    if circle is not None and abs(n * np.median(steps) - circle) < np.median(steps) / 2:
-        up = np.r_[up[-1] - circle, up, up[0] + circle]
-        index = np.r_[index[-1], index, index[0]]
+    step = np.median(steps)
+    if circle is not None:
+        if abs(n * step - circle) < step / 2:
+            up = np.r_[up[-1] - circle, up, up[0] + circle]
+            index = np.r_[index[-1], index, index[0]]
+        else:
+            up, index, target = _unrolled(up, index, target, circle)
     low = np.clip(np.searchsorted(up, target, side="right") - 1, 0, len(up) - 2)
-    weight = (target - up[low]) / (up[low + 1] - up[low])
-    # Half a cell beyond the outermost centres still lies in the outermost cells.
+    gap = up[low + 1] - up[low]
+    weight = (target - up[low]) / gap
+    # Half a cell beyond the outermost centres still lies in the outermost cells; so at either side of a hole.
+    hole = gap > 1.5 * step
     inside = (weight >= -0.5 - 1e-9) & (weight <= 1.5 + 1e-9)
+    inside &= ~hole | (np.minimum(np.abs(weight), np.abs(1 - weight)) * gap <= step / 2)
+    weight = np.where(hole, np.round(weight), weight)
     return _Axis(index[low], index[low + 1], np.clip(weight, 0.0, 1.0), inside)
+
+
+def _unrolled(
+    up: NDArray[np.float64], index: NDArray[np.intp], target: NDArray[np.float64], circle: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Begin a cut of the globe behind its widest gap, so that one across 180 degrees is one piece, not two ends."""
+    gaps = np.diff(np.r_[up, up[0] + circle])
+    first = (int(np.argmax(gaps)) + 1) % len(up)
+    up = np.r_[up[first:], up[:first] + circle]
+    middle = up[0] - gaps.max() / 2
+    # Turned by whole circles alone: rounding must not touch what lies right already.
+    return up, np.roll(index, -first), target - circle * np.floor((target - middle) / circle)
 
 
 def _taken(
@@ -211,13 +231,10 @@ def _taken(
         found = values[..., rows.nearest, columns.nearest] if nearest else _bilinear(values, rows, columns)
         found = np.where(inside, found, np.nan).astype(np.float32)
         kept = {k: c for k, c in array.coords.items() if not set(names) & set(c.dims)}
-        out[str(name)] = xr.DataArray(found, dims=(*lead, *dims), coords=kept, attrs=array.attrs)
-        out[str(name)].attrs["collocation"] = "nearest" if nearest else method
-    kept_attrs = {k: x for k, x in ds.attrs.items() if k != "grid"}
-    result = xr.Dataset(out, attrs=kept_attrs)
-    for array in result.data_vars.values():
-        array.attrs.pop("grid", None) if dims == ("y", "x") else None
-    return result
+        attrs = {k: x for k, x in array.attrs.items() if k != "grid"}
+        attrs["collocation"] = "nearest" if nearest else method
+        out[str(name)] = xr.DataArray(found, dims=(*lead, *dims), coords=kept, attrs=attrs)
+    return xr.Dataset(out, attrs={k: x for k, x in ds.attrs.items() if k != "grid"})
 
 
 def _bilinear(values: NDArray[np.generic], rows: _Axis, columns: _Axis) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def source_step(one: Sampled, period: Period, sites: int) -> dict[str, Any]:
         How many there are.
     """
     settings = one.source.settings
-    inputs = {p: h for piece in one.pieces for p, h in piece.inputs.items()}
+    inputs = _inputs(one)
     lines = sorted(f"{h}  {Path(p).name}" for p, h in inputs.items())
     away = distances(one)
     step: dict[str, Any] = {
@@ -60,6 +60,19 @@ def source_step(one: Sampled, period: Period, sites: int) -> dict[str, Any]:
             step[note] = sum(told) if note == "preliminary_steps" else ", ".join(sorted(set(map(str, told))))
     step["variables"] = {w.name: _counts(one, w, period, sites) for w in one.wanted}
     return step
+
+
+def _inputs(one: Sampled) -> dict[str, str]:
+    """Return the files of all pieces with their SHA-256; pieces of two versions of one make no dataset."""
+    inputs: dict[str, str] = {}
+    for piece in one.pieces:
+        for path, digest in piece.inputs.items():
+            if inputs.setdefault(path, digest) != digest:
+                raise DatasetError(
+                    f"{path} changed while the dataset was built. Give the same command again: what was made of the "
+                    "earlier version is made anew."
+                )
+    return inputs
 
 
 def check_gaps(one: Sampled, period: Period, sites: int, gaps: str) -> None:

@@ -17,7 +17,7 @@ from gsm3core.readers.files import Granule, find_granules, open_granule
 from gsm3core.readers.geotiff import read_geotiff
 from gsm3core.readers.grid_axes import spatial_axes
 from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
-from gsm3core.readers.land_cover import igbp_of_lccs
+from gsm3core.readers.land_cover import IGBP_OF_LCCS, igbp_of_lccs
 
 _CLOSED = 0.02
 _LCCS, _IGBP = "land_cover_lccs", "land_cover"
@@ -142,9 +142,9 @@ class EsaCciLandCoverReader:
                 d: ds[d].values[: k * n].astype(float).reshape(k, n).mean(1)
                 for d, k in ((v.LAT, rows), (v.LON, columns))
             }
-            yield Piece(
-                path=granule.path, raw=xr.Dataset({"lccs_class": ((v.LAT, v.LON), most)}, coords=centre)
-            )
+            known = {"flag_values": flags.get("flag_values", np.array(list(IGBP_OF_LCCS), np.int16))}
+            raw = xr.Dataset({"lccs_class": ((v.LAT, v.LON), most, known)}, coords=centre)
+            yield Piece(path=granule.path, raw=raw)
 
 
 def _majority(strip: np.ndarray, n: int) -> np.ndarray:

@@ -100,7 +100,7 @@ def find_granules(
             f"{root} does not exist; expected a folder of {entry.title} (files like {entry.example})."
         )
     found: dict[tuple[object, ...], Granule] = {}
-    for path in matching_files(entry, root):
+    for path in sorted(matching_files(entry, root), key=lambda p: (p.name, p)):
         match = re.search(entry.files, path.name)
         parts = {k: x for k, x in match.groupdict().items() if x is not None} if match else {}
         if keep(parts):

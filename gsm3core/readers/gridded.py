@@ -160,7 +160,7 @@ def read_grid(
         else p[0]
         for p in parts.values()
     ]  # fmt: skip
-    out = xr.merge(joined, join="outer", compat="no_conflicts", combine_attrs="drop")
+    out = xr.merge(joined, join="outer", compat="no_conflicts", combine_attrs="override")
     out = _described(out, entry, variables, tally, step=step, files=files)
     out.attrs["inputs"] = list(used)
     return out
@@ -217,7 +217,7 @@ def _described(
         method = {"instant": "time: point", "static": "", "day": "time: mean"}.get(
             variable.time, "time: mean"
         )
-        out[variable.ours].attrs = {
+        out[variable.ours].attrs |= {
             "units": variable.our_units,
             "long_name": variable.long_name or (known.long_name if known else variable.ours),
             "source": entry.title,

@@ -180,7 +180,7 @@ def _read_sensor(
     label = f"{sensor.sensor} at {sensor.depth:g} m"
     try:
         header, series, ledger = read_stm(
-            archive.read(sensor.path), flags=choice.flags, min_hours=choice.min_hours
+            archive.read(sensor.path), flags=choice.flags, min_hours=choice.min_hours, period=period
         )
     except (DatasetError, *UNREADABLE) as error:
         station.notes.append(f"{label}: {error}")
@@ -190,16 +190,9 @@ def _read_sensor(
         station.notes.append(f"{label}: latitude {header.lat:g}, longitude {header.lon:g} is no place")
         return None
     station.header = station.header or header
-    if period is not None:
-        first, last = (np.datetime64(d, "D").astype(np.int64) for d in (period.start, period.end))
-        inside = (series.day >= first) & (series.day <= last)
-        series = DailySeries(series.day[inside], series.value[inside], series.hours[inside])
     reasons = ", ".join(f"{c:,} {r}" for r, c in sorted(ledger.refused.items()))
     if not len(series.day):
-        station.notes.append(
-            f"{label}: no day left of {ledger.read:,} rows"
-            + (f" ({reasons})" if reasons else " in the period")
-        )
+        station.notes.append(f"{label}: no day left of {ledger.read:,} rows ({reasons or 'empty'})")
     elif reasons:
         station.notes.append(f"{label}: refused {reasons}")
     return series

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 from gsm3core.readers.ledger import Ledger
 
@@ -46,7 +47,7 @@ class DailySeries:
 
 
 def read_stm(
-    raw: bytes, *, flags: tuple[str, ...] = GOOD, min_hours: int = 6
+    raw: bytes, *, flags: tuple[str, ...] = GOOD, min_hours: int = 6, period: Period | None = None
 ) -> tuple[Header, DailySeries, Ledger]:
     """Read one file of either layout and average it to UTC days.
 
@@ -59,6 +60,8 @@ def read_stm(
         flags ("C01,D05") is kept only if that very text is listed.
     min_hours
         Fewest different hours with a kept value in a day; a day with fewer has no mean, and its rows are refused.
+    period
+        UTC days to keep; all by default.
 
     Returns
     -------
@@ -98,6 +101,11 @@ def read_stm(
     value = rows["value"].to_numpy(np.float64)
     readable = (day != _NEVER) & (minute >= 0) & np.isfinite(value)
     ledger.refuse("unreadable line", ledger.read - int(readable.sum()))
+    if period is not None:
+        begin, end = (np.datetime64(d, "D").astype(np.int64) for d in (period.start, period.end))
+        outside = readable & ((day < begin) | (day > end))
+        ledger.refuse("outside the period", int(outside.sum()))
+        readable &= ~outside
     kept = rows["flag"].isin(flags).to_numpy()
     for flag, count in rows["flag"][readable & ~kept].value_counts(dropna=False).items():
         ledger.refuse(f"with flag {str(flag)[:1]}" if isinstance(flag, str) else "without flag", int(count))

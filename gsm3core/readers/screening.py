@@ -72,7 +72,9 @@ def convert(
     for k in range(stored.shape[0]) if stored.ndim > 2 else [...]:
         refused = {reason: np.broadcast_to(m, stored.shape)[k] for reason, m in masks.items()}
         out[k] = _screened(stored[k], refused, variable, variable.units[stated], counts)
-    return xr.DataArray(out, dims=array.dims, coords=array.coords)
+    # Classes are told by their CF flags, so that nobody interpolates between them.
+    flags = {k: array.attrs[k] for k in ("flag_values",) if k in array.attrs}
+    return xr.DataArray(out, dims=array.dims, coords=array.coords, attrs=flags)
 
 
 def _screened(

@@ -50,7 +50,11 @@ def test_ismn_with_gldas(native: Path, tmp_path: Path) -> None:
     stm = next((native / ARCHIVE).rglob("*fraye_sm_*.stm")).read_text().splitlines()
     good = [float(w[-3]) for w in map(str.split, stm) if w[0] == "2016/01/01" and w[-2] == "G"]
     assert float(ds.sm_insitu.sel(time="2016-01-01")[0]) == pytest.approx(np.mean(good), abs=1e-6)
-    step = next(s for s in json.loads(ds.attrs["history"]) if s.get("source") == "gldas-noah025")
+    history = json.loads(ds.attrs["history"])
+    days = {"2015/12/30", "2015/12/31", "2016/01/01", "2016/01/02"}
+    rows = [w for w in map(str.split, stm) if w[0] in days and w[-2] == "G"]
+    assert history[1]["rows_used"] == len(rows), "the rows of the period, not of the whole record"
+    step = next(s for s in history if s.get("source") == "gldas-noah025")
     assert step["variables"]["GLDAS-Noah"]["lacking"] == "2015-12-30 to 2015-12-31, 2016-01-02"
 
 

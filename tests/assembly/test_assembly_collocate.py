@@ -58,6 +58,37 @@ def test_nearest_is_the_cell_that_holds_the_site(lat: float, lon: float) -> None
     assert float(out.distance_km[0]) == pytest.approx(metres / 1000, rel=0.006, abs=1e-6)
 
 
+@given(
+    west=st.integers(0, 359),
+    columns=st.integers(3, 300),
+    lon=st.floats(-180, 359.9),
+    method=st.sampled_from(["nearest", "bilinear"]),
+)
+def test_a_cut_is_the_world_inside_and_nothing_outside(
+    west: int, columns: int, lon: float, method: str
+) -> None:
+    """Wherever the cut lies, across 180 degrees too: its sites have the values of the whole globe, all others none."""
+    ds = world(np.random.default_rng(0).random((180, 360)))
+    cut = ds.isel(lon=sorted((west + k) % 360 for k in range(columns)))
+    east_of_edge = (lon - (LON[west] - 0.5)) % 360
+    here, there = (to_sites(a, [10.2], [lon], method=method) for a in (cut, ds))  # type: ignore[arg-type]
+    if 0.51 < east_of_edge < columns - 0.51:
+        np.testing.assert_allclose(here.field, there.field, rtol=1e-5)
+        assert float(here.distance_km[0]) == float(there.distance_km[0])
+    elif 1e-6 < east_of_edge < columns - 1e-6:
+        assert float(here.distance_km[0]) == float(there.distance_km[0]), "in an outermost cell"
+    elif columns + 1e-6 < east_of_edge < 360 - 1e-6:
+        assert np.isnan(here.field).all() and np.isnan(here.distance_km).all()
+
+
+def test_a_hole_in_a_grid_has_no_values() -> None:
+    ds = world(LON[None, :] + 0 * LAT[:, None]).sel(lon=[*LON[:30], *LON[60:200]])
+    sites = [LON[29] + 0.4, LON[29] + 0.6, LON[45], LON[60] - 0.6, LON[60] - 0.4]
+    for method in ("nearest", "bilinear"):
+        out = to_sites(ds, [0.0] * 5, sites, method=method)  # type: ignore[arg-type]
+        np.testing.assert_allclose(out.field[0], [LON[29], np.nan, np.nan, np.nan, LON[60]])
+
+
 def test_bilinear_goes_round_the_globe() -> None:
     ds = world(np.cos(np.radians(LON))[None, :] + 0 * LAT[:, None])
     out = to_sites(ds, [0.0] * 4, [180.0, -180.0, 179.9, 180.1], method="bilinear")

@@ -10,6 +10,7 @@ import xarray as xr
 from PIL import Image, TiffImagePlugin
 
 from gsm3core import vocabulary as v
+from gsm3core.assembly.collocate import to_sites
 from gsm3core.errors import DatasetError
 from gsm3core.readers.attributes import AmatulliReader, EsaCciLandCoverReader, HwsdReader
 from gsm3core.readers.land_cover import AMBIGUOUS, IGBP_OF_LCCS, igbp_of_lccs
@@ -118,6 +119,25 @@ def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
     land_cover(tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2016-v2.0.7.nc", classes)
     with pytest.raises(DatasetError, match=r"maps of 2015, 2016; give the file of one year"):
         EsaCciLandCoverReader(cells=2).open(tmp_path)
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_nobody_interpolates_between_classes(tmp_path: Path, said: bool) -> None:
+    """Between cropland (10) and water (210) lies no class 110, whether or not the file says that these are classes."""
+    path = tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2015-v2.0.7.nc"
+    land_cover(path, np.array([[10, 10, 210, 210]] * 4))
+    if not said:
+        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as ds:
+            plain = ds.load()
+        for name in ("flag_values", "flag_meanings"):
+            del plain["lccs_class"].attrs[name]
+        plain.to_netcdf(path, engine="h5netcdf")
+    ds = EsaCciLandCoverReader(cells=2).open(
+        path, each=lambda a: to_sites(a, [0.7, 0.7], [0.3, 0.35], method="bilinear")
+    )
+    assert ds.land_cover_lccs.values.tolist() == [10, 210]
+    assert ds.land_cover.values.tolist() == [12, 0]
+    assert ds.land_cover_lccs.attrs["collocation"] == "nearest"
 
 
 def test_igbp_classes_of_lccs() -> None:

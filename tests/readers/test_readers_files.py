@@ -52,6 +52,13 @@ def test_a_source_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             presence("imerg")
 
 
+def test_the_newest_version_is_taken_wherever_it_lies(tmp_path: Path) -> None:
+    """By the file's name, not by the folder's."""
+    name = "3B-HHR.MS.MRG.3IMERG.20000601-S000000-E002959.0000.{}.HDF5"
+    touch(tmp_path, f"a/{name.format('V07A')}", f"b/{name.format('V06B')}")
+    assert [g.parts["version"] for g in find_granules(source_entry("imerg"), tmp_path)] == ["V07A"]
+
+
 def test_a_period_takes_files_that_may_hold_it(tmp_path: Path) -> None:
     entry = source_entry("mswep")
     touch(tmp_path, *(f"2015{d:03d}.nc" for d in range(90, 96)))
