@@ -143,6 +143,20 @@ def test_mistakes_in_what_to_build(tmp_path: Path) -> None:
         (("grid", "--out", new, "--forcing", "era5"), "need 'box'"),
         ((recipe, "--forcing", "era5", "--out", new), "is a recipe: say --forcing there"),
         ((recipe, "--out", places), "places.csv exists"),
+        ((recipe, "--out", tmp_path / "x.csv"), "a dataset is written as .zarr or .nc"),
+        (
+            (recipe, "--out", new, "--from", places, "--depth", "0.1"),
+            "is a recipe: say --from, --depth there",
+        ),
+        (
+            ("table", *told, "--forcing", "era5", "--days", "2015-04-01", "--min-hours", "3"),
+            "take no 'min_hours'",
+        ),
+        (
+            ("table", *told, "--source", "era5=", "--forcing", "era5", "--days", "2015-04-01"),
+            "--source era5=FOLDER",
+        ),
+        (("conus-smap", *told, "--forcing", "era5"), "'conus-smap' takes no further sources"),
     ):
         assert message in gsm3("build", *arguments)
     assert not new.exists()

@@ -20,7 +20,7 @@ from gsm3core.readers.ledger import Ledger
 from gsm3core.schema import check_dataset, products
 
 _NAME = re.compile(r"[^\W_][\w .+()-]{0,39}")
-_RESERVED = (v.IN_SITU, v.SMAP, *v.MODEL_PRODUCTS.values())
+RESERVED = (v.IN_SITU, v.SMAP, *v.MODEL_PRODUCTS.values())
 LISTED = 40  # of names in the history: an attribute of an HDF5 file holds 64 KB
 LICENSE = "as given by the user who added it"
 
@@ -50,7 +50,7 @@ def add_product(
         If the name is taken or no name, the table is not in order, or none of its rows is at a site and on a day of
         the dataset.
     """
-    check_name(name, [*products(ds), *_RESERVED], "product")
+    check_name(name, [*products(ds), *RESERVED], "product")
     table = read_table(Path(path), units=units, largest=largest)
     ids = pd.Index(ds[v.SITE].values.astype(str))
     unknown = sorted(set(table.daily["site"]) - set(ids))

@@ -15,6 +15,7 @@ from gsm3core import vocabulary as v
 from gsm3core.assembly.insitu import ISMN, build_insitu
 from gsm3core.assembly.manifest import sha256
 from gsm3core.assembly.recipe import Places
+from gsm3core.assembly.table_checks import SITE_NAME, SITE_NAME_WORDS
 from gsm3core.assembly.table_files import read_columns
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
@@ -123,7 +124,13 @@ def _listed(path: Path) -> Sites:
     raw = read_columns(path)
     if absent := [c for c in ("site", "lat", "lon") if c not in raw.columns]:
         raise DatasetError(f"{path.name} has no column {absent[0]!r}; expected site, lat, lon.")
-    names = raw["site"].astype(str).str.strip()
+    names = raw["site"].astype("str").str.strip()
+    nameless = raw["site"].isna() | ~names.str.fullmatch(SITE_NAME)
+    if nameless.any():
+        k = int(np.flatnonzero(nameless.to_numpy())[0])
+        raise DatasetError(
+            f"{path.name}, line {k + 2}: site {str(raw['site'].iloc[k])[:40]!r} is no name: {SITE_NAME_WORDS}."
+        )
     if names.duplicated().any():
         raise DatasetError(f"{path.name}: site {names[names.duplicated()].iloc[0]!r} is there twice.")
     numbers = raw[["lat", "lon"]].apply(pd.to_numeric, errors="coerce")

@@ -42,6 +42,10 @@ class Places(_Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        unused = ["path" if self.kind == "grid" else "box"]
+        unused += [] if self.kind == "ismn" else ["depth", "min_hours", "combine", "flags"]
+        if given := [k for k in unused if getattr(self, k) is not None]:
+            raise ValueError(f"sites of kind {self.kind!r} take no {', '.join(map(repr, given))}")
         if self.kind == "grid":
             if self.box is None:
                 raise ValueError("sites of kind 'grid' need 'box': [west, south, east, north]")
@@ -122,7 +126,7 @@ class Recipe(_Part):
         ConfigError
             If a text cannot be understood, or two variables have one name.
         """
-        found = [] if not self.selection else wanted_of_selection(self.selection)
+        found: list[Wanted] = [] if not self.selection else wanted_of_selection(self.selection)
         for role, texts in (
             ("forcing", self.forcings),
             ("attribute", self.attributes),
@@ -132,7 +136,7 @@ class Recipe(_Part):
         names: dict[tuple[bool, str], Wanted] = {}
         for one in found:
             key = (one.role == "product", one.name)
-            if (other := names.setdefault(key, one)) is not one:
+            if (other := names.setdefault(key, one)) != one:
                 raise ConfigError(
                     f"{one.name!r} would be both {other.variable} of {other.source} and {one.variable} of {one.source}; "
                     f"give one of them another name, such as {one.source}:{one.variable}={one.name}_{one.source.split('-')[0]}."
@@ -146,7 +150,7 @@ class Recipe(_Part):
         days = self.mean_period or period
         return tuple(
             w if w.role != "attribute" or w.static or w.days else w.model_copy(update={"days": days})
-            for w in found
+            for w in names.values()
         )
 
     def settings(self, source: str) -> SourceSettings:
@@ -167,7 +171,9 @@ def load_recipe(path: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValidationError as error:
+        raise ConfigError(f"{path} is not a recipe:\n{explained(error)}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a recipe: {error}") from error
 
     def beside(one: Path | None) -> Path | None:
@@ -177,3 +183,12 @@ def load_recipe(path: Path) -> Recipe:
         "sites": recipe.sites.model_copy(update={"path": beside(recipe.sites.path)}),
         "sources": {n: s.model_copy(update={"path": beside(s.path)}) for n, s in recipe.sources.items()},
     })  # fmt: skip
+
+
+def explained(error: ValidationError) -> str:
+    """Return what is wrong with a recipe, one line for each key."""
+    return "\n".join(
+        f"  - {'.'.join(map(str, e['loc'])) or 'recipe'}: "
+        + ("no such key" if e["type"] == "extra_forbidden" else e["msg"].removeprefix("Value error, "))
+        for e in error.errors()
+    )

@@ -21,7 +21,7 @@ from gsm3core.assembly.recipe import SourceSettings
 from gsm3core.assembly.work import Account
 from gsm3core.catalog import SourceEntry
 from gsm3core.config import Period
-from gsm3core.errors import DatasetError
+from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.readers import grid_reader_options, make_grid_reader
 from gsm3core.readers.files import NothingThereError
 from gsm3core.readers.gridded import GridReader
@@ -58,6 +58,10 @@ class Source:
     def reader(self, variables: Iterable[str]) -> GridReader:
         """Return a reader of these variables (of all, where it cannot choose)."""
         options: dict[str, Any] = dict(self.settings.options)
+        if "variables" in options:
+            raise ConfigError(
+                f"{self.entry.name}: 'variables' is no option here; name them in forcings, attributes or products."
+            )
         if "variables" in grid_reader_options(self.entry.reader):
             options["variables"] = sorted(set(variables))
         return make_grid_reader(self.entry.reader, **options)

@@ -12,6 +12,9 @@ FRACTION = {
     "cm**3/cm**3", "v/v", "1",
 }  # fmt: skip
 PERCENT = {"%", "percent", "vol%", "vol.%", "vol.-%", "% vol", "%vol", "volumetric percent"}
+# Names are shown in web pages and written to tables that a spreadsheet may open: nothing that it takes for a formula.
+SITE_NAME = r"(?![=+@])(?!-.*[^\d._-])[^\x00-\x1f\x7f<>]{1,80}"
+SITE_NAME_WORDS = "1 to 80 characters without < and >, not beginning as a formula does (= + @ -)"
 _SHOWN = 3
 _ZONE = r"(?:[zZ]|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*[+-]\d{2}(?::?\d{2})?)$"
 

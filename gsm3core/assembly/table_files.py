@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
+from gsm3core.assembly.table_guard import check_hdf5, check_header, check_parquet, most_values
 from gsm3core.errors import DatasetError
 
 SUFFIXES = {
@@ -20,7 +21,6 @@ SUFFIXES = {
     ".nc4": "netCDF",
     ".parquet": "parquet",
 }
-LARGEST_ROWS = 100_000_000
 _HDF5, _PARQUET = b"\x89HDF\r\n\x1a\n", b"PAR1"
 _VALUE = "value"
 _MISSING = ["", "NA", "NaN", "nan", "N/A", "null", "None", "-", "--"]
@@ -63,7 +63,7 @@ def read_columns(path: Path, *, largest: int | None = None) -> pd.DataFrame:
         raise DatasetError(f"{path.name} is empty.")
     with path.open("rb") as opened:
         start = opened.read(1 << 16)
-    frame = {"CSV": _csv, "netCDF": _netcdf, "parquet": _parquet}[kind](path, start)
+    frame = {"CSV": _csv, "netCDF": _netcdf, "parquet": _parquet}[kind](path, start, most_values(largest))
     frame.columns = [str(c).strip().lower() for c in frame.columns]
     if twice := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
         raise DatasetError(f"{path.name} has the column {twice[0]!r} more than once.")
@@ -72,15 +72,16 @@ def read_columns(path: Path, *, largest: int | None = None) -> pd.DataFrame:
     return frame
 
 
-def _csv(path: Path, start: bytes) -> pd.DataFrame:
+def _csv(path: Path, start: bytes, most: int) -> pd.DataFrame:
     if b"\0" in start or start.startswith((_HDF5, _PARQUET, b"PK\x03\x04", b"\x1f\x8b")):
         raise DatasetError(f"{path.name} is not text, though its name says CSV.")
     header = start.decode("utf-8-sig", "replace").partition("\n")[0]
     separator = max(",;\t", key=header.count)
+    check_header(header, b"\n" in start or len(start) == path.stat().st_size, separator, path.name)
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, na_values=_MISSING, encoding="utf-8-sig",
-            skipinitialspace=True, nrows=LARGEST_ROWS, engine="c", index_col=False, low_memory=False,
+            skipinitialspace=True, nrows=most + 1, engine="c", low_memory=False,
         )  # fmt: skip
     except UnicodeDecodeError as error:
         raise DatasetError(
@@ -88,9 +89,24 @@ def _csv(path: Path, start: bytes) -> pd.DataFrame:
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise DatasetError(f"{path.name} cannot be read as CSV: {str(error).strip()}") from error
+    if len(frame) > most:
+        raise DatasetError(f"{path.name} has more than {most:,} rows.")
+    return _as_long_as_header(frame, path)
 
 
-def _parquet(path: Path, start: bytes) -> pd.DataFrame:
+def _as_long_as_header(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Refuse rows longer than the header, from which pandas makes an index; an empty field at their end is taken off."""
+    if isinstance(frame.index, pd.RangeIndex):
+        return frame
+    if frame.index.nlevels == 1 and frame.iloc[:, -1].isna().all():
+        return frame.reset_index().iloc[:, :-1].set_axis(frame.columns, axis=1)
+    raise DatasetError(
+        f"{path.name}: its rows have more fields than its header has names ({', '.join(map(str, frame.columns[:6]))}). "
+        "Write decimals with a point, and text that holds the separator in quotes."
+    )
+
+
+def _parquet(path: Path, start: bytes, most: int) -> pd.DataFrame:
     if not start.startswith(_PARQUET):
         raise DatasetError(f"{path.name} is not a parquet file, though its name says so.")
     if find_spec("pyarrow") is None:
@@ -98,12 +114,13 @@ def _parquet(path: Path, start: bytes) -> pd.DataFrame:
             f"{path.name}: reading parquet needs the package pyarrow (pip install pyarrow); or save it as CSV."
         )
     try:
+        check_parquet(path, most)
         return pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError) as error:
         raise DatasetError(f"{path.name} cannot be read as parquet: {error}") from error
 
 
-def _netcdf(path: Path, start: bytes) -> pd.DataFrame:
+def _netcdf(path: Path, start: bytes, most: int) -> pd.DataFrame:
     if start.startswith(b"CDF"):
         raise DatasetError(
             f"{path.name} is netCDF of the classic kind; convert it with `nccopy -k nc4`, or save it as CSV."
@@ -111,12 +128,10 @@ def _netcdf(path: Path, start: bytes) -> pd.DataFrame:
     if not start.startswith(_HDF5):
         raise DatasetError(f"{path.name} is not a netCDF-4 file, though its name says so.")
     try:
+        check_hdf5(path, most)
         with xr.open_dataset(path, engine="h5netcdf") as ds:
-            # A small file can unpack to a huge array: count before loading.
-            if max((a.size for a in ds.variables.values()), default=0) > LARGEST_ROWS:
-                raise DatasetError(f"{path.name} unpacks to more than {LARGEST_ROWS:,} values.")
             return _rows(ds.load(), path)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
         raise DatasetError(f"{path.name} cannot be read as netCDF-4: {error}. Was it cut short?") from error
 
 

@@ -10,14 +10,20 @@ import numpy as np
 import pandas as pd
 
 from gsm3core.assembly.manifest import sha256
-from gsm3core.assembly.table_checks import lines, numbers, times, unit_factor
+from gsm3core.assembly.table_checks import (
+    SITE_NAME,
+    SITE_NAME_WORDS,
+    lines,
+    numbers,
+    times,
+    unit_factor,
+)
 from gsm3core.assembly.table_files import read_columns
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.readers.ledger import Ledger
 
 _FILLS = (-9999.0, -999.0, -99.9, -99.0, 9999.0, 99999.0, -32768.0, -32767.0, 9.96921e36, 1e20)
 _TOO_MANY = 0.1
-_SITE = r"[^\x00-\x1f\x7f<>]{1,80}"  # names are shown in web pages and written to tables
 
 
 @dataclass(slots=True)
@@ -92,11 +98,11 @@ def read_table(path: Path, *, places: bool = False, units: str = "", largest: in
     nameless = raw["site"].isna().to_numpy() | (rows["site"] == "").to_numpy()
     if nameless.any():
         raise DatasetError(f"{path.name}: no site in line {lines(rows, nameless)}.")
-    odd = ~rows["site"].str.fullmatch(_SITE).to_numpy()
+    odd = ~rows["site"].str.fullmatch(SITE_NAME).to_numpy()
     if odd.any():
         given = rows["site"][odd].iloc[0][:40]
         raise DatasetError(
-            f"{path.name}: site {given!r} in line {lines(rows, odd)} is no name: 1 to 80 characters without < and >."
+            f"{path.name}: site {given!r} in line {lines(rows, odd)} is no name: {SITE_NAME_WORDS}."
         )
     rows["time"], zoned = times(raw["time"], rows, path.name)
     table.notes += zoned

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gsm3core import vocabulary as v
+from gsm3core.assembly.additions import RESERVED, check_name
 from gsm3core.assembly.daily import Statistic
 from gsm3core.catalog import Input, selections, source_entry
 from gsm3core.config import Period
@@ -18,6 +19,7 @@ Role = Literal["forcing", "attribute", "product"]
 _STATIC = "static"
 _TERM = re.compile(r"^(?P<variable>\w+)(@(?P<statistic>\w+))?(=(?P<name>\w+))?$")
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
+_TAKEN = {v.SITE, v.TIME, v.PRODUCT, *v.SITE_COORDINATES, *v.SOIL_MOISTURE}
 
 
 class Wanted(BaseModel):
@@ -95,13 +97,18 @@ def _term(role: Role, source: str, term: str) -> Wanted:
     if role == "product":
         if variable not in v.SOIL_MOISTURE:
             raise ConfigError(f"{variable} of {source} is not soil moisture, so it cannot be a product.")
+        if found["name"]:
+            check_name(found["name"], RESERVED, "product")
         name = found["name"] or (v.SM_SMAP if variable == v.SM_SMAP else entry.product)
     else:
         mean = role == "attribute" and entry.step != _STATIC and variable not in v.ATTRIBUTES
         extreme = f"{variable}_{statistic}" if statistic in ("min", "max") else variable
         name = found["name"] or (f"mean_{variable}" if mean else extreme)
-        if not _NAME.match(name) or name in v.SOIL_MOISTURE:
-            raise ConfigError(f"{name!r} cannot be the name of a {role}.")
+        if not _NAME.match(name) or name in _TAKEN:
+            raise ConfigError(
+                f"{name!r} cannot be the name of a {role}: 1 to 64 letters, digits and _, and none of "
+                f"{', '.join(sorted(_TAKEN))}."
+            )
         if role == "forcing" and entry.step in (_STATIC, "P1M"):
             raise ConfigError(
                 f"{source} has no daily values (its step is {entry.step}); it can give attributes."

@@ -38,13 +38,19 @@ def recipe_from(
     ConfigError
         If the options contradict each other.
     """
+    from pydantic import ValidationError
+
     from gsm3core.assembly.accounts import parse_box, parse_period
-    from gsm3core.assembly.recipe import Recipe, load_recipe
+    from gsm3core.assembly.recipe import Recipe, explained, load_recipe
+    from gsm3core.catalog import selections
 
     if name.endswith((".yaml", ".yml")):
         given = {
             "--in-situ": in_situ,
             "--box": box,
+            "--from": source,
+            "--source": places,
+            **{f"--{k.replace('_', '-')}": x is not None for k, x in sensors.items()},
             **{f"--{k}": x for k, x in inputs.items()},
             "--method": methods,
         }
@@ -58,6 +64,11 @@ def recipe_from(
         kind, _, text = in_situ.partition("=")
         path = Path(text) if text else source
     elif name not in (*PLACES, "ismn", "uscrn-daily"):
+        if name not in selections():
+            raise ConfigError(
+                f"{name!r} takes no further sources; they can be given to ismn, uscrn-daily, table, grid and the selections "
+                f"{', '.join(selections())}."
+            )
         raise ConfigError(
             f"{name!r} is a selection of inputs; say for which sites: --in-situ ismn=ARCHIVE.zip."
         )
@@ -65,8 +76,9 @@ def recipe_from(
     for option, key, texts in (("--source", "path", places), ("--method", "method", methods)):
         for text in texts:
             which, found, value = text.partition("=")
-            if not found:
-                raise ConfigError(f"{option} is {text!r}; expected such as {option} era5=VALUE.")
+            if not found or not value:
+                example = "bilinear" if key == "method" else "FOLDER"
+                raise ConfigError(f"{option} is {text!r}; expected such as {option} era5={example}.")
             settings.setdefault(which, {})[key] = value
     sites = {
         "kind": kind,
@@ -82,8 +94,8 @@ def recipe_from(
     }  # fmt: skip
     try:
         return Recipe.model_validate(told)
-    except ValueError as error:
-        raise ConfigError(f"the options make no dataset: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(f"the options make no dataset:\n{explained(error)}") from error
 
 
 def run_recipe(recipe: Any, out: Path, *, work: Path | None, root: Path | None, overwrite: bool) -> None:

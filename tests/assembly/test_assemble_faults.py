@@ -158,6 +158,9 @@ def test_faults_of_files(root: Path, fault: Callable[[Path], None], message: str
         ("site,lat,lon\na,x,2\n", "line 2: lat 'x'"),
         ("name,lat,lon\na,1,2\n", "has no column 'site'"),
         ("site,lat,lon\n", "has no rows"),
+        ("site,lat,lon\na,1,2\n,50,10\n", "line 3: site .* is no name"),
+        ("site,lat,lon\n<b>a</b>,1,2\n", "line 2: site '<b>a</b>' is no name"),
+        ("site,lat,lon\n=1+1,1,2\n", "line 2: site '=1.1' is no name"),
     ],
 )
 def test_faults_of_places(root: Path, table: str, message: str) -> None:
@@ -215,5 +218,7 @@ def test_sites_outside_a_cut_grid(root: Path) -> None:
 
 
 def test_unknown_options_of_a_reader(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'variables' is no option here"):
+        build(root, sources={"era5": {"options": {"variables": ["air_temperature"]}}})
     with pytest.raises(DatasetError, match=r"the reader gldas_noah has no option 'overpass'"):
         build(root, sources={"gldas-noah025": {"options": {"overpass": "PM"}}})

@@ -121,7 +121,13 @@ def test_long_term_means_of_other_days(
         ("attribute", "era5:shortwave_down", [("shortwave_down", "mean", "mean_shortwave_down")]),
         ("attribute", "mod13c2", [("ndvi", "mean", "ndvi")]),
         ("product", "smap-l3e", [("sm_smap", "mean", "sm_smap")]),
+        ("product", "gldas-noah025:sm_product=Mine", [("sm_product", "mean", "Mine")]),
         ("product", "gldas-noah025=x", None),
+        ("product", "gldas-noah025:sm_product=SMAP", None),
+        ("product", "gldas-noah025:sm_product=smap", None),
+        ("forcing", "era5:air_temperature=lat", None),
+        ("forcing", "era5:air_temperature=region", None),
+        ("attribute", "hwsd:sand=time", None),
         ("product", "era5:air_temperature", None),
         ("product", "hwsd", None),
         ("forcing", "era5:air_temprature", None),
@@ -167,6 +173,12 @@ def test_the_papers_selection_as_a_recipe(tmp_path: Path) -> None:
         ("sites: {kind: ismn, path: a}\nforcing: [era5]", "forcing"),
         ("sites: {kind: ismn, path: a}\nsources: {era5: {minimum: 2}}", "minimum"),
         ("sites: {kind", "is not a recipe"),
+        ("sites: {kind: table, path: a, box: [1, 2, 3, 4], depth: 0.1}", "take no 'box', 'depth'"),
+        ("sites: {kind: grid, path: a, box: [1, 2, 3, 4]}", "take no 'path'"),
+        (
+            "sites: {kind: ismn, path: a}\nmean_period: {start: 2016-01-02, end: 2016-01-01}",
+            "mean_period: the period ends",
+        ),
     ],
 )
 def test_recipes_that_are_none(tmp_path: Path, text: str, complaint: str) -> None:
@@ -174,6 +186,12 @@ def test_recipes_that_are_none(tmp_path: Path, text: str, complaint: str) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         load_recipe(path)
+
+
+def test_said_twice_is_said_once(tmp_path: Path) -> None:
+    told = {"sites": {"kind": "ismn", "path": tmp_path}, "forcings": ["era5", "era5:air_temperature"]}
+    names = [w.name for w in Recipe.model_validate(told).wanted()]
+    assert names.count("air_temperature") == 1 and len(names) == len(set(names))
 
 
 def test_contradictions_are_named(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pickle
 import tempfile
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -64,6 +66,9 @@ class Evil:
         (b"site,time,value,units\n<script>alert(1)</script>,2015-05-01,0.2,1\n", "a.csv", "is no name"),
         (b"site,time,value,units\n=cmd|' /C calc'!A0,2015-05-01,=1+1,1\n", "a.csv", "line 2"),
         (b"site,time,value\nS000,2015-05-01,0.2\n", "a.csv", "states no units"),
+        (b"site,time,value,units\n=1+1,2015-05-01,0.2,1\n", "a.csv", "not beginning as a formula"),
+        (b"site,time,value,units\n-1+cmd|' /C calc'!A0,2015-05-01,0.2,1\n", "a.csv", "not beginning as a formula"),
+        (b"time,value,units,site\n2015-05-01,0,25,1,S000\n2015-05-02,0,30,1,S000\n", "a.csv", "decimals with a point"),
     ],
 )  # fmt: skip
 def test_bad_uploads(content: bytes, name: str, message: str) -> None:
@@ -73,15 +78,75 @@ def test_bad_uploads(content: bytes, name: str, message: str) -> None:
 
 
 def test_a_small_file_that_unpacks_to_a_huge_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gsm3core.assembly import table_files
+    from gsm3core.assembly import table_guard
 
-    monkeypatch.setattr(table_files, "LARGEST_ROWS", 1000)
+    monkeypatch.setattr(table_guard, "LARGEST_ROWS", 1000)
     path = tmp_path / "a.nc"
     xr.Dataset({"value": ("row", np.zeros(100_000))}).to_netcdf(
         path, engine="h5netcdf", encoding={"value": {"zlib": True}}
     )
     with pytest.raises(DatasetError, match="unpacks to more than"):
         check_upload(path.read_bytes(), "a.nc")
+
+
+def test_parts_in_other_files_are_not_read(tmp_path: Path) -> None:
+    """HDF5 can lay a variable into any file of the machine that opens it: its lines would be shown as names of sites."""
+    secret, path = tmp_path / "passwords", tmp_path / "a.nc"
+    secret.write_text("root:secret-of-the-machine")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("site", shape=(1,), dtype="S26", external=[(str(secret), 0, 26)])
+        file.create_dataset("time", data=[b"2015-05-01"])
+        file.create_dataset("value", data=[0.2]).make_scale("n")
+        for name in ("site", "time"):
+            file[name].dims[0].attach_scale(file["value"])
+    with xr.open_dataset(path, engine="h5netcdf") as ds:
+        assert ds.site.values.tolist() == [b"root:secret-of-the-machine"], "the attack works on the libraries"
+    with pytest.raises(DatasetError, match="'site' lies in another file"):
+        check_upload(path.read_bytes(), "a.nc", units="1")
+    virtual = h5py.VirtualLayout(shape=(1,), dtype="f8")
+    virtual[:] = h5py.VirtualSource(str(path), "value", shape=(1,))
+    for other in ("link", "virtual"):
+        with h5py.File(tmp_path / "b.nc", "w") as file:
+            if other == "link":
+                file["value"] = h5py.ExternalLink(str(path), "value")
+            else:
+                file.create_virtual_dataset("value", virtual)
+        with pytest.raises(DatasetError, match="'value' lies in another file"):
+            check_upload((tmp_path / "b.nc").read_bytes(), "b.nc", units="1")
+
+
+def test_a_coordinate_that_unpacks_when_the_file_is_opened(tmp_path: Path) -> None:
+    """2 GB of zeros in 2 kB, as the scale of a dimension: xarray would load it before anything could be counted."""
+    path = tmp_path / "a.nc"
+    with h5py.File(path, "w") as file:
+        many = file.create_dataset(
+            "n", shape=(2_000_000_000,), dtype="i1", chunks=(10_000_000,), compression="gzip"
+        )
+        many.make_scale("n")
+    assert path.stat().st_size < 10_000
+    with pytest.raises(DatasetError, match=r"unpacks to more than 13,107,200 values .2,000,000,000 in one"):
+        check_upload(path.read_bytes(), "a.nc")
+
+
+def test_a_parquet_that_unpacks_to_much(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"value": np.zeros(20_000_000, np.int8)}).to_parquet(path)
+    assert path.stat().st_size < 1e6
+    with pytest.raises(DatasetError, match="unpacks to more than 13,107,200 values"):
+        check_upload(path.read_bytes(), "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "site,time,value," + ",".join(f"c{k}" for k in range(300)) + "\n",
+        ",".join("c" * 9 for _ in range(9000)) + "\n",
+    ],
+)
+def test_a_header_of_many_names(text: str) -> None:
+    with pytest.raises(DatasetError, match="a table has at most 200 columns"):
+        check_upload(text.encode(), "a.csv")
 
 
 @given(st.text(max_size=120), st.sampled_from(sorted(SUFFIXES)))
