@@ -61,7 +61,12 @@ def factors_command(
     then: Annotated[
         str | None, typer.Option(help="Strata within those below and above --limit, as NAME:EDGE,EDGE,...")
     ] = None,
-    limit: Annotated[float | None, typer.Option(help="Divides the first factor for --then (0.08).")] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Divides the first factor for --then: by default 0.08 of wetness, else its middle edge."
+        ),
+    ] = None,
     held_out: Annotated[str | None, typer.Option(help="network, spatial_block or random.")] = None,
     weighted: Annotated[
         bool, typer.Option("--weighted/--unweighted", help="Weight sites by sampling error.")
@@ -89,7 +94,7 @@ def factors_command(
             run.scores(reference),
             open_dataset(run.dataset_path),
             metric=metric,
-            product=product,
+            product=product or v.MODEL_PRODUCTS[run.config.model.name],
             wetness=wetness,
         )
     measures = [m for m in factors.MEASURES if shap or m != factors.SHAP]

@@ -63,7 +63,7 @@ def available_factors(attributes: xr.Dataset) -> list[str]:
 
 
 def factor_values(attributes: xr.Dataset, names: Sequence[str]) -> Array:
-    """Return ``(site, factor)`` values, classes as their numbers.
+    """Return ``(site, factor)`` values, classes as their numbers; NaN where one is missing or infinite.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def factor_values(attributes: xr.Dataset, names: Sequence[str]) -> Array:
             known = [*available_factors(attributes), *(MEAN + t for t in v.TARGETS if t in attributes)]
             raise DatasetError(f"factor {name!r} is not in the dataset. {did_you_mean(name, known)}")
         columns.append(np.asarray(source.values, float))
-    return np.column_stack(columns) if columns else np.empty((attributes.sizes[v.SITE], 0))
+    values = np.column_stack(columns) if columns else np.empty((attributes.sizes[v.SITE], 0))
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def class_meanings(attributes: xr.Dataset, name: str) -> dict[float, str] | None:

@@ -224,14 +224,19 @@ def _importances(
     if IMPURITY in measures and name == FOREST:
         found[IMPURITY] = np.bincount(owner, model.feature_importances_, n).astype(float)
     columns = [np.flatnonzero(owner == k) for k in range(n)]
-    if PERMUTATION in measures:
-        risen = permutation_increase(model, x, y, columns, repeats=repeats, seed=seed, weights=weights)
-        found[PERMUTATION] = risen.mean(1) / variance
-    if GROUPED in measures:
-        numbers = np.unique(groups)
-        sets = [np.flatnonzero(np.isin(owner, np.flatnonzero(groups == g))) for g in numbers]
-        risen = permutation_increase(model, x, y, sets, repeats=repeats, seed=seed, weights=weights)
-        found[GROUPED] = (risen.mean(1) / variance)[np.searchsorted(numbers, groups)]
+    numbers = np.unique(groups)
+    sets = {PERMUTATION: columns, GROUPED: [np.flatnonzero(np.isin(groups[owner], g)) for g in numbers]}
+    asked = [m for m in (PERMUTATION, GROUPED) if m in measures]
+    # A factor that goes along with no other is its own group: shuffled once for both.
+    different = {tuple(c): c for m in asked for c in sets[m]}
+    risen = permutation_increase(
+        model, x, y, list(different.values()), repeats=repeats, seed=seed, weights=weights
+    )
+    share = dict(zip(different, risen.mean(1) / variance, strict=True))
+    for m in asked:
+        found[m] = np.array([share[tuple(c)] for c in sets[m]])
+    if GROUPED in found:
+        found[GROUPED] = found[GROUPED][np.searchsorted(numbers, groups)]
     if SHAP in measures:
         each = shap_values(model, x)
         by_factor = np.stack([each[:, c].sum(1) for c in columns], 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gsm3core.factors.importance import IMPURITY
+from gsm3core.factors.importance import IMPURITY, NOISE
 from gsm3core.factors.skill import SkillModel
 
 
@@ -20,7 +20,7 @@ def importance_text(found: xr.Dataset, *, most: int = 12) -> str:
     found
         Its result.
     most
-        Factors shown of each ranking, the noise column apart.
+        Factors shown of each ranking; the noise column is always shown, in its place.
     """
     confidence = f"{found.attrs['confidence']:.0%}"
     parts = [
@@ -43,7 +43,9 @@ def importance_text(found: xr.Dataset, *, most: int = 12) -> str:
                 continue
             where = "in training" if measure == IMPURITY else f"on sites held out ({found.attrs['held_out']})"
             parts.append(f"\n{measure}, {model}, {where}: {confidence} interval; * above random noise")
-            parts.append(ranking(found, str(measure), str(model)).head(most).to_string(index=False))
+            ranked = ranking(found, str(measure), str(model))
+            shown = (ranked["factor"] != NOISE).cumsum() <= most
+            parts.append(ranked[shown | (ranked["factor"] == NOISE)].to_string(index=False))
     if dropped := json.loads(found.attrs["dropped"]):
         parts.append("\nLeft out: " + "; ".join(f"{n} ({why})" for n, why in dropped.items()) + ".")
     return "\n".join(parts)

@@ -13,6 +13,9 @@ from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.factors.table import FactorTable, factor_table
 
+# Columns that say where a site is, under the name that they have as factors.
+_AS_FACTOR = {v.REGION: "region class", v.NETWORK: "network class", v.LAT: "latitude", v.LON: "longitude"}
+
 
 def read_score_table(
     path: str | Path, score: str, factors: Sequence[str], *, metric: str = "R", clusters: Sequence[str] = ()
@@ -37,8 +40,8 @@ def read_score_table(
     Raises
     ------
     DatasetError
-        If the file cannot be read, a column is missing or is no number where one is needed, or fewer than 20 sites
-        have a score.
+        If the file cannot be read, a column is missing, named twice or no number where one is needed, an R is not
+        within -1 and 1, or fewer than 20 sites have a score.
     """
     path = Path(path)
     frame = _read(path)
@@ -47,6 +50,11 @@ def read_score_table(
     for name in (score, *factors, *clusters):
         if name not in frame.columns:
             raise DatasetError(f"{path.name} has no column {name!r}. {did_you_mean(name, frame.columns)}")
+    named = [_name(n) for n in factors]
+    if v.SITE in factors:
+        raise DatasetError(f"{v.SITE!r} names the sites and cannot be a factor.")
+    if len(set(named)) < len(named):
+        raise DatasetError(f"A factor is named twice: {', '.join(factors)}.")
     if score in factors:
         raise DatasetError(f"{score!r} is the score and cannot be a factor of itself.")
     site = (
@@ -65,8 +73,14 @@ def read_score_table(
         coords[v.REGION] = v.SITE, frame[v.REGION].fillna("").astype(str).to_numpy(str)
     # A column that is a coordinate and a factor too needs another name as a factor.
     attributes = xr.Dataset({_name(n): _factor(frame, n, path) for n in factors}, coords=coords)
-    scores = xr.Dataset({metric: (v.SITE, _numbers(frame, score, path))}, coords={v.SITE: coords[v.SITE]})
-    return factor_table(scores, attributes, metric=metric, factors=[_name(n) for n in factors])
+    values = _numbers(frame, score, path)
+    if metric == "R" and (np.abs(values) > 1).any():
+        raise DatasetError(
+            f"{path.name}: {score} is {values[np.abs(values) > 1][0]:g} in one row, which no R can be. Name the metric "
+            "that it is (--metric RMSE, for instance)."
+        )
+    scores = xr.Dataset({metric: (v.SITE, values)}, coords={v.SITE: coords[v.SITE]})
+    return factor_table(scores, attributes, metric=metric, factors=named)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -82,7 +96,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _name(column: str) -> str:
-    return f"{column} class" if column in (v.REGION, v.NETWORK) else column
+    return _AS_FACTOR.get(column, column)
 
 
 def _factor(frame: pd.DataFrame, name: str, path: Path) -> tuple[str, np.ndarray, dict[str, object]]:

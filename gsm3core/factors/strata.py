@@ -31,7 +31,7 @@ def skill_strata(
     *,
     first: str | None = None,
     first_edges: Sequence[float] = WETNESS_EDGES,
-    limit: float = DRY_LIMIT,
+    limit: float | None = None,
     second: str | None = None,
     second_edges: Sequence[float] = ASPECT_EDGES,
     confidence: float = 0.95,
@@ -49,7 +49,8 @@ def skill_strata(
     first, first_edges
         By default the table's wetness, in the paper's steps of 0.08. Values on an edge belong to the lower bin.
     limit
-        Divides the sites into two strata; on it is in the lower one.
+        Divides the sites into two strata; on it is in the lower one. Of wetness 0.08 by default; of another factor
+        the middle one of its edges.
     second, second_edges
         By default poleward aspect; where the table lacks it, the first factor is shown alone.
     confidence, replicates, permutations, seed, settings
@@ -81,6 +82,8 @@ def skill_strata(
     for edges in (first_edges, second_edges):
         if len(edges) < 1 or any(b <= a for a, b in itertools.pairwise(edges)):
             raise DatasetError(f"edges are {tuple(edges)}; expected rising numbers.")
+    if limit is None:
+        limit = DRY_LIMIT if first == table.wetness else sorted(first_edges)[len(first_edges) // 2]
     if second is None and POLEWARD_ASPECT in table.factors:
         second = POLEWARD_ASPECT
     one, y = table.column(first), table.score

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 
 import numpy as np
 import xarray as xr
@@ -20,6 +19,8 @@ from gsm3core.factors.columns import (
     wetness_name,
 )
 from gsm3core.factors.duplicates import linked, near_duplicates, rank_correlation
+from gsm3core.factors.sampling import random_effects_weights, sampling_variance
+from gsm3core.schema import is_simulated
 
 Array = NDArray[np.float64]
 
@@ -28,6 +29,7 @@ ASSOCIATION = (
 )
 DUPLICATE_CORRELATION = 0.95
 GROUP_CORRELATION = 0.7
+SIMULATED = "Simulated data: no number here says anything about the real world."
 _FEWEST_SITES = 20
 
 
@@ -57,6 +59,8 @@ class FactorTable:
         Name of the wetness factor, or empty.
     circular
         Whether that wetness is the mean of the record that the score was made with.
+    simulated
+        Whether the sites are the demonstration world's.
     """
 
     site: NDArray[np.str_]
@@ -74,6 +78,7 @@ class FactorTable:
     dropped: dict[str, str] = field(default_factory=dict)
     wetness: str = ""
     circular: bool = False
+    simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.score)
@@ -81,10 +86,11 @@ class FactorTable:
     @property
     def note(self) -> str:
         """What must be said beside every result."""
+        said = f"{SIMULATED} {ASSOCIATION}" if self.simulated else ASSOCIATION
         if not self.circular:
-            return ASSOCIATION
+            return said
         return (
-            f"{ASSOCIATION} {self.wetness} is the mean of a record that the score was made with: its errors are in "
+            f"{said} {self.wetness} is the mean of a record that the score was made with: its errors are in "
             "both, and what it tells of the score is circular. Take another wetness to judge it."
         )
 
@@ -122,22 +128,11 @@ class FactorTable:
 
         Notes
         -----
-        ``1 / (tau2 + s2)``, with ``s2`` the site's sampling variance and ``tau2`` the true spread between sites
-        (DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2). ``1 / s2`` alone would give nearly all weight
-        to the longest records although sites differ for other reasons than chance. For R both are taken on Fisher's
-        z, where ``s2 = 1 / (n_effective - 3)`` does not know R itself: a site is not heavier for a high R.
+        :func:`gsm3core.factors.sampling.random_effects_weights`. R is taken on Fisher's z, where its variance
+        ``1 / (n_effective - 3)`` does not know R itself: a site is not heavier for a high R.
         """
-        s2 = self.sampling_variance
-        if np.isnan(s2).all():
-            return None
         y = np.arctanh(np.clip(self.score, -0.999, 0.999)) if self.metric == "R" else self.score
-        known = np.isfinite(s2) & (s2 > 0)
-        w = 1 / s2[known]
-        q = float((w * (y[known] - np.average(y[known], weights=w)) ** 2).sum())
-        tau2 = max((q - (len(w) - 1)) / (w.sum() - (w**2).sum() / w.sum()), 0.0)
-        s2 = np.where(np.isnan(s2), np.inf, s2)
-        weight = 1 / (tau2 + np.maximum(s2, w.max() ** -1))
-        return weight / weight.mean()
+        return random_effects_weights(y, self.sampling_variance)
 
     def select(self, sites: ArrayLike) -> FactorTable:
         """Return the table of some sites (a mask or indices)."""
@@ -166,7 +161,7 @@ def factor_table(
     attributes
         A SiteDataset, or any dataset with variables ``(site)``. Series become long-term means (``mean_...``).
     metric, product
-        What is to be explained; the product is the run itself where it is among several.
+        What is to be explained; the product is the run itself where it is among several and no other model is.
     wetness
         Where the mean soil moisture is from: ``sm_smap`` (the paper's, and the default where there is one),
         ``sm_insitu``, a product's name, or an array ``(site)``. The mean of the very record that R was made with is a
@@ -182,7 +177,8 @@ def factor_table(
     Raises
     ------
     DatasetError
-        If the metric or product is not there, or fewer than 20 sites have a score.
+        If the metric or product is not there, fewer than 20 sites have a score or all have the same, or there is no
+        factor.
 
     Notes
     -----
@@ -196,7 +192,10 @@ def factor_table(
         raise DatasetError(
             f"{len(both)} sites have both a score ({metric}) and attributes; at least {_FEWEST_SITES} are needed."
         )
+    simulated = is_simulated(attributes)
     one = one.isel({v.SITE: sites.get_indexer(both)})
+    if np.ptp(one[metric].values) == 0:
+        raise DatasetError(f"{metric} is the same at all {len(both)} sites: there is nothing to explain.")
     wet = wetness_name(attributes, wetness)
     if isinstance(wetness, xr.DataArray):
         means = wetness.mean(v.TIME, skipna=True) if v.TIME in wetness.dims else wetness
@@ -205,6 +204,10 @@ def factor_table(
     names = list(factors) if factors is not None else available_factors(attributes)
     if wet and wet not in names:
         names.append(wet)
+    if not names:
+        raise DatasetError(
+            "the dataset has no attribute, forcing or wetness: nothing to explain the score by."
+        )
     values = factor_values(attributes, names)
     meanings = {n: m for n in names if (m := class_meanings(attributes, n)) is not None}
 
@@ -239,7 +242,7 @@ def factor_table(
         lon=_numbers(one, attributes, v.LON),
         metric=metric,
         score=one[metric].values.astype(float),
-        sampling_variance=_sampling_variance(one, metric),
+        sampling_variance=sampling_variance(one, metric),
         factors=tuple(names),
         values=values,
         classes=present,
@@ -247,6 +250,7 @@ def factor_table(
         dropped=dropped,
         wetness=wet if wet in names else "",
         circular=bool(wet) and _made_with(one, scores, str(wet).removeprefix(MEAN)),
+        simulated=simulated,
     )
 
 
@@ -259,7 +263,8 @@ def _one_product(scores: xr.Dataset, metric: str, product: str | None) -> xr.Dat
         return scores
     known = [str(p) for p in scores[v.PRODUCT].values]
     if product is None:
-        product = v.MULTITASK_LSTM if v.MULTITASK_LSTM in known else known[0] if len(known) == 1 else None
+        own = [p for p in known if p in v.MODEL_PRODUCTS.values()] or known
+        product = own[0] if len(own) == 1 else None
     if product not in known:
         which = "name one of the scores' products" if product is None else f"product {product!r} is not there"
         raise DatasetError(f"{which}. {did_you_mean(product or '', known)}")
@@ -268,19 +273,9 @@ def _one_product(scores: xr.Dataset, metric: str, product: str | None) -> xr.Dat
 
 def _made_with(one: xr.Dataset, scores: xr.Dataset, record: str) -> bool:
     product = str(one[v.PRODUCT].item()) if v.PRODUCT in one.coords else ""
-    names = {record, v.SMAP} if record == v.SM_SMAP else {record}
+    # SMAP is the record that a model learns from, and a product among the others.
+    names = {v.SM_SMAP, v.SMAP} if record in (v.SM_SMAP, v.SMAP) else {record}
     return bool(names & {str(scores.attrs.get("reference", "")), product})
-
-
-def _sampling_variance(one: xr.Dataset, metric: str) -> Array:
-    if metric == "R" and "n_effective" in one:
-        free = one["n_effective"].values.astype(float) - 3
-        return np.where(free > 0, 1 / np.maximum(free, 1e-12), np.where(np.isnan(free), np.nan, np.inf))
-    if f"{metric}_lower" in one and f"{metric}_upper" in one:
-        z = NormalDist().inv_cdf(0.5 + float(one.attrs.get("confidence", 0.95)) / 2)
-        width = one[f"{metric}_upper"].values.astype(float) - one[f"{metric}_lower"].values
-        return (width / (2 * z)) ** 2
-    return np.full(one.sizes[v.SITE], np.nan)
 
 
 def _texts(one: xr.Dataset, attributes: xr.Dataset, name: str) -> NDArray[np.str_]:

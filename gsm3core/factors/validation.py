@@ -22,6 +22,8 @@ Mask = NDArray[np.bool_]
 
 RANDOM, BY_NETWORK, BY_BLOCK = "random", "network", "spatial_block"
 SCHEMES = (RANDOM, BY_NETWORK, BY_BLOCK)
+# A group of nearly all sites cannot be held out: nothing would be left to train on.
+_FEWEST_LEFT = 10
 
 
 def choose_held_out(table: FactorTable, wanted: str | None, settings: Settings | None = None) -> str:
@@ -30,14 +32,14 @@ def choose_held_out(table: FactorTable, wanted: str | None, settings: Settings |
     Raises
     ------
     ConfigError
-        If the table does not allow what is wanted: it has one network, or no positions.
+        If the table does not allow what is wanted: nearly all sites are of one network, or some have no position.
     """
     if wanted is not None and wanted not in SCHEMES:
         raise ConfigError(f"held_out {wanted!r} is not known. {did_you_mean(wanted, SCHEMES)}")
     allowed = [n for n in (BY_NETWORK, BY_BLOCK, RANDOM) if fold_groups(table, n, settings) is not None]
     if wanted is not None and wanted not in allowed:
         raise ConfigError(
-            f"held_out is {wanted!r}, but the sites lie in one group or have no position; this table allows "
+            f"held_out is {wanted!r}, but nearly all sites lie in one group or some have no position; this table allows "
             f"{', '.join(allowed)}."
         )
     return wanted or allowed[0]
@@ -55,7 +57,7 @@ def clusters(table: FactorTable, settings: Settings | None = None) -> tuple[NDAr
 
 
 def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = None) -> NDArray[np.str_] | None:
-    """Return what is held out together; None where the table does not say (one network, no positions).
+    """Return what is held out together; None where the table does not say (no positions, one network of nearly all).
 
     Raises
     ------
@@ -65,7 +67,10 @@ def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = Non
     if scheme == RANDOM:
         return table.site
     if scheme == BY_NETWORK:
-        return table.network if len(np.unique(table.network)) > 1 else None
+        if (table.network == "").all():
+            return None
+        alone = np.char.add("site without a network ", np.arange(len(table)).astype(str))
+        return _divisible(np.where(table.network == "", alone, table.network))
     if scheme != BY_BLOCK:
         raise ConfigError(f"cross-validation {scheme!r} is not known. {did_you_mean(scheme, SCHEMES)}")
     if not (np.isfinite(table.lat).all() and np.isfinite(table.lon).all()):
@@ -77,7 +82,12 @@ def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = Non
     )  # fmt: skip
     config = HoldoutConfig(name="spatial_block", block_km=(settings or Settings()).block_km)
     block = SpatialBlock(config).blocks(sites).astype(str)
-    return block if len(np.unique(block)) > 1 else None
+    return _divisible(block)
+
+
+def _divisible(groups: NDArray[np.str_]) -> NDArray[np.str_] | None:
+    largest = np.unique(groups, return_counts=True)[1].max()
+    return groups if len(groups) - largest >= _FEWEST_LEFT else None
 
 
 def splits(

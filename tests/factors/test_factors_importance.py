@@ -20,8 +20,9 @@ from gsm3core.factors import Settings, factor_table, importance_of
 from gsm3core.factors.importance import NOISE
 from gsm3core.factors.models import fit_model
 from gsm3core.factors.permutation import permutation_increase, shap_values
+from gsm3core.factors.report import importance_text
 from gsm3core.factors.resampling import Resamples, over_splits
-from gsm3core.factors.validation import correlation, cross_validated, splits
+from gsm3core.factors.validation import correlation, cross_validated, fold_groups, splits
 
 SMALL = Settings(trees=30, rounds=30)
 
@@ -243,3 +244,43 @@ def test_gaps_are_no_obstacle() -> None:
     found = gsm3core.factor_importance(scores, attributes, settings=SMALL, repeats=1, folds=3)
     assert found["importance"].sel(measure="permutation").notnull().all()
     assert found["cv_correlation"].notnull().all()
+
+
+def test_a_factor_alone_in_its_group_is_shuffled_once_with_the_same_answer() -> None:
+    table = simulated_table(n=60, clusters=8)
+    small = {
+        "models": ("forest",),
+        "folds": 2,
+        "repeats": 1,
+        "permutations": 2,
+        "settings": Settings(trees=5),
+    }
+    both = importance_of(table, measures=("permutation", "grouped_permutation"), **small)["importance"]
+    for k, measure in enumerate(("permutation", "grouped_permutation")):
+        alone = importance_of(table, measures=(measure,), **small)["importance"]
+        np.testing.assert_array_equal(both[k].values, alone[0].values)
+
+
+def test_the_noise_column_is_shown_however_low_it_ranks() -> None:
+    table = simulated_table(n=60, clusters=8)
+    found = importance_of(
+        table,
+        models=("forest",),
+        measures=("permutation",),
+        folds=2,
+        repeats=1,
+        permutations=2,
+        settings=Settings(trees=5),
+    )
+    found["importance"].loc[{"factor": "random noise"}] = -9.0
+    assert "random noise" in importance_text(found, most=1)
+
+
+def test_a_site_without_a_network_goes_with_no_other() -> None:
+    scores, attributes = simulated(60, 8)
+    attributes["network"] = "site", np.array([""] * 20 + ["a"] * 20 + ["b"] * 20)
+    table = factor_table(scores, attributes.set_coords("network"))
+    groups = fold_groups(table, "network")
+    assert groups is not None and len(np.unique(groups)) == 22
+    attributes["network"] = "site", np.array(["big"] * 59 + ["small"])
+    assert fold_groups(factor_table(scores, attributes.set_coords("network")), "network") is None

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from gsm3core import cli, factors
 from gsm3core.errors import ConfigError, DatasetError
+from gsm3core.factors import read_score_table
 
 
 @pytest.fixture
@@ -88,3 +89,21 @@ def test_command_line(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(wrong, ConfigError) and "elevation:200,1000" in str(wrong)
     both = CliRunner().invoke(cli.app, ["factors"]).exception
     assert isinstance(both, ConfigError) and "either a run or --table" in str(both)
+
+
+def test_what_cannot_be_an_r_or_a_factor_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"site": [f"s{k}" for k in range(30)], "R": rng.uniform(0, 1, 30), "lat": rng.uniform(30, 50, 30),
+                          "lon": rng.uniform(0, 9, 30), "rmse": rng.uniform(1, 2, 30)})  # fmt: skip
+    path = tmp_path / "scores.csv"
+    frame.to_csv(path, index=False)
+    found = read_score_table(path, "R", ["lat"])
+    np.testing.assert_allclose(found.column("latitude"), frame["lat"])
+    np.testing.assert_allclose(found.lat, frame["lat"])
+    with pytest.raises(DatasetError, match="which no R can be"):
+        read_score_table(path, "rmse", ["lat"])
+    assert read_score_table(path, "rmse", ["lat"], metric="RMSE").metric == "RMSE"
+    with pytest.raises(DatasetError, match="names the sites"):
+        read_score_table(path, "R", ["site"])
+    with pytest.raises(DatasetError, match="named twice"):
+        read_score_table(path, "R", ["lat", "lat"])

@@ -121,3 +121,12 @@ def test_holm_is_statsmodels() -> None:
         p = np.round(rng.uniform(0, 0.3, n), 2)  # with ties
         np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
         np.testing.assert_allclose(holm([np.nan, *p])[1:], holm(p))
+
+
+def test_the_limit_of_another_factor_is_its_own() -> None:
+    """0.08 m3 m-3 divides wetness, and no other factor."""
+    table = simulated_table()
+    few = {"permutations": 99, "replicates": 100}
+    assert skill_strata(table, **few).attrs["limit"] == 0.08
+    assert skill_strata(table, first="driver", first_edges=(-0.5, 0.1, 0.5), **few).attrs["limit"] == 0.1
+    assert skill_strata(table, first="driver", first_edges=(0,), limit=0.3, **few).attrs["limit"] == 0.3

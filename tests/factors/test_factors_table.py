@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from factor_tables import simulated, simulated_table
@@ -121,15 +122,17 @@ def test_weights_are_those_of_a_random_effects_meta_analysis() -> None:
     expected = 1 / (s2 + oracle.tau2)
     np.testing.assert_allclose(table.weights(), expected / expected.mean(), rtol=1e-6)
     scores["n_effective"][0] = 2.5  # nothing is known of a correlation over three days or fewer
-    assert factor_table(scores, attributes).weights()[0] == 0
+    weights = factor_table(scores, attributes).weights()
+    assert weights is not None and 0 < weights[0] < 1e-5 * weights[1:].min()
     assert factor_table(scores.drop_vars("n_effective"), attributes).weights() is None
 
 
 def test_weights_of_another_score_are_from_its_interval() -> None:
     scores, attributes = simulated()
     half = np.linspace(0.01, 0.1, scores.sizes["site"])
+    rmse = 0.05 + 0.01 * scores["R"].values
     scores = scores.assign(
-        RMSE=0.05 + 0 * scores["R"], RMSE_lower=("site", 0.05 - half), RMSE_upper=("site", 0.05 + half)
+        RMSE=("site", rmse), RMSE_lower=("site", rmse - half), RMSE_upper=("site", rmse + half)
     )
     table = factor_table(scores.assign_attrs(confidence=0.95), attributes, metric="RMSE")
     np.testing.assert_allclose(np.sqrt(table.sampling_variance), half / 1.959963985, rtol=1e-6)
@@ -158,3 +161,53 @@ def test_importing_loads_no_model_library() -> None:
     code = "import sys, gsm3core.factors as f; print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "sklearn", "shap", "panel"} & set(done.stdout.split())
+
+
+def test_sites_that_tell_nothing_of_their_error_leave_a_fit_unweighted() -> None:
+    scores, attributes = simulated(60, 8)
+    unknown = scores.assign(n_effective=scores["n_effective"] * 0 + 2)
+    assert factor_table(unknown, attributes).weights() is None
+    exact = scores.assign(RMSE=scores["R"], RMSE_lower=scores["R"], RMSE_upper=scores["R"])
+    assert factor_table(exact, attributes, metric="RMSE").weights() is None
+
+
+def test_nothing_to_explain_is_said() -> None:
+    scores, attributes = simulated(60, 8)
+    with pytest.raises(DatasetError, match="R is the same at all 60 sites"):
+        factor_table(scores.assign(R=scores["R"] * 0 + 0.5), attributes)
+    with pytest.raises(DatasetError, match="no attribute, forcing or wetness"):
+        factor_table(scores, xr.Dataset(coords=attributes.coords))
+
+
+def test_an_infinite_attribute_is_a_missing_one() -> None:
+    scores, attributes = simulated(60, 8)
+    attributes["soil"][3] = np.inf
+    table = factor_table(scores, attributes)
+    assert np.isnan(table.column("soil")[3]) and np.isfinite(np.delete(table.column("soil"), 3)).all()
+
+
+def test_the_run_itself_is_explained_whatever_its_model() -> None:
+    scores, attributes = simulated(60, 8)
+    three = xr.concat(
+        [scores * 0.5, scores, scores * 0.2], pd.Index(["SMAP", "Gradient boosting", "SMOS"], name="product")
+    )
+    np.testing.assert_array_equal(factor_table(three, attributes).score, scores["R"].values)
+    two_models = three.assign_coords(product=["GSM3 LSTM", "Gradient boosting", "SMOS"])
+    with pytest.raises(DatasetError, match="name one of the scores' products"):
+        factor_table(two_models, attributes)
+
+
+def test_simulated_and_circular_are_said_with_every_result() -> None:
+    scores, attributes = simulated(60, 8)
+    assert "Simulated" not in factor_table(scores, attributes).note
+    assert factor_table(scores, attributes.assign_attrs(simulated="true")).note.startswith("Simulated data")
+    # SMAP the product is SMAP the record: either name makes it circular.
+    days = (
+        attributes["mean_sm_smap"]
+        .expand_dims(time=pd.date_range("2020-01-01", periods=3))
+        .transpose("site", "time")
+    )
+    series = attributes.drop_vars("mean_sm_smap").assign(sm_smap=days)
+    against = scores.assign_attrs(reference="sm_smap")
+    assert factor_table(against, series, wetness="SMAP").circular
+    assert factor_table(against, series, wetness="sm_smap").circular
