@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gsm3core.experiment import run_experiment
     from gsm3core.factors import factor_importance
     from gsm3core.prediction import predict
+    from gsm3core.report import write_report
     from gsm3core.run import Run
     from gsm3core.schema import open_dataset
 
@@ -29,6 +30,7 @@ __all__ = [
     "run_experiment",
     "site_scores",
     "triple_collocation",
+    "write_report",
 ]
 
 _PUBLIC = {
@@ -42,6 +44,7 @@ _PUBLIC = {
     "run_experiment": "gsm3core.experiment",
     "site_scores": "gsm3core.evaluation.site_scores",
     "triple_collocation": "gsm3core.evaluation.triple_collocation",
+    "write_report": "gsm3core.report",
 }
 
 

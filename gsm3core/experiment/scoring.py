@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.evaluation.tested import tested_series
 from gsm3core.holdouts.base import Fold
 from gsm3core.run import Run
-from gsm3core.schema import products, target_names
+from gsm3core.schema import target_names
 
 _LONG_NAMES = {
     v.SM_PREDICTED: "predicted soil moisture",
@@ -54,22 +54,11 @@ def gather(run: Run, ds: xr.Dataset, folds: list[Fold]) -> xr.Dataset:
 def score(run: Run, ds: xr.Dataset) -> dict[str, dict[str, float]]:
     """Score the run and every product on the run's test days, against each record; return the run's medians."""
     predictions = run.predictions()
-    in_test = predictions[v.IN_TEST]
     mine = v.MODEL_PRODUCTS[run.config.model.name]
     medians = {}
     for reference in target_names(ds):
-        series = {mine: predictions[v.SM_PREDICTED]}
-        series |= {name: array for name, array in products(ds).items() if name != mine}
-        if reference == v.SM_SMAP:
-            series.pop(v.SMAP, None)
-        stacked = xr.concat(
-            [a.reset_coords(drop=True).load() for a in series.values()],
-            dim=pd.Index(list(series), name=v.PRODUCT),
-            join="exact",
-        )
-        stacked.attrs["units"] = v.SM_UNITS
         scores = site_scores(
-            stacked.where(in_test),
+            tested_series(predictions, ds, reference, mine),
             ds[reference].load(),
             min_days=run.config.scores.min_days,
             confidence=run.config.scores.confidence,

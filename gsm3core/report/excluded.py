@@ -19,10 +19,11 @@ _COORDINATES = (v.STATION, v.NETWORK, v.REGION, v.LAT, v.LON)
 def excluded_sites(experiment: Experiment) -> pd.DataFrame:
     """Return one row per product and site without R: where it is, how many days it has, and the reason."""
     scores = experiment.scores
+    in_test = experiment.run.predictions()[v.IN_TEST].any(v.TIME)
+    tested = in_test.sel({v.SITE: scores[v.SITE].values}).values
     parts = []
     for product in scores[v.PRODUCT].values:
         one = scores.sel({v.PRODUCT: product})
-        reason = np.array(["" if r == "nan" else r for r in texts(one["reason"].values)])
         missing = np.isnan(one["R"].values)
         table = pd.DataFrame({v.PRODUCT: str(product), v.SITE: texts(one[v.SITE].values)})
         for name in _COORDINATES:
@@ -30,7 +31,7 @@ def excluded_sites(experiment: Experiment) -> pd.DataFrame:
                 table[name] = one[name].values
         table["n_valid"] = one["n_valid"].values
         table["has_bias"] = np.isfinite(one["bias"].values)
-        table["reason"] = np.where(reason == "", NOT_TESTED, reason)
+        table["reason"] = np.where(tested, texts(one["reason"].values), NOT_TESTED)
         parts.append(table[missing])
     return pd.concat(parts, ignore_index=True)
 

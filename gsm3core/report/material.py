@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, RunError
 from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.run import Run
-from gsm3core.schema import fingerprint, open_dataset, products
+from gsm3core.schema import fingerprint, is_simulated, open_dataset
 
 AGAINST = {v.SM_INSITU: "in-situ soil moisture", v.SM_SMAP: "SMAP soil moisture"}
 # Keys of the configuration that must be alike for experiments to differ by their holdout alone.
@@ -83,7 +82,8 @@ class Material:
     @property
     def simulated(self) -> bool:
         """Whether the data are the demonstration world."""
-        return str(self.main.run.provenance.get("simulated", "false")).lower() in ("true", "1")
+        said = str(self.main.run.provenance.get("simulated", "false")).lower() in ("true", "1")
+        return said or (self.dataset is not None and is_simulated(self.dataset))
 
 
 def read_material(runs: Sequence[Run], reference: str | None = None) -> Material:
@@ -128,22 +128,6 @@ def read_material(runs: Sequence[Run], reference: str | None = None) -> Material
     dataset, cautions = _dataset_of(first.run)
     cautions += [text for e in experiments[1:] if (text := _differences(first.run, e.run))]
     return Material(experiments=experiments, dataset=dataset, cautions=cautions)
-
-
-def tested_series(experiment: Experiment, dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return the run and every product on the days that test ``(product, site, time)``, and what they are held against."""
-    predictions = experiment.run.predictions()
-    series = {experiment.product: predictions[v.SM_PREDICTED]}
-    series |= {n: a for n, a in products(dataset).items() if n != experiment.product}
-    if experiment.reference == v.SM_SMAP:
-        series.pop(v.SMAP, None)
-    stacked = xr.concat(
-        [a.reset_coords(drop=True).load() for a in series.values()],
-        dim=pd.Index(list(series), name=v.PRODUCT),
-        join="exact",
-    )
-    stacked = stacked.where(predictions[v.IN_TEST].reset_coords(drop=True)).assign_attrs(units=v.SM_UNITS)
-    return stacked, dataset[experiment.reference].load()
 
 
 def train_scores(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:

@@ -92,8 +92,12 @@ def _model(run: Run) -> dict[str, str]:
     model, training = run.config.model, run.config.training
     if v.MODEL_PRODUCTS[model.name] != v.MULTITASK_LSTM:
         return {"model": f"{v.MODEL_PRODUCTS[model.name]} (no network), seed {training.seed}"}
+    members = f", mean of {training.members} networks" if training.members > 1 else ""
+    spread = ", predicts its spread" if model.head == "gaussian" else ""
+    origin = str(run.provenance.get("parent", {}).get("run", ""))
     return {
-        "model": f"{model.name}, hidden size {model.hidden}, dropout {model.dropout:g} on {model.dropout_on}",
+        "model": f"{model.name}, hidden size {model.hidden}, dropout {model.dropout:g} on {model.dropout_on}, "
+        f"heads {model.heads}{spread}{members}" + (f", fine-tuned from {origin}" if origin else ""),
         "training": f"{training.epochs} epochs, batch {training.batch}, windows of {training.window} days, "
         f"{training.optimizer}, seed {training.seed}",
     }

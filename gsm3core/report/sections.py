@@ -11,9 +11,10 @@ from gsm3core import vocabulary as v
 from gsm3core.evaluation.comparison import compare_products
 from gsm3core.evaluation.error_types import TRAIN, error_types
 from gsm3core.evaluation.pairing import PAIRWISE
+from gsm3core.evaluation.tested import tested_series
 from gsm3core.report import figures, losses, medians, products, uncertainty
 from gsm3core.report.excluded import excluded_table
-from gsm3core.report.material import AGAINST, Material, tested_series, train_scores
+from gsm3core.report.material import AGAINST, Material, train_scores
 from gsm3core.report.published import EXPERIMENTS
 from gsm3core.report.tables import Table
 
@@ -100,6 +101,11 @@ def _table_one(material: Material, by_region: dict[str, xr.Dataset]) -> Section:
         cautions.append(
             "The paper's numbers are against in-situ soil moisture, these against SMAP: they cannot be compared."
         )
+    if not cautions:
+        cautions.append(
+            "The paper's numbers are of its own 1317 ISMN sites, temporal on 2015-04-01 to 2016-03-31, the others on "
+            "2015-04-01 to 2020-12-31. Where sites or days here are others, a difference is not the model's alone."
+        )
     missing = [e.replace("_", " ") for e in EXPERIMENTS if e not in by_region]
     text = "Each cell: the median over sites here, its interval, and the paper's number, where it has one."
     if missing:
@@ -117,7 +123,8 @@ def _products(material: Material, dataset: xr.Dataset) -> tuple[Section, dict[st
         nothing = "There is no other product to compare the run with."
         return Section(name=name, title=title, text=(nothing,)), {}
     compared = compare_products(
-        *tested_series(main, dataset), metrics=medians.METRICS, min_effective=0.0,
+        tested_series(main.run.predictions(), dataset, main.reference, main.product),
+        dataset[main.reference].load(), metrics=medians.METRICS, min_effective=0.0,
         min_days=main.run.config.scores.min_days, confidence=main.confidence,
     )  # fmt: skip
     drawn = compared.attrs["resampled"]
@@ -200,8 +207,10 @@ def _where(material: Material) -> Section:
     tables: list[Table] = []
     if material.dataset is not None:
         tables += medians.strata_tables(main, material.dataset)
-        predicted, observed = tested_series(main, material.dataset)
-        tables.append(medians.season_table(predicted.sel({v.PRODUCT: main.product}), observed, main))
+        predictions = main.run.predictions()
+        predicted = predictions[v.SM_PREDICTED].where(predictions[v.IN_TEST])
+        observed = material.dataset[main.reference].load()
+        tables.append(medians.season_table(predicted, observed, main))
     text = (
         "Medians over the sites of a kind. What goes along with a good score need not be what makes it good.",
     )

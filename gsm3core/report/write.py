@@ -62,8 +62,10 @@ def write_report(
         (beside / "tables").mkdir(parents=True)
         for section in found.sections:
             for table in section.tables:
-                table.frame.to_csv(beside / "tables" / f"{table.name}.csv", index=False)
+                frame = table.frame.assign(simulated=True) if material.simulated else table.frame
+                frame.to_csv(beside / "tables" / f"{table.name}.csv", index=False)
         for name, ds in found.datasets.items():
+            ds = ds.assign_attrs(simulated=str(material.simulated).lower())
             write_whole(ds, beside / "data" / f"{name}.nc")
         (beside / PAGE).write_text(page, encoding="utf-8")
         if out.exists():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from report_runs import make_run, world
+from report_runs import make_run, score, world
 
 from gsm3core import Run, compare_products, error_types, site_scores
 from gsm3core import vocabulary as v
@@ -170,3 +170,22 @@ def test_how_numbers_are_written() -> None:
     assert (
         probability(0.0) == "p < 0.001" and probability(0.0312) == "p = 0.031" and probability(np.nan) == "–"
     )
+
+
+def test_sites_that_do_not_test_are_called_so_and_files_say_simulated(tmp_path: Path) -> None:
+    """A list of sites is held out: all others were no part of the run, whatever products have there."""
+    ds = world(24, 120).assign_attrs(simulated="true")
+    run = make_run(tmp_path, ds, "custom", scored=False)
+    made = run.predictions().load()
+    made["in_test"][12:] = False
+    run.write_predictions(made)
+    score(run, ds)
+    page = write_report([run], tmp_path / "out")
+    found = table(page, "excluded-sites").set_index(["product", "site"])
+    for product in ("GSM3 LSTM", "SMAP", "GLDAS-Noah"):
+        assert found.loc[(product, "S020"), "reason"] == "not part of this run"
+    assert found.loc[("SMAP", "S001"), "reason"] == "in-situ record is constant"
+    assert all(pd.read_csv(f)["simulated"].all() for f in (page.parent / "tables").glob("*.csv"))
+    for file in (page.parent / "data").glob("*.nc"):
+        with xr.open_dataset(file, engine="h5netcdf") as one:
+            assert one.attrs["simulated"] == "true"
