@@ -159,7 +159,7 @@ def attention(evaluation: Evaluation, shown: Shown, product: str, metric: str) -
     reasons: Counter[str] = Counter()
     for name in evaluation.products:
         table = evaluation.table(name)[shown.mask]
-        without = table["bias"].isna()
+        without = table[metric].isna()
         if without.any():
             missing[name] = int(without.sum())
             reasons.update(re.sub(r"^\d+ paired days", "paired days", r) for r in table["reason"][without])

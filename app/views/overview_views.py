@@ -90,9 +90,10 @@ def medians_table(found: pd.DataFrame, chosen: str, *, dark: bool) -> str:
             )  # fmt: skip
             cells.append(f"<td>{f'<b>{text}</b>' if best[metric] == product else text}</td>")
         tint = product_colour(product, dark=dark)
+        sites = min(int(found.loc[(product, metric), "sites"]) for metric in METRICS)
         rows.append(
             f'<tr class="{"chosen" if product == chosen else ""}"><td class="text"><i style="background:{tint}"></i>'
-            f"{escape(product)}</td>{''.join(cells)}<td>{int(found.loc[(product, 'bias'), 'sites'])}</td></tr>"
+            f"{escape(product)}</td>{''.join(cells)}<td>{sites}</td></tr>"
         )
     heads = [
         "Product",
@@ -100,7 +101,7 @@ def medians_table(found: pd.DataFrame, chosen: str, *, dark: bool) -> str:
             f'<span title="{escape(ALL_METRICS[m].meaning)}">{escape(metric_label(m))}</span>'
             for m in METRICS
         ),
-        "sites",
+        '<span title="Sites that have every one of these scores">sites</span>',
     ]
     few = bool(found["of_sites"].any())
     drawn = (

@@ -59,7 +59,7 @@ def test_sites_without_a_score_are_counted_with_their_reasons(evaluation):
     shown = shown_sites(evaluation, Filters())
     (missing,) = [a for a in attention(evaluation, shown, v.SMAP, "R") if "without a score" in a.text]
     for product in evaluation.products:
-        number = int(np.isnan(evaluation.values(product, "bias")).sum())
+        number = int(np.isnan(evaluation.values(product, "R")).sum())
         assert f"{product} {number}" in missing.text
     assert "no in-situ record" in missing.text
     assert "no values of the product" in missing.text
