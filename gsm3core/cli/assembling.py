@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gsm3core.cli.common import console, describe_dataset
+from gsm3core.cli.common import console, describe_dataset, name_column
 from gsm3core.errors import ConfigError
 
 PLACES = ("table", "grid")
@@ -137,8 +137,8 @@ def show_history(ds: Any) -> None:
 
 def _variables(variables: dict[str, dict[str, Any]]) -> Table:
     table = Table(
-        "variable",
-        "of",
+        name_column("variable"),
+        name_column("of"),
         "present",
         "missing",
         "too few steps",

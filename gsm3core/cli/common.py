@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import ConfigError
@@ -21,6 +21,11 @@ SourcesFolder = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def name_column(title: str = "") -> Column:
+    """Return a column of names, which a narrow terminal must not break: they are typed again."""
+    return Column(title, no_wrap=True)
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
@@ -48,7 +53,15 @@ def open_run(run_id: str, out: Path) -> Any:
 def score_table(scores: Any, title: str) -> Table:
     """Tabulate medians over sites, one row for each product."""
     table = Table(
-        "product", "R", "RMSE", "ubRMSE", "bias", "sites", "without R", title=title, title_justify="left"
+        name_column("product"),
+        "R",
+        "RMSE",
+        "ubRMSE",
+        "bias",
+        "sites",
+        "without R",
+        title=title,
+        title_justify="left",
     )
     for product in scores[v.PRODUCT].values:
         one = scores.sel({v.PRODUCT: product})

@@ -7,10 +7,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from gsm3core.cli.assembling import PLACES, recipe_from, run_recipe, show_history
-from gsm3core.cli.common import Overwrite, SourcesFolder, console, describe_dataset, finish_dataset
+from gsm3core.cli.common import (
+    Overwrite,
+    SourcesFolder,
+    console,
+    describe_dataset,
+    finish_dataset,
+    name_column,
+)
 from gsm3core.cli.stations import INSITU, build_insitu
 from gsm3core.errors import ConfigError, DatasetError, did_you_mean
 
@@ -23,12 +30,20 @@ def data_list(root: SourcesFolder = None) -> None:
     from gsm3core.catalog import KINDS, dataset_entries, sources_of
     from gsm3core.readers.presence import presence
 
-    table = Table("name", "what", "provider", "terms", title="Can be built", title_justify="left")
+    table = Table(
+        name_column("name"), "what", "provider", "terms", title="Can be built", title_justify="left"
+    )
     for entry in dataset_entries().values():
         table.add_row(entry.name, entry.title, entry.provider, entry.license)
     console.print(table)
     table = Table(
-        "name", "kind", "what", "here", "where, or what is missing", title="Sources", title_justify="left"
+        name_column("name"),
+        "kind",
+        "what",
+        "here",
+        Column("where, or what is missing", overflow="fold"),
+        title="Sources",
+        title_justify="left",
     )
     for kind in KINDS:
         for name, source in sources_of(kind).items():

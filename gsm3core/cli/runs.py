@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from gsm3core import vocabulary as v
-from gsm3core.cli.common import RunsFolder, console, open_run, score_table
+from gsm3core.cli.common import RunsFolder, console, name_column, open_run, score_table
 from gsm3core.errors import ConfigError
 
 runs = typer.Typer(help="List, show, resume and cancel runs.", no_args_is_help=True)
@@ -72,7 +72,7 @@ def runs_list(out: RunsFolder = Path("runs")) -> None:
     """List all runs, newest first."""
     from gsm3core.run import list_runs
 
-    table = Table("id", "holdout", "state", "dataset", "R", "ubRMSE")
+    table = Table(name_column("id"), "holdout", "state", "dataset", "R", "ubRMSE")
     for run in list_runs(out):
         finished = [e for e in run.events() if e["event"] == "run_finished"]
         medians: dict[str, Any] = next(iter(finished[-1]["medians"].values()), {}) if finished else {}
