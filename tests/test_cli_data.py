@@ -160,3 +160,10 @@ def test_mistakes_in_what_to_build(tmp_path: Path) -> None:
     ):
         assert message in gsm3("build", *arguments)
     assert not new.exists()
+
+
+def test_what_cannot_be_built_names_all_that_can(tmp_path: Path) -> None:
+    printed = gsm3("build", "nothing", "--out", tmp_path / "x.zarr")
+    for name in ("conus-smap", "demo", "grid", "ismn", "table", "uscrn-daily"):
+        assert name in printed
+    assert not list(tmp_path.iterdir())

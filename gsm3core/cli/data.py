@@ -175,9 +175,15 @@ def data_build(
         ds = build_insitu(name, source, out, **sensors)
     else:
         from gsm3core.assembly.sites import build
-        from gsm3core.catalog import dataset_entry
+        from gsm3core.catalog import dataset_entries
 
-        entry = dataset_entry(name)
+        entries = dataset_entries()
+        if name not in entries:
+            known = {*entries, *INSITU, *PLACES, "demo"}
+            raise DatasetError(
+                f"{name!r} is nothing that can be built, and no recipe. {did_you_mean(name, known)}"
+            )
+        entry = entries[name]
         if source is None:
             raise ConfigError(f"{name} is built from a file: give it with --from. Expected: {entry.layout}")
         with console.status(f"Reading {source} ..."):
