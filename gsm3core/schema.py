@@ -17,6 +17,10 @@ _PERCENT_HINT = " It looks like percent: divide by 100 and set units = 'm3 m-3'.
 _KNOWN_COORDINATES = {v.SITE, v.TIME, v.PRODUCT, *v.SITE_COORDINATES}
 _SHOWN = 5
 
+# How a store is cut where nothing else decides. 94,000 values a chunk: of 1,317 sites and 2,100 days one site takes 4 ms
+# to read and one day 12 ms (one site a chunk: 3 and 1,375; one day a chunk: 1,768 and 1).
+STORE_CHUNKS = {v.SITE: 256, v.TIME: 366}
+
 
 def open_dataset(path: str | Path) -> xr.Dataset:
     """Open a SiteDataset and check it against the contract.
@@ -131,7 +135,7 @@ def write_whole(ds: xr.Dataset, path: Path) -> None:
     plain = _with_plain_strings(ds.drop_encoding())
     try:
         if path.suffix == ".zarr":
-            plain.to_zarr(beside, mode="w", consolidated=False)
+            _evenly_chunked(plain).to_zarr(beside, mode="w", consolidated=False)
         else:
             compress = {
                 n: {"zlib": True, "complevel": 1}
@@ -153,9 +157,22 @@ def write_whole(ds: xr.Dataset, path: Path) -> None:
             beside.unlink(missing_ok=True)
 
 
+def _evenly_chunked(ds: xr.Dataset) -> xr.Dataset:
+    """Rechunk what lies in uneven pieces, as joined stores do: a Zarr array has chunks of one size."""
+    uneven = {
+        n: a
+        for n, a in ds.variables.items()
+        if a.chunks and any(len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0] for sizes in a.chunks)
+    }
+    # The variables without their coordinates, which stay in memory.
+    return ds.assign(
+        {n: a.chunk({d: STORE_CHUNKS.get(str(d), -1) for d in a.dims}) for n, a in uneven.items()}
+    )
+
+
 def _with_plain_strings(ds: xr.Dataset) -> xr.Dataset:
-    """Write texts with their own length: Zarr v3 has no stable type for numpy's fixed-length ones."""
-    texts = {n: a.astype(object) for n, a in ds.variables.items() if a.dtype.kind in "US"}
+    """Write texts with their own length, in memory: Zarr v3 has no stable type for numpy's fixed-length ones."""
+    texts = {n: a.compute().astype(object) for n, a in ds.variables.items() if a.dtype.kind in "USO"}
     coords = {n: a for n, a in texts.items() if n in ds.coords}
     return ds.assign({n: a for n, a in texts.items() if n not in coords}).assign_coords(coords)
 

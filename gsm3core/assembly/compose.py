@@ -17,10 +17,8 @@ from gsm3core.assembly.sampling import Source
 from gsm3core.assembly.wanted import Wanted
 from gsm3core.assembly.work import Piece
 from gsm3core.config import Period
+from gsm3core.schema import STORE_CHUNKS
 
-# 94,000 values: of 1,317 sites and 2,100 days one site takes 4 ms and one day 12 ms (one site a chunk: 3 and 1,375; one
-# day a chunk: 1,768 and 1).
-SITE_CHUNK, TIME_CHUNK = 256, 366
 MIN_DAYS, MIN_MONTHS = 30, 12  # fewest of a long-term mean
 _KEPT = ("units", "long_name", "standard_name", "source", "license", "cell_methods", "collocation", "flag_values",
          "flag_meanings", "overpass", "year")  # fmt: skip
@@ -82,8 +80,9 @@ def compose(base: xr.Dataset, sampled: Sequence[Sampled]) -> tuple[xr.Dataset, d
         out = out.assign_coords({v.PRODUCT: list(products)}).assign({v.SM_PRODUCT: layers.astype(np.float32)})
         out[v.SM_PRODUCT].attrs = _of_products(products)
     out = out.transpose(v.PRODUCT, v.SITE, v.TIME, missing_dims="ignore")
-    chunks = {v.SITE: SITE_CHUNK, v.TIME: TIME_CHUNK}
-    return out.assign({n: a.chunk(chunks) for n, a in out.data_vars.items() if v.TIME in a.dims}), replaced
+    return out.assign(
+        {n: a.chunk(STORE_CHUNKS) for n, a in out.data_vars.items() if v.TIME in a.dims}
+    ), replaced
 
 
 def distances(one: Sampled) -> np.ndarray | None:

@@ -14,7 +14,7 @@ from gsm3core.assembly.sites import build, join
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 from gsm3core.readers import make_reader
-from gsm3core.schema import attribute_names, check_dataset, forcing_names, save_dataset
+from gsm3core.schema import attribute_names, check_dataset, forcing_names, open_dataset, save_dataset
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,20 @@ def test_join_keeps_both_and_what_they_share(conus: xr.Dataset, uscrn: xr.Datase
     assert [s["step"] for s in steps] == ["build", "build", "join"]
     assert "wind_u" in steps[2]["in_one_alone"]["first"]
     save_dataset(joined, tmp_path / "joined.zarr")
+
+
+def test_stores_cut_differently_can_be_joined_into_one(dataset: xr.Dataset, tmp_path: Path) -> None:
+    other = make_dataset(seed=1).assign_coords(site=[f"T{i}" for i in range(12)])
+    for name, part, days in (("one", dataset, 100), ("two", other, 70)):
+        save_dataset(part.chunk(site=5, time=days), tmp_path / f"{name}.zarr")
+    parts = [open_dataset(tmp_path / f"{name}.zarr") for name in ("one", "two")]
+    assert parts[0].precipitation.chunks != parts[1].precipitation.chunks
+    save_dataset(join(*parts), tmp_path / "joined.zarr")
+    joined = open_dataset(tmp_path / "joined.zarr")
+    for part in (dataset, other):
+        here = joined.sel(site=part.site, time=part.time)
+        np.testing.assert_array_equal(here.precipitation, part.precipitation)
+        np.testing.assert_array_equal(here.sm_insitu, part.sm_insitu)
 
 
 def test_join_over_all_inputs_leaves_the_others_missing(dataset: xr.Dataset) -> None:
