@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from gsm3core import vocabulary as v
+from gsm3core.scaling.derived import DECAYS, Floats, antecedent_mean, moving_mean, season
+from gsm3core.scaling.inputs import PRECIPITATION
 from gsm3core.schema import is_categorical
 
-Floats = NDArray[np.floating]
-
-PRECIPITATION = "precipitation"
 LAGS = (1, 2, 3, 5, 7)
 MEANS = (7, 30, 90)
-DECAYS = (0.5, 0.8, 0.9, 0.95, 0.98)
 # Histogram boosting takes at most 255 classes of a categorical column, numbered from 0.
 _MOST_CLASSES = 255
 
@@ -77,8 +73,7 @@ class FeatureTable:
         if PRECIPITATION in self.forcings:
             rain = ds[PRECIPITATION].transpose(v.SITE, v.TIME).values.astype(float)
             made += [antecedent_mean(rain, decay) for decay in DECAYS]
-        angle = 2 * np.pi * pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy() / 365.25
-        made += [np.sin(angle)[None, :], np.cos(angle)[None, :]]
+        made += season(ds)
         made += [self._static(ds[name], name)[:, None] for name in self.attributes]
         for k, column in enumerate(made):
             table[:, :, k] = column
@@ -124,45 +119,3 @@ def lagged(daily_ST: Floats, days: int) -> Floats:
     out = np.full_like(daily_ST, np.nan)
     out[:, days:] = daily_ST[:, :-days]
     return out
-
-
-def moving_mean(daily_ST: Floats, window: int) -> Floats:
-    """Return the mean of a day and those before it, over the days there are; NaN where there are none."""
-    known = np.isfinite(daily_ST)
-    # About the site's own mean, so that the running sums of pressures or temperatures keep their digits.
-    middle = np.where(known, daily_ST, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
-    total = _window_sum(np.where(known, daily_ST - middle, 0.0), window)
-    number = _window_sum(known.astype(float), window)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(number > 0, middle + total / number, np.nan)
-
-
-def antecedent_mean(rain_ST: Floats, decay: float) -> Floats:
-    """Return the antecedent precipitation index as a weighted mean, mm d-1; NaN before any day is known.
-
-    Parameters
-    ----------
-    rain_ST
-        ``(site, time)`` mm d-1; NaN is missing.
-    decay
-        Weight of a day relative to the one after it, between 0 and 1.
-
-    Notes
-    -----
-    ``sum_i decay^i P_{t-i} / sum_i decay^i`` over the known days: the index ``API_t = decay API_{t-1} + P_t`` of
-    Kohler and Linsley (1951, Predicting the runoff from storm rainfall, U.S. Weather Bureau Research Paper 34)
-    divided by its weights, so that a gap or the start of the record does not look like a drought.
-    """
-    known = np.isfinite(rain_ST)
-    filters = [1.0], [1.0, -decay]
-    total = lfilter(*filters, np.where(known, rain_ST, 0.0), axis=1)
-    weight = lfilter(*filters, known.astype(float), axis=1)
-    begun = np.logical_or.accumulate(known, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(begun & (weight > 0), total / weight, np.nan)
-
-
-def _window_sum(values: Floats, window: int) -> Floats:
-    total = np.cumsum(values, axis=1)
-    total[:, window:] -= total[:, :-window].copy()
-    return total

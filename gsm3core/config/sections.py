@@ -44,6 +44,12 @@ class DataConfig(Section):
         "lineage does), or is interpolated in time first",
     )
     transform_precipitation: bool = Field(True, description="log10(sqrt(x) + 0.1) before scaling")
+    derived: tuple[Literal["season", "antecedent_precipitation", "running_means"], ...] = Field(
+        (),
+        description="further daily inputs made from the forcings, never from soil moisture. season: sine and cosine of the "
+        "time of year; antecedent_precipitation: its weighted mean over the days before, five memories of 1 day to two "
+        "months; running_means: of every forcing over 30 and 90 days",
+    )
     flag_missing: bool = Field(
         False,
         description="one more input for every variable with gaps in training: 1 where it is missing. For joined "

@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_world import make_dataset
 
-from gsm3core.baselines.features import (
-    DECAYS,
-    LAGS,
-    MEANS,
-    antecedent_mean,
-    feature_table,
-    lagged,
-    moving_mean,
-)
+from gsm3core.baselines.features import LAGS, MEANS, feature_table, lagged
+from gsm3core.scaling.derived import DECAYS
 
 
 @st.composite
@@ -32,25 +25,6 @@ def gappy(draw: st.DrawFn) -> np.ndarray:
 def test_lags_are_pandas_shift(values: np.ndarray, days: int) -> None:
     expected = pd.DataFrame(values.T).shift(days).to_numpy().T
     np.testing.assert_array_equal(lagged(values, days), expected)
-
-
-@given(gappy(), st.sampled_from(MEANS))
-def test_moving_means_are_pandas_rolling(values: np.ndarray, window: int) -> None:
-    expected = pd.DataFrame(values.T).rolling(window, min_periods=1).mean().to_numpy().T
-    np.testing.assert_allclose(moving_mean(values, window), expected, rtol=1e-9, atol=1e-9)
-
-
-@given(gappy(), st.sampled_from(DECAYS))
-def test_antecedent_precipitation_is_pandas_weighted_mean(values: np.ndarray, decay: float) -> None:
-    weighted = pd.DataFrame(values.T).ewm(alpha=1 - decay, adjust=True, ignore_na=False)
-    # After a gap of k days a weight of decay^k is left: half a day's memory loses its digits after some 40 days.
-    np.testing.assert_allclose(antecedent_mean(values, decay), weighted.mean().to_numpy().T, rtol=1e-7)
-
-
-def test_antecedent_precipitation_by_hand() -> None:
-    rain = np.array([[np.nan, 8.0, 0.0, np.nan, 4.0]])
-    expected = [np.nan, 8, (0 + 0.5 * 8) / 1.5, 4 / 1.5, (4 + 0.25 * 0 + 0.125 * 8) / (1 + 0.25 + 0.125)]
-    np.testing.assert_allclose(antecedent_mean(rain, 0.5)[0], expected)
 
 
 def test_every_row_has_its_columns() -> None:

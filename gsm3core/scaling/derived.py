@@ -1,0 +1,144 @@
+"""Daily inputs made from the dataset's own: the season, and what the weather of the days before has left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
+from gsm3core.scaling.inputs import PRECIPITATION, even_rain
+
+Floats = NDArray[np.floating]
+
+# Weight of a day relative to the one after it: memories of 1 day (0.5) to about two months (0.98).
+DECAYS = (0.5, 0.8, 0.9, 0.95, 0.98)
+# Days; a month, and a season.
+MEANS = (30, 90)
+
+
+def derived_columns(
+    ds: xr.Dataset, kinds: Sequence[str], forcings: Iterable[str], *, transform: bool
+) -> dict[str, Floats]:
+    """Return columns made from a dataset's own, each ``(site, time)``; missing is NaN.
+
+    Parameters
+    ----------
+    ds
+        With the whole time axis: what lies before the training days may be looked at, it is weather.
+    kinds
+        Names in :data:`DERIVED`.
+    forcings
+        What the running means are of.
+    transform
+        Whether columns of precipitation are made even as precipitation is.
+
+    Raises
+    ------
+    DatasetError
+        If a kind needs precipitation and the forcings have none.
+
+    Notes
+    -----
+    A window begins with a network that knows of no day before: it has a year of soil to guess. These columns tell it,
+    without any soil moisture, what a simulation would have carried over, so that short windows are enough to learn
+    from (as antecedent precipitation does in statistical models: Kohler and Linsley 1951, U.S. Weather Bureau Research
+    Paper 34). docs/training.md has what each was measured to give.
+    """
+    forcings = list(forcings)
+    columns: dict[str, Floats] = {}
+    for kind in kinds:
+        columns |= DERIVED[kind](ds, forcings, transform)
+    return columns
+
+
+def season(ds: xr.Dataset) -> tuple[Floats, Floats]:
+    """Return sine and cosine of the time of year ``(site, time)``, half a year later south of the equator."""
+    day_T = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
+    angle_ST = 2 * np.pi * day_T / 365.25 + np.where(ds[v.LAT].values < 0, np.pi, 0.0)[:, None]
+    return np.sin(angle_ST), np.cos(angle_ST)
+
+
+def moving_mean(daily_ST: Floats, window: int) -> Floats:
+    """Return the mean of a day and those before it, over the days there are; NaN where there are none."""
+    known = np.isfinite(daily_ST)
+    # About the site's own mean, so that the running sums of pressures or temperatures keep their digits.
+    middle = np.where(known, daily_ST, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    total = _window_sum(np.where(known, daily_ST - middle, 0.0), window)
+    number = _window_sum(known.astype(float), window)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(number > 0, middle + total / number, np.nan)
+
+
+def antecedent_mean(rain_ST: Floats, decay: float) -> Floats:
+    """Return the antecedent precipitation index as a weighted mean, mm d-1; NaN before any day is known.
+
+    Parameters
+    ----------
+    rain_ST
+        ``(site, time)`` mm d-1; NaN is missing.
+    decay
+        Weight of a day relative to the one after it, between 0 and 1.
+
+    Notes
+    -----
+    ``sum_i decay^i P_{t-i} / sum_i decay^i`` over the known days: the index ``API_t = decay API_{t-1} + P_t`` of
+    Kohler and Linsley (1951, Predicting the runoff from storm rainfall, U.S. Weather Bureau Research Paper 34)
+    divided by its weights, so that a gap or the start of the record does not look like a drought.
+    """
+    known = np.isfinite(rain_ST)
+    filters = [1.0], [1.0, -decay]
+    total = lfilter(*filters, np.where(known, rain_ST, 0.0), axis=1)
+    weight = lfilter(*filters, known.astype(float), axis=1)
+    begun = np.logical_or.accumulate(known, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(begun & (weight > 0), total / weight, np.nan)
+
+
+def _window_sum(values: Floats, window: int) -> Floats:
+    total = np.cumsum(values, axis=1)
+    total[:, window:] -= total[:, :-window].copy()
+    return total
+
+
+def _season(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
+    sine, cosine = season(ds)
+    return {"season, sine": sine, "season, cosine": cosine}
+
+
+def _antecedent_precipitation(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
+    if PRECIPITATION not in forcings:
+        raise DatasetError(
+            f"data.derived has 'antecedent_precipitation', but {PRECIPITATION!r} is not among the forcings "
+            f"({', '.join(forcings)}). Add it, or leave that kind out."
+        )
+    rain = _daily(ds, PRECIPITATION)
+    even = even_rain if transform else np.asarray
+    return {f"antecedent {PRECIPITATION}, {d:g} a day": even(antecedent_mean(rain, d)) for d in DECAYS}
+
+
+def _running_means(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
+    columns = {}
+    for name in forcings:
+        even = even_rain if transform and name == PRECIPITATION else np.asarray
+        daily = _daily(ds, name)
+        columns |= {f"{name}, mean of {days} d": even(moving_mean(daily, days)) for days in MEANS}
+    return columns
+
+
+def _daily(ds: xr.Dataset, name: str) -> Floats:
+    values: Floats = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
+    return values
+
+
+_Columns = Callable[[xr.Dataset, list[str], bool], dict[str, Floats]]
+DERIVED: dict[str, _Columns] = {
+    "season": _season,
+    "antecedent_precipitation": _antecedent_precipitation,
+    "running_means": _running_means,
+}
