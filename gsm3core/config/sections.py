@@ -103,6 +103,11 @@ class ModelConfig(Section):
         "outputs",
         description="weights: a fresh mask on the LSTM's weights each forward pass, as the lineage does",
     )
+    attribute_noise: float = Field(
+        0.0,
+        ge=0,
+        description="standard deviation of noise added to the scaled attributes of every window while training",
+    )
     heads: Literal["shared", "separate", "affine"] = Field(
         "shared",
         description="how the teachers share the network. shared: one output series for all of them, as in the paper; "
@@ -136,6 +141,12 @@ class TrainingConfig(Section):
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 for no limit")
     satellite_weight: float = Field(
         1.0, ge=0, description="factor of the satellite term in the loss; 1 in the paper"
+    )
+    dynamics_weight: float = Field(
+        0.0,
+        ge=0,
+        description="factor of one more term for each stream: the RMSE that is left when each window's mean error is taken "
+        "away, which is what can be learnt about sites whose own offset cannot be known; 0 in the paper",
     )
     seed: int = Field(0, ge=0, description="of the first member; the others have the numbers that follow")
     members: int = Field(

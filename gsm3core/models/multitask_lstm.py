@@ -30,12 +30,17 @@ class MultitaskLSTM(Model):
     a linear layer to one value. ``dropout_on = "weights"`` masks the LSTM's input-hidden and hidden-hidden
     weights, a fresh mask each forward pass shared over batch and time, as that lineage does (DropConnect, Wan et
     al. 2013; on recurrent weights Merity et al. 2018, arXiv:1708.02182); ``"outputs"`` masks the LSTM's output.
+
+    A few dozen sites are told apart by their attributes alone, so that a network can learn each by heart.
+    ``attribute_noise`` blurs them while it learns: what it then says of a site is what sites like it share (noise on
+    inputs is a penalty on what changes fast with them: Bishop 1995, doi:10.1162/neco.1995.7.1.108).
     """
 
     def __init__(
         self, config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]
     ) -> None:
         super().__init__(streams)
+        self.attribute_noise = config.attribute_noise
         self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
         self.forcing_layer = nn.Linear(n_forcings, config.hidden)
@@ -58,6 +63,8 @@ class MultitaskLSTM(Model):
         """Return the LSTM's output ``(B, T, H)`` and the state after it."""
         z_BTH = self.forcing_layer(x_BTF)
         if self.attribute_layer is not None:
+            if self.training and self.attribute_noise:
+                c_BA = c_BA + self.attribute_noise * torch.randn_like(c_BA)
             z_BTH = z_BTH + self.attribute_layer(c_BA)[:, None]
         h_BTH, state = self._recur(torch.relu(z_BTH), state)
         return self.drop_outputs(h_BTH), state

@@ -116,7 +116,10 @@ def train(
         model.train()
         meter.reset()
         for update, batches in enumerate(windows.epoch(config.batch, updates, generator), epoch * updates):
-            terms = evaluate(model, batches, target=target, weights=weights, precision=precision)
+            terms = evaluate(
+                model, batches, target=target, weights=weights, precision=precision,
+                dynamics_weight=config.dynamics_weight,
+            )  # fmt: skip
             failure.watch(update, terms, batches)
             if device.type in CHECK_EVERY_UPDATE_ON:
                 failure.check(windows, updates)

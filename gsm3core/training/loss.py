@@ -30,6 +30,25 @@ def masked_rmse(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor
     return torch.where(count > 0, root, torch.zeros_like(root))
 
 
+def masked_centred_rmse(predicted_BT: torch.Tensor, observed_BT: torch.Tensor) -> torch.Tensor:
+    """Return the RMSE that is left when each window's mean error is taken away; 0, with no gradient, without targets.
+
+    Parameters
+    ----------
+    predicted_BT, observed_BT
+        The same units; NaN in ``observed_BT`` is no target.
+
+    Notes
+    -----
+    The ubRMSE (Entekhabi et al. 2010, doi:10.1175/2010JHM1223.1) of windows: errors in what soil moisture does, not in
+    its level. It needs no more synchronisation than :func:`masked_rmse`.
+    """
+    valid_BT = torch.isfinite(observed_BT)
+    error_BT = torch.where(valid_BT, predicted_BT - torch.where(valid_BT, observed_BT, 0.0), 0.0)
+    mean_B1 = error_BT.sum(dim=1, keepdim=True) / valid_BT.sum(dim=1, keepdim=True).clamp(min=1)
+    return masked_rmse(error_BT - mean_B1, torch.where(valid_BT, 0.0, torch.nan))
+
+
 def masked_nll(location: torch.Tensor, scale: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
     """Return the mean negative log likelihood over the days with a target; 0, with no gradient, if there is none.
 

@@ -9,7 +9,7 @@ import torch
 from gsm3core.models.base import Model
 from gsm3core.models.distribution import location_and_scale
 from gsm3core.models.precision import autocast
-from gsm3core.training.loss import masked_nll, masked_rmse, two_teacher_loss
+from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, two_teacher_loss
 from gsm3core.windows import Batch
 
 # No soil holds so much water, nor so little: a number like this is a network that has blown up, before it is infinite.
@@ -24,7 +24,8 @@ class Terms:
     ----------
     loss
         What is differentiated: for values the sum of the RMSE in units of the target's spread, so that one limit on
-        the gradient serves every data set; for distributions the sum of the negative log likelihoods.
+        the gradient serves every data set; for distributions the sum of the negative log likelihoods. To each stream's
+        term comes ``dynamics_weight`` times that of its windows' own course, also in units of the target's spread.
     rmse, nll
         By stream: m3 m-3, and nats per day (empty for values).
     taught
@@ -47,6 +48,7 @@ def evaluate(
     target: tuple[float, float],
     weights: dict[str, float],
     precision: str,
+    dynamics_weight: float = 0.0,
 ) -> Terms:
     """Run all streams through the network in one pass: one mask of dropped weights, one matrix product.
 
@@ -60,6 +62,8 @@ def evaluate(
         Stream -> factor of its term.
     precision
         ``fp32`` or ``bf16``, of the network alone.
+    dynamics_weight
+        As in :class:`gsm3core.config.TrainingConfig`.
     """
     x_BTF = torch.cat([b.x_BTF for b in batches.values()])
     c_BA = torch.cat([b.c_BA for b in batches.values()])
@@ -68,16 +72,20 @@ def evaluate(
         parts = h_BTH.split([len(b.x_BTF) for b in batches.values()])
         outputs = {name: model.output(h, name) for name, h in zip(batches, parts, strict=True)}
 
-    rmse, nll, broken_B = {}, {}, {}
+    rmse, nll, fitted, broken_B = {}, {}, {}, {}
     for name, y_BTP in outputs.items():
         observed = batches[name].y_BT
         location_BT, scale_BT = location_and_scale(y_BTP, target)
         rmse[name] = masked_rmse(location_BT, observed)
+        fitted[name] = rmse[name] / target[1]
         if scale_BT is not None:
-            nll[name] = masked_nll(location_BT, scale_BT, observed)
+            fitted[name] = nll[name] = masked_nll(location_BT, scale_BT, observed)
+        if dynamics_weight:
+            centred = masked_centred_rmse(location_BT, observed)
+            fitted[name] = fitted[name] + dynamics_weight * centred / target[1]
         # "Not below" instead of "above": true for NaN too.
         broken_B[name] = ~(location_BT.detach().abs() < _NOT_A_SOIL).all(dim=1)
-    loss = two_teacher_loss(nll, weights) if nll else two_teacher_loss(rmse, weights) / target[1]
+    loss = two_teacher_loss(fitted, weights)
     taught = {name: torch.isfinite(b.y_BT).any() for name, b in batches.items()}
     return Terms(loss, _detached(rmse), _detached(nll), taught, broken_B)
 

@@ -101,3 +101,14 @@ def test_weight_dropout_teaches_the_true_weights() -> None:
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'multitask_lstn' is not known. Did you mean 'multitask_lstm'"):
         make_model(ModelConfig(name="multitask_lstn"), F, A, STREAMS)
+
+
+def test_attribute_noise_is_one_draw_a_window_and_only_in_training() -> None:
+    model = network(attribute_noise=0.5, dropout=0.0)
+    x, c = inputs()
+    plain = network(dropout=0.0).eval()
+    torch.testing.assert_close(model.eval()(x, c), plain(x, c), rtol=0, atol=0)
+    torch.manual_seed(3)
+    found = model.train()(x, c)
+    torch.manual_seed(3)
+    torch.testing.assert_close(found, plain(x, c + 0.5 * torch.randn(B, A)))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import gappy_pairs
 
-from gsm3core.training.loss import masked_nll, masked_rmse, two_teacher_loss
+from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, two_teacher_loss
 
 
 @given(gappy_pairs(min_days=1))
@@ -43,6 +43,32 @@ def test_gradient_is_the_analytic_one() -> None:
     loss.backward()
     rmse = np.sqrt((0.1**2 + 0.3**2) / 2)
     np.testing.assert_allclose(y.grad, [-0.1 / (2 * rmse), 0, 0.3 / (2 * rmse)], rtol=1e-10)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from([0.0, 0.5, 0.95]))
+def test_what_is_left_when_each_window_mean_error_is_taken_away(
+    seed: int, windows: int, missing: float
+) -> None:
+    """Against numpy by windows; and any offset of a window is without effect, as in ubRMSE."""
+    rng = np.random.default_rng(seed)
+    predicted, observed = rng.uniform(0, 0.6, (2, windows, 40))
+    observed[rng.random(observed.shape) < missing] = np.nan
+    found = float(masked_centred_rmse(torch.tensor(predicted), torch.tensor(observed)))
+    left = [error - error.mean() for row in predicted - observed if (error := row[np.isfinite(row)]).size]
+    expected = np.sqrt(np.mean(np.concatenate(left) ** 2)) if left else 0.0
+    assert found == pytest.approx(expected, abs=1e-8)
+    shifted = torch.tensor(predicted + rng.normal(0, 0.2, (windows, 1)))
+    assert float(masked_centred_rmse(shifted, torch.tensor(observed))) == pytest.approx(found, abs=1e-8)
+
+
+def test_the_gradient_without_window_means_is_right_and_finite_at_zero_error() -> None:
+    observed = torch.tensor([[0.2, math.nan, 0.6, 0.3], [math.nan] * 4], dtype=torch.float64)
+    y = torch.tensor([[0.1, 0.5, 0.9, 0.2], [0.3] * 4], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda y: masked_centred_rmse(y, observed), y)
+    exact = torch.full((2, 4), 0.2, requires_grad=True)
+    masked_centred_rmse(exact, torch.full((2, 4), 0.1)).backward()
+    assert exact.grad is not None
+    np.testing.assert_allclose(exact.grad, 0, atol=1e-6)
 
 
 def test_two_teachers_are_summed_and_an_empty_one_is_dropped() -> None:
