@@ -108,6 +108,12 @@ class ModelConfig(Section):
         ge=0,
         description="standard deviation of noise added to the scaled attributes of every window while training",
     )
+    forcing_noise: float = Field(
+        0.0,
+        ge=0,
+        description="standard deviation of an offset added to every scaled daily input of a window while training: one draw "
+        "for each input and window, the same on all its days",
+    )
     heads: Literal["shared", "separate", "affine"] = Field(
         "shared",
         description="how the teachers share the network. shared: one output series for all of them, as in the paper; "

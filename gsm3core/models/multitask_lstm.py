@@ -33,14 +33,16 @@ class MultitaskLSTM(Model):
 
     A few dozen sites are told apart by their attributes alone, so that a network can learn each by heart.
     ``attribute_noise`` blurs them while it learns: what it then says of a site is what sites like it share (noise on
-    inputs is a penalty on what changes fast with them: Bishop 1995, doi:10.1162/neco.1995.7.1.108).
+    inputs is a penalty on what changes fast with them: Bishop 1995, doi:10.1162/neco.1995.7.1.108). The level of its
+    weather tells a site apart as well, so ``forcing_noise`` moves each daily input by an offset for the whole window:
+    what is learnt is what the changes of weather do.
     """
 
     def __init__(
         self, config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]
     ) -> None:
         super().__init__(streams)
-        self.attribute_noise = config.attribute_noise
+        self.attribute_noise, self.forcing_noise = config.attribute_noise, config.forcing_noise
         self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
         self.forcing_layer = nn.Linear(n_forcings, config.hidden)
@@ -61,6 +63,8 @@ class MultitaskLSTM(Model):
         self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None
     ) -> tuple[torch.Tensor, State]:
         """Return the LSTM's output ``(B, T, H)`` and the state after it."""
+        if self.training and self.forcing_noise:
+            x_BTF = x_BTF + self.forcing_noise * torch.randn_like(x_BTF[:, :1])
         z_BTH = self.forcing_layer(x_BTF)
         if self.attribute_layer is not None:
             if self.training and self.attribute_noise:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
+from numpy.typing import NDArray
 from scipy import stats
 
 from gsm3core import Run, open_dataset, site_scores
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.clusters import ClusterDraws, interval_about
+from gsm3core.experiment.division import folds_of
+from gsm3core.prediction import Records, estimate, load_models
 
 METRICS = ("R", "RMSE", "ubRMSE", "anomaly_R")
 _CONFIDENCE = 0.95
@@ -35,7 +40,8 @@ def paired(helped: Sequence[Run], without: Sequence[Run], reference: str = v.SM_
     Parameters
     ----------
     helped, without
-        Finished runs, one per seed on either side; paired by ``training.seed``.
+        Finished runs, one per seed on either side; paired by ``training.seed``. A run of several members is as many
+        seeds: its networks are scored one by one.
     reference
         The record that judges.
 
@@ -45,12 +51,38 @@ def paired(helped: Sequence[Run], without: Sequence[Run], reference: str = v.SM_
     too few networks; the same draw for every run), with Student's t of the seeds' scatter added. ``over seeds``:
     Student's t alone, what other seeds would give on these very sites.
     """
-    a, b = ({run.config.training.seed: run for run in runs} for runs in (helped, without))
-    if sorted(a) != sorted(b) or len(a) != len(helped) or len(b) != len(without):
+    both = [[pair for run in runs for pair in by_seed(run, reference)] for runs in (helped, without)]
+    a, b = (dict(pairs) for pairs in both)
+    if sorted(a) != sorted(b) or any(len(pairs) != len(a) for pairs in both):
         sys.exit(f"The runs are not paired by seed: {sorted(a)} with it, {sorted(b)} without.")
-    scores = {seed: [_scores(run, reference) for run in (a[seed], b[seed])] for seed in sorted(a)}
-    aligned = xr.align(*(s for two in scores.values() for s in two), join="inner")
+    aligned = xr.align(*(s for seed in sorted(a) for s in (a[seed], b[seed])), join="inner")
     return paired_medians(list(aligned[::2]), list(aligned[1::2]))
+
+
+def by_seed(run: Run, reference: str) -> Iterator[tuple[int, xr.Dataset]]:
+    """Yield each network's seed and its scores at the sites and days that its fold tests."""
+    observed = open_dataset(run.dataset_path)[reference].load()
+    everything = xr.ones_like(observed[v.TIME], dtype=bool)
+    first, members = run.config.training.seed, run.config.training.members
+    for member in range(members):
+        series = series_of(run, observed, everything)
+        if members > 1:
+            series = series.copy(data=_of_member(run, member))
+        yield first + member, site_scores(series, observed, metrics=METRICS, intervals="none")
+
+
+def _of_member(run: Run, member: int) -> NDArray[np.float32]:
+    """Predict with one network of every fold what its fold tests; NaN elsewhere."""
+    ds, cpu = open_dataset(run.dataset_path).load(), torch.device("cpu")
+    found = np.full((ds.sizes[v.SITE], ds.sizes[v.TIME]), np.nan, np.float32)
+    for fold in folds_of(ds, run.config):
+        scaler, models = load_models(run.config, run.fold(fold.name), cpu)
+        model = next(islice(models, member, None))
+        records = Records.of(ds, scaler, fold.test_sites)
+        warmup = run.config.training.warmup
+        one = estimate(model, records, scaler.target, warmup=warmup, device=cpu).mean_ST
+        found[fold.test_sites] = np.where(fold.test_days, one, np.nan)
+    return found
 
 
 def paired_medians(
@@ -86,9 +118,3 @@ def paired_medians(
             "sites": int(np.isfinite(both[0, 0]).sum()),
         }
     return pd.DataFrame(rows).T
-
-
-def _scores(run: Run, reference: str) -> xr.Dataset:
-    observed = open_dataset(run.dataset_path)[reference].load()
-    everything = xr.ones_like(observed[v.TIME], dtype=bool)
-    return site_scores(series_of(run, observed, everything), observed, metrics=METRICS, intervals="none")

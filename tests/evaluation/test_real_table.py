@@ -75,6 +75,19 @@ def test_runs_are_paired_by_seed_and_reused(tmp_path: Path, monkeypatch: pytest.
         paired_seeds.paired(alone, both[:1])
 
 
+def test_members_of_a_run_are_the_runs_of_their_seeds(tmp_path: Path) -> None:
+    save_dataset(make_dataset(10, 400), tmp_path / "world.nc")
+    base = ExperimentConfig.from_mapping(TINY).replace("data", dataset=str(tmp_path / "world.nc"))
+    base = base.replace("holdout", folds=2)
+    together = run_experiment(base.replace("training", members=2, seed=3), out=tmp_path)
+    found = dict(paired_seeds.by_seed(together, "sm_insitu"))
+    assert sorted(found) == [3, 4]
+    for seed, scores in found.items():
+        alone = run_experiment(base.replace("training", seed=seed), out=tmp_path)
+        expected = alone.scores("sm_insitu").sel(product="GSM3 LSTM")
+        np.testing.assert_allclose(scores["RMSE"], expected["RMSE"], rtol=1e-5)
+
+
 def _median_rmse(run: Run) -> float:
     return float(run.scores("sm_insitu")["RMSE"].sel(product="Gradient boosting").median())
 

@@ -112,3 +112,14 @@ def test_attribute_noise_is_one_draw_a_window_and_only_in_training() -> None:
     found = model.train()(x, c)
     torch.manual_seed(3)
     torch.testing.assert_close(found, plain(x, c + 0.5 * torch.randn(B, A)))
+
+
+def test_forcing_noise_is_one_offset_for_the_whole_window_and_only_in_training() -> None:
+    model = network(forcing_noise=0.5, dropout=0.0)
+    x, c = inputs()
+    plain = network(dropout=0.0).eval()
+    torch.testing.assert_close(model.eval()(x, c), plain(x, c), rtol=0, atol=0)
+    torch.manual_seed(3)
+    found = model.train()(x, c)
+    torch.manual_seed(3)
+    torch.testing.assert_close(found, plain(x + 0.5 * torch.randn(B, 1, F), c))
