@@ -98,7 +98,7 @@ def test_toml_reads_back_equal(
 
 
 def test_presets_load_and_paper_has_the_papers_numbers() -> None:
-    assert set(presets()) == {"quick", "paper", "smap-temporal"}
+    assert set(presets()) == {"gsm3", "quick", "paper", "smap-temporal"}
     for name in presets():
         assert ExperimentConfig.load(name).training.epochs >= 1
     paper = ExperimentConfig.load("paper")

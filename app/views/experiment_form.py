@@ -20,6 +20,7 @@ from gsm3core.resources import presets
 
 _PRESETS = {
     "quick": "Quick: minutes on a laptop",
+    "gsm3": "Best: five networks a fold",
     "paper": "Paper: hours, wants a GPU",
     "smap-temporal": "SMAP alone, by period",
 }

@@ -64,7 +64,7 @@ class ExperimentConfig(Section):
         Parameters
         ----------
         name_or_path
-            ``quick``, ``paper``, ``smap-temporal``, or a file.
+            ``gsm3``, ``quick``, ``paper``, ``smap-temporal``, or a file.
         """
         presets = resources.presets()
         path = presets.get(str(name_or_path), Path(name_or_path))

@@ -122,6 +122,29 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
     series = {
         name: array for name, array in series.items() if bool((array.notnull() & observed.notnull()).any())
     }
+    where = f"{case.title} ({observed.sizes[v.SITE]} sites"
+    spread = calibration_table(fitting, observed, test_days)
+    compared(where, series, observed, base)
+    if len(spread):
+        sys.stdout.write(
+            f"Predicted spread, censored to 0 to 1; skill over the training record:\n{spread.to_string()}\n"
+        )
+
+
+def compared(title: str, series: dict[str, xr.DataArray], observed: xr.DataArray, base: str) -> None:
+    """Print medians over sites of several series, and their differences from one of them.
+
+    Parameters
+    ----------
+    title
+        What is compared, and at how many sites.
+    series
+        Name -> ``(site, time)`` m3 m-3, NaN where it says nothing.
+    observed
+        ``(site, time)``, the record that judges.
+    base
+        Name of the series that the differences are from.
+    """
     stacked = xr.concat(list(series.values()), dim=pd.Index(list(series), name=v.PRODUCT), join="exact")
     stacked = stacked.assign_attrs(units=v.SM_UNITS)
     scores = site_scores(stacked, observed, metrics=METRICS, intervals="none")
@@ -131,13 +154,7 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
     for metric in METRICS:
         ends = (found[n].sel(metric=metric).values for n in ("median", "lower", "upper"))
         table[metric] = [f"{a:.4f} ({b:.4f}, {c:.4f})" for a, b, c in zip(*ends, strict=True)]
-    where = f"{observed.sizes[v.SITE]} sites, resampling {found.attrs['resampled']}"
-    sys.stdout.write(f"\n{case.title} ({where})\n{table.to_string()}\n")
-    spread = calibration_table(fitting, observed, test_days)
-    if len(spread):
-        sys.stdout.write(
-            f"Predicted spread, censored to 0 to 1; skill over the training record:\n{spread.to_string()}\n"
-        )
+    sys.stdout.write(f"\n{title}, resampling {found.attrs['resampled']})\n{table.to_string()}\n")
     if base not in series:
         sys.stdout.write(f"No differences: {base!r} is not in this table. There are: {', '.join(series)}.\n")
         return

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "dashboard": "benchmarks.dashboard",
     "factor-speed": "benchmarks.factor_speed",
     "real": "benchmarks.real_table",
+    "ablation": "benchmarks.ablation",
     "ismn": "benchmarks.ismn_archive",
 }
 
