@@ -41,7 +41,7 @@ def predict_by_boosting(
     -----
     Every training day with a target is a row; of more than :data:`MOST_ROWS` in a stream, so many are drawn
     without replacement (``training.seed``). Missing inputs stay missing: the trees send them where the training
-    error is least, so ``data.fill_forcing`` and ``data.transform_precipitation`` have no part here.
+    error is least, so ``data.fill_forcing``, ``data.transform_precipitation`` and ``data.derived`` have no part here.
 
     Both teachers teach, as they do the network: a column says which record a row's target is from, the streams have
     as many rows as the longest of them (shorter ones are repeated; the satellite's are ``training.satellite_weight``

@@ -18,7 +18,9 @@ runs = typer.Typer(help="List, show, resume and cancel runs.", no_args_is_help=T
 
 
 def run_command(
-    config: Annotated[str, typer.Argument(help="A TOML file, or a preset: gsm3, quick, paper, smap-temporal.")],
+    config: Annotated[
+        str, typer.Argument(help="A TOML file, or a preset: gsm3, quick, paper, smap-temporal.")
+    ],
     dataset: Annotated[Path | None, typer.Option(help="The dataset; overrides the configuration's.")] = None,
     holdout: Annotated[str | None, typer.Option(help=f"What to hold out: {', '.join(v.HOLDOUTS)}.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,

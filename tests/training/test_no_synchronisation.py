@@ -46,13 +46,21 @@ class Watch(TorchDispatchMode):
 @pytest.mark.parametrize("dropout_on", ["weights", "outputs"])
 def test_a_step_never_reads_a_value(head: str, heads: str, dropout_on: str) -> None:
     windows = windows_of(make_dataset(n_sites=8, n_days=200), window=50, warmup=5)
-    options = {"hidden": 8, "head": head, "heads": heads, "dropout_on": dropout_on}
+    noise = {"attribute_noise": 0.5, "forcing_noise": 0.2}
+    options = {"hidden": 8, "head": head, "heads": heads, "dropout_on": dropout_on} | noise
     model = MultitaskLSTM(ModelConfig.model_validate(options), 2, 5, ("sm_insitu", "sm_smap"))
     failure, meter = FirstFailure(), Meter(days=800)
     generator = windows.generator(0)
     with Watch() as watch:
         for update, batches in enumerate(windows.epoch(8, 3, generator)):
-            terms = evaluate(model, batches, target=(0.2, 0.1), weights={"sm_smap": 0.5}, precision="fp32")
+            terms = evaluate(
+                model,
+                batches,
+                target=(0.2, 0.1),
+                weights={"sm_smap": 0.5},
+                precision="fp32",
+                dynamics_weight=2.0,
+            )
             failure.watch(update, terms, batches)
             model.zero_grad(set_to_none=True)
             terms.loss.backward()
