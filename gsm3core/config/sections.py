@@ -148,9 +148,10 @@ class TrainingConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without a better score at the held-back sites before it stops; 0: never"
     )
-    precision: Literal["fp32", "bf16", "auto"] = Field(
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
         "fp32",
-        description="bf16: matrix products in 16 bits, weights and loss in 32; auto: where the processor has it",
+        description="bf16: matrix products in 16 bits, weights and loss in 32; auto: where the processor has it; fp16: "
+        "on a GPU alone, with a scaled loss",
     )
     inputs: Literal["memory", "disk"] = Field(
         "memory",
@@ -176,6 +177,19 @@ class TrainingConfig(Section):
         if self.patience and self.validation_score == "last":
             raise ValueError(
                 f"patience ({self.patience} epochs) waits for a better score, but validation_score is 'last'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gpu_where_needed(self) -> Self:
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError(
+                "precision 'fp16' needs a GPU, but device is 'cpu'; 'bf16' is what a CPU may have"
+            )
+        if self.precision == "fp16" and self.optimizer != "adamw":
+            raise ValueError(
+                f"precision 'fp16' needs the optimizer 'adamw', not {self.optimizer!r}: only its update leaves out a "
+                "gradient that overflows without asking the device"
             )
         return self
 

@@ -35,7 +35,7 @@ class MultitaskLSTM(Model):
     def __init__(
         self, config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]
     ) -> None:
-        super().__init__(streams)
+        super().__init__(streams, config.hidden)
         self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
         self.forcing_layer = nn.Linear(n_forcings, config.hidden)
