@@ -158,7 +158,12 @@ class TrainingConfig(Section):
         description="where the scaled forcings are while training: memory (of the device), or a Zarr store in the run, "
         "deleted after its fold, for forcings that do not fit; the same numbers on a CPU",
     )
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:all|:\d+(,cuda:\d+)*)?)$")] = Field(
+        "auto", description="one, or several GPUs that the folds are spread over: cuda:0,cuda:1 or cuda:all"
+    )
+    folds_at_once: int = Field(
+        1, ge=1, le=64, description="folds trained at once on each device, each in a process of its own"
+    )
 
     @model_validator(mode="after")
     def _loss_left(self) -> Self:
