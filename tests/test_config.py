@@ -35,6 +35,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"training": {"precision": "fp8"}}, r"training.precision: .*'fp32', 'bf16', 'fp16' or 'auto'"),
     ({"training": {"precision": "fp16", "device": "cpu"}}, r"'fp16' needs a GPU"),
+    ({"training": {"cuda_graph": True, "device": "cpu"}}, r"cuda_graph needs a GPU"),
     (
         {"training": {"precision": "fp16", "optimizer": "adadelta"}},
         r"needs the optimizer 'adamw', not 'adadelta'",

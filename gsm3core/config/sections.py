@@ -153,6 +153,10 @@ class TrainingConfig(Section):
         description="bf16: matrix products in 16 bits, weights and loss in 32; auto: where the processor has it; fp16: "
         "on a GPU alone, with a scaled loss",
     )
+    cuda_graph: bool = Field(
+        False,
+        description="on a GPU, record a training step once and start it as a whole; not yet run on a GPU",
+    )
     inputs: Literal["memory", "disk"] = Field(
         "memory",
         description="where the scaled forcings are while training: memory (of the device), or a Zarr store in the run, "
@@ -187,6 +191,8 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _gpu_where_needed(self) -> Self:
+        if self.cuda_graph and self.device == "cpu":
+            raise ValueError("cuda_graph needs a GPU, but device is 'cpu'")
         if self.precision == "fp16" and self.device == "cpu":
             raise ValueError(
                 "precision 'fp16' needs a GPU, but device is 'cpu'; 'bf16' is what a CPU may have"

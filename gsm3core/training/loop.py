@@ -22,7 +22,7 @@ from gsm3core.training.failure import FirstFailure, check_divergence
 from gsm3core.training.meter import Meter, memory
 from gsm3core.training.objective import evaluate, passes_apart
 from gsm3core.training.optimizer import make_optimizer, make_schedule
-from gsm3core.training.step import Step, make_scaler
+from gsm3core.training.step import RecordedStep, Step, make_scaler
 from gsm3core.windows import WindowSource
 
 CHECKPOINT_SECONDS = 2.0
@@ -99,7 +99,8 @@ def train(
         )
     apart = passes_apart(precision, model.hidden, config.batch, len(windows.streams))
     objective = partial(evaluate, target=target, weights=weights, precision=precision, apart=apart)
-    step = Step(model, optimizer, scaler, objective, config.clip_norm)
+    plain = Step(model, optimizer, scaler, objective, config.clip_norm)
+    step = RecordedStep(plain, device) if config.cuda_graph else plain
     failure, meter = FirstFailure(), Meter(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()
@@ -110,7 +111,7 @@ def train(
         report(
             {
                 "epochs": config.epochs, "updates": updates_done, "done": done,
-                "learning_rate": optimizer.param_groups[0]["lr"], "seconds": seconds,
+                "learning_rate": float(optimizer.param_groups[0]["lr"]), "seconds": seconds,
                 "seconds_left": seconds * (1 - done) / done, "sample_days_per_second": meter.speed(),
                 **memory(device), **more,
             }
