@@ -117,6 +117,8 @@ def run_folds_at_once(
                 tell(said["event"], **said["fields"])
     finally:
         for worker in workers:
+            worker.give(None)
+        for worker in workers:
             worker.end()
 
 

@@ -75,7 +75,8 @@ def device_named(name: str) -> torch.device:
 def bound_memory(device: torch.device, share: float) -> None:
     """Let torch take no more than a share of a GPU's memory in this process; on a CPU there is no such limit."""
     if device.type == "cuda" and share < 1:
-        torch.cuda.set_per_process_memory_fraction(share, device)
+        # "cuda" is the current device, which this function wants to be told as none.
+        torch.cuda.set_per_process_memory_fraction(share, None if device.index is None else device)
 
 
 @contextmanager
