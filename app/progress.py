@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +14,9 @@ _NO_NUMBER = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The loss after every epoch, one network after the other; NaN opens the line between two.
+    """The loss after every epoch, one network beside the other; NaN opens the line between two.
+
+    Networks that are trained at once tell of their epochs in turns: each epoch has its place all the same.
 
     Parameters
     ----------
@@ -36,14 +39,22 @@ class Losses:
             return self
         network = event["index"] * event.get("members", 1) + event.get("member", 0)
         passed = float(network * event["epochs"] + event["epoch"])
-        new_fold = bool(self.epoch) and event["epoch"] == 1
-        epochs = (passed - 0.5, passed) if new_fold else (passed,)
-        gap = (_NO_NUMBER,) if new_fold else ()
+        # An epoch that is told again, after a resume, replaces what was told of it.
+        first, last = bisect_left(self.epoch, passed), bisect_right(self.epoch, passed)
+        opens, closes = network * event["epochs"] + 0.5, (network + 1) * event["epochs"] + 0.5
+        before = first > 0 and self.epoch[first - 1] < opens
+        after = last < len(self.epoch) and self.epoch[last] > closes
+
+        def with_new(old: tuple[float, ...], new: float, gap: tuple[float, float]) -> tuple[float, ...]:
+            some = (*gap[:before], new, *(gap[1:] if after else ()))
+            return (*old[:first], *some, *old[last:])[-_MOST_POINTS:]
+
+        none = (_NO_NUMBER, _NO_NUMBER)
         return Losses(
-            (*self.epoch, *epochs)[-_MOST_POINTS:],
-            (*self.insitu, *gap, _number(event.get("loss_insitu")))[-_MOST_POINTS:],
-            (*self.satellite, *gap, _number(event.get("loss_smap")))[-_MOST_POINTS:],
-            (*self.validation, *gap, _number(event.get("validation_RMSE")))[-_MOST_POINTS:],
+            with_new(self.epoch, passed, (opens, closes)),
+            with_new(self.insitu, _number(event.get("loss_insitu")), none),
+            with_new(self.satellite, _number(event.get("loss_smap")), none),
+            with_new(self.validation, _number(event.get("validation_RMSE")), none),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gsm3core.errors import GSM3Error
@@ -26,6 +27,14 @@ def catalog_folder() -> Path:
 def assets_folder() -> Path:
     """Return the folder of coastlines, logo and style sheet."""
     return _folder("_assets", "assets")
+
+
+def import_path() -> dict[str, str]:
+    """Return the variables that let another process import this very gsm3core, installed or in a checkout."""
+    here = _PACKAGE.parent
+    if here.name in ("site-packages", "dist-packages"):
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))}
 
 
 def presets() -> dict[str, Path]:

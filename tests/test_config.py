@@ -33,7 +33,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"training": {"patience": 3, "validation_share": 0.1, "validation_score": "last"}},
         r"patience \(3 epochs\) waits for a better score",
     ),
-    ({"training": {"precision": "fp16"}}, r"training.precision: .*'fp32', 'bf16' or 'auto'"),
+    ({"training": {"precision": "fp8"}}, r"training.precision: .*'fp32', 'bf16', 'fp16' or 'auto'"),
+    ({"training": {"precision": "fp16", "device": "cpu"}}, r"'fp16' needs a GPU"),
+    ({"training": {"cuda_graph": True, "device": "cpu"}}, r"cuda_graph needs a GPU"),
+    (
+        {"training": {"precision": "fp16", "optimizer": "adadelta"}},
+        r"needs the optimizer 'adamw', not 'adadelta'",
+    ),
     ({"model": {"heads": "seperate"}}, r"model.heads: .*'shared', 'separate' or 'affine'"),
     ({"model": {"head": "cmal"}}, r"model.head: .*'point' or 'gaussian'"),
     (

@@ -23,7 +23,10 @@ def run_command(
     ],
     dataset: Annotated[Path | None, typer.Option(help="The dataset; overrides the configuration's.")] = None,
     holdout: Annotated[str | None, typer.Option(help=f"What to hold out: {', '.join(v.HOLDOUTS)}.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,cuda:1 or cuda:all.")
+    ] = None,
+    folds_at_once: Annotated[int | None, typer.Option(help="Folds trained at once on each device.")] = None,
     targets: Annotated[
         str | None, typer.Option(help="Records to learn from, with commas: sm_insitu,sm_smap.")
     ] = None,
@@ -55,7 +58,14 @@ def run_command(
         )
         .replace("holdout", name=holdout)
         .replace("model", name=model, head=head, heads=heads)
-        .replace("training", device=device, epochs=epochs, seed=seed, members=members)
+        .replace(
+            "training",
+            device=device,
+            folds_at_once=folds_at_once,
+            epochs=epochs,
+            seed=seed,
+            members=members,
+        )
     )
     if title:
         experiment = experiment.model_copy(update={"title": title})

@@ -171,16 +171,26 @@ class TrainingConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without a better score at the held-back sites before it stops; 0: never"
     )
-    precision: Literal["fp32", "bf16", "auto"] = Field(
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
         "fp32",
-        description="bf16: matrix products in 16 bits, weights and loss in 32; auto: where the processor has it",
+        description="bf16: matrix products in 16 bits, weights and loss in 32; auto: where the processor has it; fp16: "
+        "on a GPU alone, with a scaled loss",
+    )
+    cuda_graph: bool = Field(
+        False,
+        description="on a GPU, record a training step once and start it as a whole; not yet run on a GPU",
     )
     inputs: Literal["memory", "disk"] = Field(
         "memory",
         description="where the scaled forcings are while training: memory (of the device), or a Zarr store in the run, "
         "deleted after its fold, for forcings that do not fit; the same numbers on a CPU",
     )
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:all|:\d+(,cuda:\d+)*)?)$")] = Field(
+        "auto", description="one, or several GPUs that the folds are spread over: cuda:0,cuda:1 or cuda:all"
+    )
+    folds_at_once: int = Field(
+        1, ge=1, le=64, description="folds trained at once on each device, each in a process of its own"
+    )
 
     @model_validator(mode="after")
     def _loss_left(self) -> Self:
@@ -199,6 +209,21 @@ class TrainingConfig(Section):
         if self.patience and self.validation_score == "last":
             raise ValueError(
                 f"patience ({self.patience} epochs) waits for a better score, but validation_score is 'last'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gpu_where_needed(self) -> Self:
+        if self.cuda_graph and self.device == "cpu":
+            raise ValueError("cuda_graph needs a GPU, but device is 'cpu'")
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError(
+                "precision 'fp16' needs a GPU, but device is 'cpu'; 'bf16' is what a CPU may have"
+            )
+        if self.precision == "fp16" and self.optimizer != "adamw":
+            raise ValueError(
+                f"precision 'fp16' needs the optimizer 'adamw', not {self.optimizer!r}: only its update leaves out a "
+                "gradient that overflows without asking the device"
             )
         return self
 

@@ -11,6 +11,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.baselines import predict_fold
 from gsm3core.experiment.division import targets_of
+from gsm3core.experiment.places import Place
 from gsm3core.holdouts.base import Fold
 from gsm3core.run import Run
 from gsm3core.schema import write_whole
@@ -20,9 +21,9 @@ def run_fold(
     run: Run,
     ds: xr.Dataset,
     fold: Fold,
-    position: tuple[int, int],
     tell: Callable[..., None],
     cancelled: Callable[[], bool],
+    place: Place,
 ) -> None:
     """Fit and predict one fold; what it has learnt is not kept, its predictions are.
 
@@ -30,31 +31,35 @@ def run_fold(
     ----------
     run, ds, fold
         What to do.
-    position
-        Number of the fold, and of how many.
     tell, cancelled
         As in :func:`gsm3core.experiment.execute`.
+    place
+        These models run on the processor wherever it is.
     """
-    index, of = position
     started = time.monotonic()
     teaches = ds.isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
     tell(
-        "fold_started", fold=fold.name, index=index, of=of, device="cpu", model=run.config.model.name,
+        "fold_started", fold=fold.name, device="cpu", model=run.config.model.name,
         train_sites={n: int(teaches[n].notnull().any(v.TIME).sum()) for n in targets_of(ds, run.config)},
         test_sites=int(fold.test_sites.sum()), filled={},
     )  # fmt: skip
 
     def report(event: str, *, done: float, **_: Any) -> None:
         seconds = time.monotonic() - started
-        left = seconds * (1 - done) / max(done, 1e-3) + (of - index - 1) * seconds / max(done, 1e-3)
+        left = seconds * (1 - done) / max(done, 1e-3)
         tell(
-            event, fold=fold.name, index=index, of=of, epoch=0, epochs=1, seconds=round(seconds, 1),
-            fraction=round((index + done) / of, 4), seconds_left=round(left, 1),
-        )  # fmt: skip
+            event,
+            fold=fold.name,
+            epoch=0,
+            epochs=1,
+            seconds=round(seconds, 1),
+            fraction=done,
+            seconds_left=left,
+        )
 
     predicted = predict_fold(run.config.model.name, ds, fold, run.config, report, cancelled)
     write_whole(predicted.to_dataset(name=v.SM_PREDICTED), run.fold(fold.name).predictions)
     tell(
-        "fold_finished", fold=fold.name, index=index, of=of, seconds=round(time.monotonic() - started, 1),
+        "fold_finished", fold=fold.name, seconds=round(time.monotonic() - started, 1),
         clipped=int(predicted.attrs.get("clipped", 0)),
     )  # fmt: skip

@@ -15,12 +15,13 @@ from gsm3core import vocabulary as v
 from gsm3core.experiment.calibration import spread_factor
 from gsm3core.experiment.division import hold_back, predicted_target, targets_of
 from gsm3core.experiment.finetuning import learnt_before
+from gsm3core.experiment.places import Place
 from gsm3core.experiment.progress import Position, progress_event
 from gsm3core.holdouts.base import Fold, Mask
 from gsm3core.metrics import METRICS, paired_moments
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
-from gsm3core.models.device import device_named
+from gsm3core.models.device import bound_memory, device_named, memory_explained
 from gsm3core.models.files import load_tensors
 from gsm3core.models.precision import resolve_precision
 from gsm3core.prediction import Records, as_dataset, estimate, estimate_fold
@@ -37,9 +38,9 @@ def run_fold(
     run: Run,
     ds: xr.Dataset,
     fold: Fold,
-    position: tuple[int, int],
     tell: Tell,
     cancelled: Callable[[], bool],
+    place: Place,
 ) -> None:
     """Fit and predict one fold; members that are done are kept, a started one goes on from its checkpoint.
 
@@ -47,14 +48,14 @@ def run_fold(
     ----------
     run, ds, fold
         What to do.
-    position
-        Number of the fold, and of how many.
     tell, cancelled
         As in :func:`gsm3core.experiment.execute`.
+    place
+        The device, and how much of its memory.
     """
     config, files = run.config, run.fold(fold.name)
-    index, of = position
-    device = device_named(config.training.device)
+    device = device_named(place.device)
+    bound_memory(device, place.memory_share)
     precision = resolve_precision(config.training.precision, device)
     started = time.monotonic()
     targets = targets_of(ds, config)
@@ -65,9 +66,10 @@ def run_fold(
         fold, held_back = hold_back(ds, fold, targets, share, config.training.seed, learnt=learnt)
     scaler = Scaler.load(start.scaler) if start else fit_scaler(ds, fold, config.data)
     scaler.save(files.scaler)
-    windows = _windows(run, ds, fold, scaler, device)
+    with memory_explained(device):
+        windows = _windows(run, ds, fold, scaler, device)
     tell(
-        "fold_started", fold=fold.name, index=index, of=of, device=str(device), model=config.model.name,
+        "fold_started", fold=fold.name, device=str(device), model=config.model.name,
         members=config.training.members, precision=precision,
         train_sites={n: len(s) for n, s in windows.streams.items()}, test_sites=int(fold.test_sites.sum()),
         validation_sites=int(held_back.sum()),
@@ -76,8 +78,9 @@ def run_fold(
     validate = _validation(ds, fold, held_back, scaler, run, device) if held_back.any() else None
     for member in range(config.training.members):
         if not files.member(member).model.exists():
-            at = Position(fold.name, index, of, member, config.training.members)
-            _fit(run, files, at, windows, scaler, validate, tell, cancelled)
+            at = Position(fold.name, member, config.training.members)
+            with memory_explained(device):
+                _fit(run, files, at, windows, scaler, validate, tell, cancelled)
     if files.inputs.exists():
         shutil.rmtree(files.inputs)
     if held_back.any():
@@ -86,7 +89,7 @@ def run_fold(
     tested = ds.isel({v.SITE: fold.test_sites})
     write_whole(as_dataset(found, tested, config.model.head), files.predictions)
     tell(
-        "fold_finished", fold=fold.name, index=index, of=of, seconds=round(time.monotonic() - started, 1),
+        "fold_finished", fold=fold.name, seconds=round(time.monotonic() - started, 1),
         clipped=found.clipped, spread_factor=round(files.spread_factor, 3),
     )  # fmt: skip
 

@@ -15,6 +15,9 @@ from gsm3core.baselines import BASELINES
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, GSM3Error, did_you_mean
 from gsm3core.experiment.division import folds_of, hold_back, targets_of
+from gsm3core.experiment.fold_pool import run_folds_at_once
+from gsm3core.experiment.places import places_of
+from gsm3core.experiment.progress import Overview
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
 from gsm3core.experiment.scoring import gather, score
 from gsm3core.holdouts.base import Fold
@@ -132,9 +135,7 @@ def execute(
         refuse_changed_dataset(run)
         folds = folds_of(ds, run.config)
         tell("run_started", folds=[f.name for f in folds], device=run.config.training.device)
-        for index, fold in enumerate(folds):
-            if not run.fold(fold.name).done:
-                _fold_runner(run.config)(run, ds, fold, (index, len(folds)), tell, cancelled)
+        _carry_out(run, ds, folds, tell, cancelled)
         run.write_predictions(gather(run, ds, folds))
         medians = score(run, ds)
         tell("run_finished", seconds=round(time.monotonic() - started, 1), medians=medians)
@@ -150,7 +151,28 @@ def execute(
     return run
 
 
-def _fold_runner(config: ExperimentConfig) -> Callable[..., None]:
+def _carry_out(
+    run: Run, ds: xr.Dataset, folds: list[Fold], tell: Callable[..., None], cancelled: Callable[[], bool]
+) -> None:
+    """Do the folds that are not done: here, one after the other, or in processes where there are several places."""
+    places = places_of(run.config, len(folds))
+    done = [fold.name for fold in folds if run.fold(fold.name).done]
+    overview = Overview([fold.name for fold in folds], done, len(places))
+
+    left = [fold for fold in folds if fold.name not in done]
+
+    def tell_of_fold(event: str, **fields: Any) -> None:
+        tell(event, **overview.seen_from_run(event, fields))
+
+    if len(places) > 1:
+        run_folds_at_once(run, [f.name for f in left], places, tell_of_fold, cancelled)
+        return
+    for fold in left:
+        fold_runner(run.config)(run, ds, fold, tell_of_fold, cancelled, places[0])
+
+
+def fold_runner(config: ExperimentConfig) -> Callable[..., None]:
+    """Return what carries out one fold: of the network, or of a comparison model."""
     if config.model.name in BASELINES:
         from gsm3core.experiment.comparison_fold import run_fold as compare
 

@@ -144,14 +144,6 @@ def device_environment(device: str | None) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": visible[int(match[1])]}
 
 
-def import_path() -> dict[str, str]:
-    """Return the variables that let a job import this very gsm3core, installed or in a checkout."""
-    here = Path(__file__).resolve().parents[2]
-    if here.name in ("site-packages", "dist-packages"):
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))}
-
-
 def last_words(log: Path) -> str:
     """Return what to tell about a process that died without a last event: the last line of its log."""
     told = "The process died without a word (killed, out of memory, or the machine restarted)."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gsm3core.errors import GSM3Error, JobError
 from gsm3core.jobs import process, table
 from gsm3core.jobs.table import LIVE, RESUMABLE, Job, JobState
+from gsm3core.resources import import_path
 from gsm3core.run import ENDED, Run
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class JobQueue:
             try:
                 run = Run.open(self.root / run_id)
                 offset = run.events_since(0)[1]
-                environment = {"PYTHONUNBUFFERED": "1"} | process.import_path() | self._environments[slot]
+                environment = {"PYTHONUNBUFFERED": "1"} | import_path() | self._environments[slot]
                 gate = process.started_behind_gate(self._command(run), run.log, environment)
                 pid = after_commit.enter_context(gate)
             except _UNREADABLE as error:

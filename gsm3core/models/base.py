@@ -19,11 +19,13 @@ class Model(torch.nn.Module):
     ----------
     streams
         Names of the records that teach. The first is what the network predicts.
+    hidden
+        Width of its recurrent layer and of what goes into it.
     """
 
-    def __init__(self, streams: tuple[str, ...]) -> None:
+    def __init__(self, streams: tuple[str, ...], hidden: int) -> None:
         super().__init__()
-        self.streams = streams
+        self.streams, self.hidden = streams, hidden
 
     @abstractmethod
     def features(

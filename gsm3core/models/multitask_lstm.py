@@ -41,7 +41,7 @@ class MultitaskLSTM(Model):
     def __init__(
         self, config: ModelConfig, n_forcings: int, n_attributes: int, streams: tuple[str, ...]
     ) -> None:
-        super().__init__(streams)
+        super().__init__(streams, config.hidden)
         self.attribute_noise, self.forcing_noise = config.attribute_noise, config.forcing_noise
         self.drop_weights = config.dropout if config.dropout_on == "weights" else 0.0
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.

@@ -1,4 +1,4 @@
-"""Matrix products in 16 bits where the processor has them: twice as fast, checked against 32 bits by a test."""
+"""Matrix products in 16 bits where the processor has them, checked against 32 bits by a test."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ from pathlib import Path
 
 import torch
 
+from gsm3core.errors import ConfigError
+
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
-    """Return ``fp32`` or ``bf16``.
+    """Return ``fp32``, ``bf16`` or ``fp16``.
 
     Parameters
     ----------
     wanted
-        ``fp32``, ``bf16`` or ``auto``: bf16 where the processor multiplies in it, not where it only imitates it.
+        One of these, or ``auto``: bf16 where the processor multiplies in it, not where it only imitates it. Never fp16,
+        whose range of numbers is so small that the loss must be scaled.
     device
         Where the network runs.
+
+    Raises
+    ------
+    ConfigError
+        If it is fp16 without a GPU: no processor runs an LSTM in it.
     """
+    if wanted == "fp16" and device.type != "cuda":
+        raise ConfigError(
+            f"training.precision is 'fp16', but the network runs on {device}: only a GPU has it. Use 'bf16' or 'fp32'."
+        )
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -29,8 +42,8 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which a network's forward pass runs; losses and weights stay in 32 bits."""
-    if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+    if precision in _DTYPES:
+        return torch.autocast(device.type, dtype=_DTYPES[precision])
     return nullcontext()
 
 

@@ -58,10 +58,11 @@ def save_checkpoint(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
+    scaler: torch.amp.GradScaler,
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Write model, optimiser, schedule, random states and position; the old checkpoint stays until the new one is whole.
+    """Write all that training is made of; the old checkpoint stays until the new one is whole.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def save_checkpoint(
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": {k: x for k, x in schedule.state_dict().items() if not callable(x)},
+        "scaler": scaler.state_dict(),
         "generator": generator.get_state(),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -102,12 +104,15 @@ def restore(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
+    scaler: torch.amp.GradScaler,
     generator: torch.Generator,
 ) -> Progress:
     """Put a checkpoint's state back, random states included."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
+    if state.get("scaler"):
+        scaler.load_state_dict(state["scaler"])
     generator.set_state(state["generator"].cpu())
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and torch.cuda.is_available():

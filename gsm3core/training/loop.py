@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from gsm3core.models.precision import resolve_precision
 from gsm3core.training.checkpoint import Best, Progress, load_checkpoint, restore, save_checkpoint
 from gsm3core.training.failure import FirstFailure, check_divergence
 from gsm3core.training.meter import Meter, memory
-from gsm3core.training.objective import evaluate
+from gsm3core.training.objective import evaluate, passes_apart
 from gsm3core.training.optimizer import make_optimizer, make_schedule
+from gsm3core.training.step import RecordedStep, Step, make_scaler
 from gsm3core.windows import WindowSource
 
 CHECKPOINT_SECONDS = 2.0
@@ -85,15 +87,23 @@ def train(
     generator = windows.generator(config.seed)
     optimizer = make_optimizer(model, config)
     schedule = make_schedule(optimizer, config, updates * config.epochs)
+    scaler = make_scaler(precision, device)
     progress = Progress()
     if checkpoint.exists():
-        progress = restore(load_checkpoint(checkpoint, device), model, optimizer, schedule, generator)
+        progress = restore(load_checkpoint(checkpoint, device), model, optimizer, schedule, scaler, generator)
 
     weights = {v.SM_SMAP: config.satellite_weight}
     if not any(weights.get(name, 1.0) for name in windows.streams):
         raise TrainingError(
             f"training.satellite_weight is 0 and only {v.SM_SMAP} has values to learn from: nothing would be learnt."
         )
+    apart = passes_apart(precision, model.hidden, config.batch, len(windows.streams))
+    objective = partial(
+        evaluate, target=target, weights=weights, precision=precision, apart=apart,
+        dynamics_weight=config.dynamics_weight,
+    )  # fmt: skip
+    plain = Step(model, optimizer, scaler, objective, config.clip_norm)
+    step = RecordedStep(plain, device) if config.cuda_graph else plain
     failure, meter = FirstFailure(), Meter(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()
@@ -104,7 +114,7 @@ def train(
         report(
             {
                 "epochs": config.epochs, "updates": updates_done, "done": done,
-                "learning_rate": optimizer.param_groups[0]["lr"], "seconds": seconds,
+                "learning_rate": float(optimizer.param_groups[0]["lr"]), "seconds": seconds,
                 "seconds_left": seconds * (1 - done) / done, "sample_days_per_second": meter.speed(),
                 **memory(device), **more,
             }
@@ -116,18 +126,10 @@ def train(
         model.train()
         meter.reset()
         for update, batches in enumerate(windows.epoch(config.batch, updates, generator), epoch * updates):
-            terms = evaluate(
-                model, batches, target=target, weights=weights, precision=precision,
-                dynamics_weight=config.dynamics_weight,
-            )  # fmt: skip
+            terms = step(batches)
             failure.watch(update, terms, batches)
             if device.type in CHECK_EVERY_UPDATE_ON:
                 failure.check(windows, updates)
-            optimizer.zero_grad(set_to_none=True)
-            terms.loss.backward()
-            if config.clip_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
             schedule.step()
             meter.add(terms)
 
@@ -156,7 +158,7 @@ def train(
         )  # fmt: skip
         ends = epoch + 1 == config.epochs or progress.waited(config.patience)
         if ends or time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, model, optimizer, schedule, generator, progress)
+            save_checkpoint(checkpoint, model, optimizer, schedule, scaler, generator, progress)
             last_checkpoint = time.monotonic()
     if progress.best:
         model.load_state_dict(progress.best.weights)

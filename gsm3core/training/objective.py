@@ -1,4 +1,4 @@
-"""What one update minimises: both streams through the network once, and one term for each."""
+"""What one update minimises: the streams through the network, and one term for each."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def evaluate(
     weights: dict[str, float],
     precision: str,
     dynamics_weight: float = 0.0,
+    apart: bool = False,
 ) -> Terms:
     """Run all streams through the network in one pass: one mask of dropped weights, one matrix product.
 
@@ -61,16 +62,20 @@ def evaluate(
     weights
         Stream -> factor of its term.
     precision
-        ``fp32`` or ``bf16``, of the network alone.
+        ``fp32``, ``bf16`` or ``fp16``, of the network alone.
     dynamics_weight
         As in :class:`gsm3core.config.TrainingConfig`.
+    apart
+        Whether every stream passes alone, with a mask of its own (:func:`passes_apart`).
     """
-    x_BTF = torch.cat([b.x_BTF for b in batches.values()])
-    c_BA = torch.cat([b.c_BA for b in batches.values()])
-    with autocast(precision, x_BTF.device):
-        h_BTH, _ = model.features(x_BTF, c_BA, None)
-        parts = h_BTH.split([len(b.x_BTF) for b in batches.values()])
-        outputs = {name: model.output(h, name) for name, h in zip(batches, parts, strict=True)}
+    outputs: dict[str, torch.Tensor] = {}
+    for together in [{n: b} for n, b in batches.items()] if apart else [batches]:
+        x_BTF = torch.cat([b.x_BTF for b in together.values()])
+        c_BA = torch.cat([b.c_BA for b in together.values()])
+        with autocast(precision, x_BTF.device):
+            h_BTH, _ = model.features(x_BTF, c_BA, None)
+            parts = h_BTH.split([len(b.x_BTF) for b in together.values()])
+            outputs |= {name: model.output(h, name) for name, h in zip(together, parts, strict=True)}
 
     rmse, nll, fitted, broken_B = {}, {}, {}, {}
     for name, y_BTP in outputs.items():
@@ -88,6 +93,32 @@ def evaluate(
     loss = two_teacher_loss(fitted, weights)
     taught = {name: torch.isfinite(b.y_BT).any() for name, b in batches.items()}
     return Terms(loss, _detached(rmse), _detached(nll), taught, broken_B)
+
+
+def passes_apart(precision: str, hidden: int, batch: int, streams: int) -> bool:
+    """Tell whether every stream should pass through the network alone: only if cuDNN's faster LSTM depends on it.
+
+    Parameters
+    ----------
+    precision
+        ``fp32``, ``bf16`` or ``fp16``.
+    hidden
+        Width of the LSTM, and of its input.
+    batch, streams
+        Windows of each stream, and how many there are.
+
+    Notes
+    -----
+    The persistent LSTM keeps the recurrent weights on the chip over all days. PyTorch asks cuDNN for it in fp16 when
+    input and hidden size are multiples of 128 up to 1024 and the batch is a multiple of 8 up to 128 (``get_algo`` and
+    ``use_persist_device_heuristics`` in its ATen/native/cudnn/RNN.cpp): two batches of 128 have it one after the
+    other, together they do not.
+    """
+
+    def persistent(size: int) -> bool:
+        return precision == "fp16" and hidden % 128 == 0 and hidden <= 1024 and size % 8 == 0 and size <= 128
+
+    return persistent(batch) and not persistent(batch * streams)
 
 
 def _detached(terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

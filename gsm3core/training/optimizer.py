@@ -12,12 +12,29 @@ _Schedule = torch.optim.lr_scheduler.LRScheduler
 
 
 def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the configured optimiser of a network's weights."""
+    """Return the configured optimiser of a network's weights.
+
+    Notes
+    -----
+    For a recorded step (``config.cuda_graph``) all that an update reads and writes is on the device, the learning rate
+    too: a schedule then writes into it. With a scaled loss (fp16) AdamW is the fused one: it alone leaves an update
+    out on the device, where it finds that a gradient is not finite. Any other would ask the device, and wait for it.
+    """
+    recorded = config.cuda_graph
+    rate: float | torch.Tensor = config.learning_rate
+    if recorded:
+        rate = torch.tensor(rate, device=next(model.parameters()).device)
     if config.optimizer == "adadelta":
         return torch.optim.Adadelta(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            model.parameters(), lr=rate, weight_decay=config.weight_decay, capturable=recorded
         )
-    return torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(
+        model.parameters(),
+        lr=rate,
+        weight_decay=config.weight_decay,
+        capturable=recorded,
+        fused=True if recorded or config.precision == "fp16" else None,
+    )
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig, updates: int) -> _Schedule:

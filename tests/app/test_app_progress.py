@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import numpy as np
+
 from app.activity import Activity
 from app.progress import Progress
 from app.views.experiment_detail import duration, sentence
@@ -74,6 +76,24 @@ def test_the_line_is_open_between_folds():
     losses = follow(*events).losses
     assert losses.epoch == (1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 6.0)
     assert [math.isnan(x) for x in losses.insitu] == [False] * 3 + [True] + [False] * 3
+
+
+def test_folds_that_are_trained_at_once_have_a_line_each():
+    """Whatever order they tell in, the curve is that of folds that follow each other."""
+    events = {
+        (index, number): epoch("ab"[index], index, number, loss=1.0, loss_insitu=index + number / 10)
+        for index in (0, 1)
+        for number in range(1, EPOCHS + 1)
+    }
+    expected = follow(*(events[key] for key in sorted(events))).losses
+    for order in (
+        [(0, 1), (1, 1), (1, 2), (0, 2), (0, 3), (1, 3)],
+        [(1, 1), (0, 1), (1, 2), (1, 3), (0, 2), (0, 3)],
+        [(1, 1), (1, 2), (0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)],
+    ):
+        found = follow(*(events[key] for key in order)).losses
+        assert found.epoch == expected.epoch
+        np.testing.assert_array_equal(found.insitu, expected.insitu)
 
 
 def test_a_run_without_one_term_has_a_gap():

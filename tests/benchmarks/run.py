@@ -21,6 +21,7 @@ BENCHMARKS = {
     "real": "benchmarks.real_table",
     "ablation": "benchmarks.ablation",
     "ismn": "benchmarks.ismn_archive",
+    "gpu": "benchmarks.gpu_speed",
 }
 
 

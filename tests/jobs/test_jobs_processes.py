@@ -18,6 +18,7 @@ import pytest
 import gsm3core
 from gsm3core.jobs import JobQueue, process
 from gsm3core.jobs.table import JobTable, insert
+from gsm3core.resources import import_path
 from gsm3core.run import Run
 
 REPOSITORY = Path(__file__).parents[2]
@@ -178,7 +179,7 @@ def test_without_proc_a_live_process_counts(monkeypatch, tmp_path):
 
 def test_a_job_imports_the_package_of_its_queue_from_any_directory(tmp_path):
     code = "import json, gsm3core; print(json.dumps(gsm3core.__file__))"
-    environment = os.environ | process.import_path()
+    environment = os.environ | import_path()
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

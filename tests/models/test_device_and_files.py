@@ -23,6 +23,14 @@ def test_names_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_named("cuda:1") == torch.device("cuda:1")
 
 
+def test_32_bits_are_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    device_named("cuda:0")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 @pytest.mark.parametrize("name", ["gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1", ""])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is not known"):

@@ -11,6 +11,7 @@ from small_world import make_dataset
 from test_windows import windows_of
 
 from gsm3core.config import ModelConfig
+from gsm3core.errors import ConfigError
 from gsm3core.models import precision
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.models.precision import autocast, resolve_precision
@@ -62,6 +63,12 @@ def test_losses_and_gradients_stay_in_32_bits_and_point_the_same_way(dropout_on:
     # Errors of 2^-9 in each of the rounded factors of a gradient, over 100 days: the angle stays within 16 EPSILON.
     assert torch.arccos(cosine.clamp(max=1)) < 16 * EPSILON
     assert np.isfinite(gradients["bf16"].numpy()).all()
+
+
+def test_fp16_needs_a_gpu() -> None:
+    assert resolve_precision("fp16", torch.device("cuda:0")) == "fp16"
+    with pytest.raises(ConfigError, match=r"'fp16', but the network runs on cpu.*'bf16'"):
+        resolve_precision("fp16", CPU)
 
 
 def test_auto_asks_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,76 @@
+"""Where the folds of a run are trained: on which devices, how many at once, and what each may use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gsm3core.baselines import BASELINES
+from gsm3core.config import ExperimentConfig
+
+# Of a GPU's memory; the rest is for each process's context and libraries, which torch does not count.
+SHARED_OUT = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one fold at a time is trained.
+
+    Parameters
+    ----------
+    device
+        Name of one device.
+    memory_share
+        Of a GPU's memory, the part that torch may take here; 1 for no limit.
+    threads
+        For the processor; ``None`` for as many as torch takes.
+    """
+
+    device: str
+    memory_share: float = 1.0
+    threads: int | None = None
+
+
+def places_of(config: ExperimentConfig, folds: int) -> list[Place]:
+    """Return the places of a run, never more than it has folds, the devices in turn.
+
+    Parameters
+    ----------
+    config
+        ``training.device`` names one device or several; ``training.folds_at_once`` says how many folds share one.
+    folds
+        Of the whole run, done or not: a run that is gone on with has the places, and the threads, that it had.
+
+    Raises
+    ------
+    ConfigError
+        If a device is named twice, or torch cannot use it.
+    """
+    training = config.training
+    devices = ["cpu"] if config.model.name in BASELINES else _devices(training.device)
+    names = (devices * training.folds_at_once)[: max(folds, 1)]
+    if len(names) == 1:
+        return [Place(names[0])]
+    threads = max(1, _processors() // len(names))
+    return [Place(name, _share(names.count(name)), threads) for name in names]
+
+
+def _share(sharing: int) -> float:
+    return 1.0 if sharing == 1 else SHARED_OUT / sharing
+
+
+def _devices(name: str) -> list[str]:
+    if "," not in name and name != "cuda:all":
+        return [name]
+    # Only now, as torch takes seconds to load.
+    from gsm3core.models.device import devices_named
+
+    return devices_named(name)
+
+
+def _processors() -> int:
+    """How many threads the user allows, or how many processors the system gives this process."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if given.isdigit() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
