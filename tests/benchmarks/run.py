@@ -20,6 +20,7 @@ BENCHMARKS = {
     "factor-speed": "benchmarks.factor_speed",
     "real": "benchmarks.real_table",
     "ismn": "benchmarks.ismn_archive",
+    "training": "benchmarks.training_speed",
 }
 
 
