@@ -8,6 +8,7 @@ from torch import nn
 from gsm3core.config import ModelConfig
 from gsm3core.models.base import Model, State
 from gsm3core.models.distribution import PARAMETERS
+from gsm3core.models.dropout import Dropout
 from gsm3core.models.heads import HEADS
 
 
@@ -47,8 +48,8 @@ class MultitaskLSTM(Model):
         # Two layers added are one layer on concatenated inputs, without repeating the attributes every day.
         self.forcing_layer = nn.Linear(n_forcings, config.hidden)
         self.attribute_layer = nn.Linear(n_attributes, config.hidden, bias=False) if n_attributes else None
-        self.lstm = nn.LSTM(config.hidden, config.hidden, batch_first=True)
-        self.drop_outputs = nn.Dropout(config.dropout if config.dropout_on == "outputs" else 0.0)
+        self.lstm = nn.LSTM(config.hidden, config.hidden)
+        self.drop_outputs = Dropout(config.dropout if config.dropout_on == "outputs" else 0.0)
         self.head = HEADS[config.heads](config.hidden, PARAMETERS[config.head], streams)
         self._start()
 
@@ -65,28 +66,29 @@ class MultitaskLSTM(Model):
         """Return the LSTM's output ``(B, T, H)`` and the state after it."""
         if self.training and self.forcing_noise:
             x_BTF = x_BTF + self.forcing_noise * torch.randn_like(x_BTF[:, :1])
-        z_BTH = self.forcing_layer(x_BTF)
+        # Days lie outermost in memory, as the fused LSTM wants them: turned where there are few columns, not many.
+        z_TBH = self.forcing_layer(x_BTF.transpose(0, 1).contiguous())
         if self.attribute_layer is not None:
             if self.training and self.attribute_noise:
                 c_BA = c_BA + self.attribute_noise * torch.randn_like(c_BA)
-            z_BTH = z_BTH + self.attribute_layer(c_BA)[:, None]
-        h_BTH, state = self._recur(torch.relu(z_BTH), state)
-        return self.drop_outputs(h_BTH), state
+            z_TBH = z_TBH.add_(self.attribute_layer(c_BA))
+        h_TBH, state = self._recur(z_TBH.relu_(), state)
+        return self.drop_outputs(h_TBH).transpose(0, 1), state
 
     def output(self, h_BTH: torch.Tensor, stream: str) -> torch.Tensor:
         """Return the scaled output for one teacher ``(B, T, P)``."""
-        y_BTP: torch.Tensor = self.head(h_BTH, stream)
-        return y_BTP
+        y_TBP: torch.Tensor = self.head(h_BTH.transpose(0, 1), stream)
+        return y_TBP.transpose(0, 1)
 
-    def _recur(self, z_BTH: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
+    def _recur(self, z_TBH: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
         if not (self.training and self.drop_weights):
-            return self.lstm(z_BTH, state)
+            return self.lstm(z_TBH, state)
         if state is None:
-            zeros = z_BTH.new_zeros(1, z_BTH.shape[0], self.lstm.hidden_size)
+            zeros = z_TBH.new_zeros(1, z_TBH.shape[1], self.lstm.hidden_size)
             state = (zeros, zeros)
         weight_ih, weight_hh, bias_ih, bias_hh = self.lstm.all_weights[0]
         drop = nn.functional.dropout
         weights = [drop(weight_ih, self.drop_weights), drop(weight_hh, self.drop_weights), bias_ih, bias_hh]
         # nn.LSTM cannot take other weights than its own; the fused function below it can.
-        h_BTH, h, c = torch._VF.lstm(z_BTH, state, weights, True, 1, 0.0, True, False, True)
-        return h_BTH, (h, c)
+        h_TBH, h, c = torch._VF.lstm(z_TBH, state, weights, True, 1, 0.0, True, False, False)
+        return h_TBH, (h, c)

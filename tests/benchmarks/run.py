@@ -22,6 +22,7 @@ BENCHMARKS = {
     "ablation": "benchmarks.ablation",
     "ismn": "benchmarks.ismn_archive",
     "gpu": "benchmarks.gpu_speed",
+    "training": "benchmarks.training_speed",
 }
 
 

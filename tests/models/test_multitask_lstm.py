@@ -98,6 +98,34 @@ def test_weight_dropout_teaches_the_true_weights() -> None:
     assert 0.3 < dropped < 0.7, "about half of the recurrent weights are dropped and get no gradient"
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_output_and_gradients_are_those_of_the_usual_way_to_write_it(dropout: float) -> None:
+    """Concatenated inputs, batch outermost, torch's own layers; dropped weights by the same masks."""
+    model = network(dropout=dropout, dropout_on="weights").double().train()
+    x, c = (a.double() for a in inputs())
+    usual = torch.nn.LSTM(H, H, batch_first=True).double()
+    p = {n: t.detach().clone().requires_grad_() for n, t in model.named_parameters()}
+    torch.manual_seed(2)
+    found = model(x, c)
+
+    torch.manual_seed(2)
+    both = torch.cat([x, c[:, None].expand(-1, T, -1)], dim=-1)
+    weight = torch.cat([p["forcing_layer.weight"], p["attribute_layer.weight"]], dim=1)
+    z = torch.relu(torch.nn.functional.linear(both, weight, p["forcing_layer.bias"]))
+    names = ["weight_ih_l0", "weight_hh_l0"]
+    lstm = {n: torch.nn.functional.dropout(p[f"lstm.{n}"], dropout) for n in names}
+    lstm |= {n: p[f"lstm.{n}"] for n in ("bias_ih_l0", "bias_hh_l0")}
+    h, _ = torch.func.functional_call(usual, lstm, (z,))
+    expected = torch.nn.functional.linear(h, p["head.weight"], p["head.bias"])[..., 0]
+    torch.testing.assert_close(found, expected)
+
+    pull = torch.linspace(-1, 1, B * T, dtype=torch.float64).reshape(B, T)
+    found.backward(pull)
+    expected.backward(pull)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, p[name].grad, msg=lambda m, n=name: f"{n}: {m}")
+
+
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'multitask_lstn' is not known. Did you mean 'multitask_lstm'"):
         make_model(ModelConfig(name="multitask_lstn"), F, A, STREAMS)
