@@ -160,7 +160,7 @@ def test_cancelled_it_ends_every_process_and_can_be_resumed(world: Path, tmp_pat
 def test_a_killed_run_leaves_nothing_that_trains_and_ends_with_the_same_numbers(
     world: Path, tmp_path: Path
 ) -> None:
-    settings = config(world, folds=3, epochs=20, updates_per_epoch=10, folds_at_once=2)
+    settings = config(world, folds=2, epochs=20, updates_per_epoch=10, folds_at_once=2)
     run = create_run(settings, tmp_path / "runs")
     process = subprocess.Popen([sys.executable, "-c", EXECUTE, str(run.folder)])
     try:
