@@ -52,6 +52,6 @@ def heading(title: str, explanation: str = "", *, simulated: bool = False) -> st
     badge = _SIMULATED if simulated else ""
     return (
         '<div style="margin-bottom:8px;line-height:1.4;color:var(--panel-on-surface-color)">'
-        f'<span style="font-size:16px;font-weight:650">{escape(title)}</span>{badge}'
+        f'<h2 style="display:inline;margin:0;font-size:16px;font-weight:650">{escape(title)}</h2>{badge}'
         f'<div style="font-size:12.5px;opacity:.75">{escape(explanation)}</div></div>'
     )

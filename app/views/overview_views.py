@@ -14,7 +14,7 @@ from app.evaluation import Evaluation
 from app.overview import Attention
 from app.theme import SCALES, metric_label, metric_name, product_colour
 from app.views.card import strip, told
-from app.views.numbers import NONE, TABLE, html_table, interval, number
+from app.views.numbers import NONE, TABLE, defined, html_table, interval, number
 from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS, METRICS
 
@@ -97,10 +97,7 @@ def medians_table(found: pd.DataFrame, chosen: str, *, dark: bool) -> str:
         )
     heads = [
         "Product",
-        *(
-            f'<span title="{escape(ALL_METRICS[m].meaning)}">{escape(metric_label(m))}</span>'
-            for m in METRICS
-        ),
+        *(defined(m, metric_label(m)) for m in METRICS),
         '<span title="Sites that have every one of these scores">sites</span>',
     ]
     few = bool(found["of_sites"].any())
@@ -133,7 +130,7 @@ def paper_table(found: pd.DataFrame, *, simulated: bool) -> str:
                 f'<br><span style="opacity:.8">{number(paper, 3, sign=metric == "bias")}</span></td>'
                 for ours, paper in zip(of_metric["ours"], of_metric["paper"], strict=True)
             )
-            name = f'<span title="{escape(ALL_METRICS[metric].meaning)}">{escape(metric_name(metric))}</span>'
+            name = defined(metric, metric_name(metric))
             rows.append(
                 f'<tr><td class="text">{name}<br><span style="opacity:.8">paper</span></td>{cells}</tr>'
             )
