@@ -6,17 +6,18 @@ import os
 import urllib.request
 from threading import Event, Thread
 
-import xyzservices
-import xyzservices.providers
+from bokeh.models import WMTSTileSource
 
+URL = "https://tile.openstreetmap.org/{Z}/{X}/{Y}.png"
+ATTRIBUTION = '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap contributors</a>'
 TIMEOUT = 4.0  # seconds
 OFFLINE = "GSM3_OFFLINE"
 _reached = Event()
 
 
-def provider() -> xyzservices.TileProvider:
+def source() -> WMTSTileSource:
     """Return the online map, with its attribution."""
-    return xyzservices.providers.OpenStreetMap.Mapnik
+    return WMTSTileSource(url=URL, attribution=ATTRIBUTION, max_zoom=19)
 
 
 def look() -> bool:
@@ -24,7 +25,7 @@ def look() -> bool:
     if os.environ.get(OFFLINE):
         _reached.clear()
         return False
-    asked = urllib.request.Request(provider().build_url(x=0, y=0, z=0), headers={"User-Agent": "gsm3"})
+    asked = urllib.request.Request(URL.format(X=0, Y=0, Z=0), headers={"User-Agent": "gsm3"})
     try:
         with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:
             came = answer.status == 200 and answer.headers.get_content_type().startswith("image/")

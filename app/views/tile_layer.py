@@ -58,5 +58,5 @@ class TileLayer:
             self.layer = None
         if wanted:
             self.layer = self._figure.add_tile(
-                tiles.provider(), level="underlay", name="tiles", alpha=_ALPHA[self._selection.dark]
+                tiles.source(), level="underlay", name="tiles", alpha=_ALPHA[self._selection.dark]
             )
