@@ -31,6 +31,7 @@ const mend = root => {
       const buttons = [...e.getRootNode().querySelectorAll('button')].filter(b => b.textContent.trim() === '')
       set(e, 'aria-label', `${label} ${buttons.indexOf(e) === 0 ? 'lower' : 'higher'}`.trim())
     }
+    if (e.classList.contains('MuiAccordion-heading')) set(e, 'aria-level', '2')
     if (e.classList.contains('title') && e.textContent.trim() === 'GSM3') {
       set(e, 'role', 'heading')
       set(e, 'aria-level', '1')
