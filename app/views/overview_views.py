@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from html import escape
 
@@ -24,6 +25,7 @@ dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr));
 dt { font-size: 12.5px; opacity: .85; } dd { margin: 0; font-size: 16px; font-weight: 650; line-height: 1.3; }
 dd small { display: block; font-size: 12.5px; font-weight: 400; opacity: .85; }
 """
+_DAY, _WHOLE = re.compile(r"\d{4}-\d\d-\d\d"), r'<span style="white-space:nowrap">\g<0></span>'
 _EXPERIMENT = {
     "temporal": "Temporal: known sites, days that were held out",
     "random_spatial": "Random spatial: sites that were held out",
@@ -69,7 +71,7 @@ def loaded(evaluation: Evaluation, days: np.ndarray, run_title: str, holdout: st
         ),
     }
     rows = "".join(
-        f"<div><dt>{escape(k)}</dt><dd>{escape(a)}<small>{escape(b)}</small></dd></div>"
+        f"<div><dt>{escape(k)}</dt><dd>{_DAY.sub(_WHOLE, escape(a))}<small>{escape(b)}</small></dd></div>"
         for k, (a, b) in items.items()
     )
     return f"<dl>{rows}</dl>"
