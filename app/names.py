@@ -39,7 +39,8 @@ const mend = root => {
   }
 }
 const idle = window.requestIdleCallback ?? (work => setTimeout(work, 0))
-const look = () => idle(() => mend(document))
+const named = () => { mend(document); document.documentElement.dataset.named = String(Date.now()) }
+const look = () => idle(named, {timeout: EVERY})
 look()
 setInterval(look, EVERY)
 """

@@ -41,6 +41,15 @@ def violations(page: Any) -> list[dict[str, Any]]:
     ]
 
 
+def wait_until_named(page: Any) -> None:
+    """Names are given now and then: wait for a time that began after the page was drawn."""
+    page.wait_for_timeout(1000)
+    page.wait_for_function(
+        "since => Number(document.documentElement.dataset.named ?? 0) > since",
+        arg=page.evaluate("Date.now()"),
+    )
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", list(PAGES))
 def test_axe_finds_nothing(clean_page, url, name, theme):
@@ -50,7 +59,7 @@ def test_axe_finds_nothing(clean_page, url, name, theme):
     page.goto(f"{url}?page={name}&theme={theme}")
     expect(page.locator("#loader")).to_be_hidden()
     expect(page.get_by_role("heading", name=PAGES[name], exact=False).first).to_be_visible()
-    page.wait_for_timeout(4000)  # names are given now and then
+    wait_until_named(page)
     found = violations(page)
     assert not found, found
 
@@ -61,7 +70,7 @@ def test_the_page_is_walked_by_keyboard(clean_page, url):
     page.goto(f"{url}?page=overview")
     expect(page.locator("#loader")).to_be_hidden()
     expect(page.get_by_role("heading", name="How good the products are")).to_be_visible()
-    page.wait_for_timeout(4000)
+    wait_until_named(page)
     stops = []
     for _ in range(40):
         page.keyboard.press("Tab")
