@@ -8,7 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Two to four tests at a time, one thread each: threads that wait actively for each other stall on a busy machine.
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: app test test-all lint format bench clean
+# Rules of accessibility (MPL-2.0), which the browser tests ask where they are there.
+AXE := axe-core-4.14.1
+
+.PHONY: app test test-all lint format bench clean axe
 
 # The stamps make a second start fast: nothing is installed again until what decides it changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -41,6 +44,13 @@ format: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+axe: tests/browser/.axe/axe.min.js
+
+tests/browser/.axe/axe.min.js:
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent $(subst axe-core-,axe-core@,$(AXE)) && tar -xzf $(AXE).tgz --strip-components=1 \
+		package/axe.min.js package/LICENSE && rm $(AXE).tgz
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -30,6 +30,8 @@ IN_ADDRESS = (
     "other",
     "other_run",
     "sample",
+    "spread",
+    "background",
     "factor",
     "wetness",
     "theme",
@@ -89,6 +91,8 @@ def _text(name: str, value: Any) -> str | list[str]:
         return area.to_text(value)
     if isinstance(value, tuple):
         return "..".join(f"{end:g}" for end in value)
+    if isinstance(value, float):
+        return f"{value:g}"
     return value if isinstance(value, list) else str(value)
 
 
@@ -108,6 +112,11 @@ def _value(name: str, given: list[str]) -> Any:
         if not known.bounds[0] <= number <= known.bounds[1]:
             raise ValueError(last)
         return number
+    if isinstance(known, param.Number):
+        amount = float(last)
+        if not known.bounds[0] <= amount <= known.bounds[1]:
+            raise ValueError(last)
+        return amount
     if isinstance(known, param.Selector) and last not in known.objects:
         raise ValueError(last)
     return last

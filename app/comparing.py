@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import xarray as xr
-from numpy.typing import NDArray
 
 from app.comparison import Comparison
 from app.evaluation import ALL_YEAR, Evaluation
 from app.filters import Shown
 from app.recent import Recent
-from app.scoring import MIN_DAYS, compared, in_season, own_product
+from app.scoring import MIN_DAYS, own_product
 from app.store import Store
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.evaluation.comparison import compare_products
+from gsm3core.evaluation.tested import compared_products, in_season, tested_series
 from gsm3core.metrics import ALL_METRICS, METRICS
 
 _KEPT: Recent[Comparison] = Recent(8)
@@ -103,24 +101,22 @@ def _compare(store: Store, asked: Asked) -> Comparison:
     if asked.by_scores:
         return _compare_scores(asked)
     ds = store.dataset(evaluation.dataset).isel({v.SITE: np.flatnonzero(shown.mask)})
-    records = {n: a.reset_coords(drop=True).load() for n, a in compared(ds, evaluation.reference).items()}
     ids = [i for i in (evaluation.run, asked.other_run) if i]
     names = _names(store, ids)
-    predicted, tested = _predictions(store, ds, names)
-    series = predicted | {name: record for name, record in records.items() if name not in predicted}
+    records = [n for n in compared_products(ds, evaluation.reference) if n not in names.values()]
+    series = [*names.values(), *records]
     if len(series) < 2:
         raise DatasetError(
-            f"{evaluation.dataset} has {'only ' + next(iter(series)) if series else 'nothing'} to compare with "
+            f"{evaluation.dataset} has {'only ' + series[0] if series else 'nothing'} to compare with "
             f"{evaluation.against}. Choose a run, or add a product on the Data page."
         )
+    predictions = {name: store.run(i).predictions() for i, name in names.items()}
+    stacked = tested_series(ds, evaluation.reference, predictions)
     if evaluation.season != ALL_YEAR:
-        tested = tested & in_season(ds, evaluation.season).values
-    stacked = xr.concat(
-        list(series.values()), dim=pd.Index(list(series), name=v.PRODUCT), join="exact", combine_attrs="drop"
-    ).where(xr.DataArray(tested, dims=(v.SITE, v.TIME)))
+        stacked = stacked.where(in_season(ds, evaluation.season)).assign_attrs(stacked.attrs)
     usual = store.run(ids[0]).config.scores.min_days if ids else MIN_DAYS
     found = compare_products(
-        stacked.assign_attrs(units=v.SM_UNITS),
+        stacked,
         ds[evaluation.reference].load(),
         metrics=tuple(dict.fromkeys([*METRICS, asked.metric])),
         min_days=max(usual, asked.min_days),
@@ -139,28 +135,6 @@ def _compare_scores(asked: Asked) -> Comparison:
     found = compare_products(scores, metrics=(asked.metric,), networks=networks)
     runs = {evaluation.products[0]: evaluation.run} if evaluation.run else {}
     return Comparison(found, evaluation.sites[mask], runs, asked.shown.words)
-
-
-def _predictions(
-    store: Store, ds: xr.Dataset, names: dict[str, str]
-) -> tuple[dict[str, xr.DataArray], NDArray[np.bool_]]:
-    """Return the runs' predictions by name, and the days that test all of them."""
-    predicted = {}
-    tested = np.ones((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
-    for run_id, name in names.items():
-        made = store.run(run_id).predictions()
-        made = made.assign_coords({v.SITE: made[v.SITE].astype(str)}).reindex(
-            {v.SITE: ds[v.SITE], v.TIME: ds[v.TIME]}
-        )
-        predicted[name] = made[v.SM_PREDICTED].transpose(v.SITE, v.TIME).reset_coords(drop=True)
-        in_test = made[v.IN_TEST].transpose(v.SITE, v.TIME).values.astype(float)
-        tested &= np.nan_to_num(in_test).astype(bool)
-    if names and not tested.any():
-        raise DatasetError(
-            f"{' and '.join(names.values())} have no test day in common at these sites: there is no day that neither "
-            "learnt from. Compare runs with the same holdout."
-        )
-    return predicted, tested
 
 
 def _names(store: Store, ids: list[str]) -> dict[str, str]:

@@ -39,7 +39,7 @@ T = TypeVar("T")
 _KEPT: Recent[Any] = Recent(48)
 _ATTRIBUTES: Recent[xr.Dataset] = Recent(4)
 QUICK, THOROUGH = "quick", "thorough"
-_SPLITS = {QUICK: {"repeats": 1, "permutations": 5}, THOROUGH: {"repeats": 3, "permutations": 10}}
+SPLITS = {QUICK: {"repeats": 1, "permutations": 5}, THOROUGH: {"repeats": 3, "permutations": 10}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +138,9 @@ def strata(asked: Question, bins: Bins) -> xr.Dataset:
 
 def importance(asked: Question, effort: str = QUICK) -> xr.Dataset:
     """Return :func:`gsm3core.factors.importance_of`; SHAP values too where the package is installed."""
-    measures = [m for m in MEASURES if m != SHAP or has_shap()]
     return _kept(
         (asked.key, "importance", effort),
-        lambda: importance_of(asked.table, measures=measures, **_SPLITS[effort]),  # type: ignore[arg-type]
+        lambda: importance_of(asked.table, measures=measures(), **SPLITS[effort]),  # type: ignore[arg-type]
     )
 
 
@@ -168,6 +167,11 @@ def skill(asked: Question) -> tuple[SkillModel, xr.Dataset]:
 def is_kept(asked: Question, *what: Hashable) -> bool:
     """Tell whether a result (``"importance", effort`` and so on) is there already."""
     return (asked.key, *what) in _KEPT
+
+
+def measures() -> list[str]:
+    """Return how importance is measured here."""
+    return [m for m in MEASURES if m != SHAP or has_shap()]
 
 
 def has_shap() -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import panel as pn
 
+from app import tiles
 from app.access import decide, is_loopback
 from app.activity import Activity
 from app.basemap import outline
@@ -44,7 +45,8 @@ def serve(
     Parameters
     ----------
     host, port
-        Where to listen. Everything that the page needs comes from here: no request leaves for elsewhere.
+        Where to listen. Everything that the page needs comes from here. No request of a browser leaves for elsewhere,
+        unless a visitor turns on the online map, see :mod:`app.tiles`.
     data
         Folder of datasets; where it holds none, the simulated demonstration dataset is made in it.
     runs
@@ -72,6 +74,7 @@ def serve(
     activity = Activity(store, queue)
     if first_run and not store.runs():
         submit_first_run(store, queue, say)
+    tiles.look_later()
     prepare()
     warm_up(store, activity, say)
     stop = activity.start()

@@ -10,6 +10,7 @@ from panel.io.resources import LOCAL_DIST
 
 from app import address
 from app.activity import Activity
+from app.names import name_everything
 from app.pages import PAGES
 from app.pages.part import Part
 from app.state import Selection
@@ -112,7 +113,7 @@ def make_page(store: Store, activity: Activity) -> Page:
         pn.state.onload(lambda: pn.state.add_periodic_callback(look, period=_LOOK_EVERY))
         # The browser's Back button changes the address alone: load the view that it stands for.
         back = CustomJS(code="window.addEventListener('popstate', () => window.location.reload())")
-        pn.state.curdoc.js_on_event("document_ready", back)
+        pn.state.curdoc.js_on_event("document_ready", back, name_everything())
         if unknown and pn.state.notifications is not None:
             pn.state.onload(
                 lambda: pn.state.notifications.warning(

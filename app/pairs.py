@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.evaluation import ALL_YEAR
-from app.scoring import season_days
 from app.series import SiteSeries
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.tested import season_days
 
 _RECORD = {v.SM_INSITU: v.IN_SITU, v.SM_SMAP: v.SMAP}
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from app.evaluation import ALL_YEAR
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.site_scores import site_scores
-from gsm3core.evaluation.stratified import LOCAL_SEASONS, season_scores
+from gsm3core.evaluation.stratified import season_scores
+from gsm3core.evaluation.tested import compared_products, in_season, tested_series
 from gsm3core.metrics import MORE_METRICS
 from gsm3core.run import Run
-from gsm3core.schema import products
 
 MIN_DAYS = 30
-
-
-def compared(ds: xr.Dataset, reference: str) -> dict[str, xr.DataArray]:
-    """Return the products that can be scored against a reference: all but the reference itself."""
-    same = {v.SM_SMAP: v.SMAP}.get(reference)
-    return {name: record for name, record in products(ds).items() if name != same}
 
 
 def score(
@@ -50,9 +43,10 @@ def score(
     """
     if run is not None and season == ALL_YEAR and not more:
         return _at(ds[v.SITE].values.astype(str), run.scores(reference))
-    series = _series(ds, reference, run, predictions)
-    if series is None:
+    runs = {own_product(run): predictions} if run is not None and predictions is not None else {}
+    if not runs and not compared_products(ds, reference):
         return xr.Dataset(coords={v.SITE: ds[v.SITE].values.astype(str)})
+    series = tested_series(ds, reference, runs)
     observed = ds[reference].load()
     asked: dict[str, Any] = {"min_days": MIN_DAYS}
     if run is not None:
@@ -77,52 +71,9 @@ def score(
     )
 
 
-def _series(
-    ds: xr.Dataset, reference: str, run: Run | None, predictions: xr.Dataset | None
-) -> xr.DataArray | None:
-    """Return the run and every product ``(product, site, time)``, with a run on its test days alone."""
-    series = {name: record.reset_coords(drop=True).load() for name, record in compared(ds, reference).items()}
-    tested = None
-    if run is not None and predictions is not None:
-        ours = predictions.reset_coords(drop=True).reindex({v.SITE: ds[v.SITE], v.TIME: ds[v.TIME]})
-        series = {own_product(run): ours[v.SM_PREDICTED]} | series
-        tested = ours[v.IN_TEST].fillna(False).astype(bool)
-    if not series:
-        return None
-    stacked = xr.concat(
-        list(series.values()),
-        dim=pd.Index(list(series), name=v.PRODUCT),
-        join="exact",
-        combine_attrs="override",
-    )
-    return (stacked if tested is None else stacked.where(tested)).assign_attrs(units=v.SM_UNITS)
-
-
 def own_product(run: Run) -> str:
     """Return what a run calls its prediction among the products."""
     return v.MODEL_PRODUCTS.get(run.config.model.name, v.MULTITASK_LSTM)
-
-
-def in_season(ds: xr.Dataset, season: str) -> xr.DataArray:
-    """Tell which days of a dataset are in a season ``(site, time)``, as the season is at each site."""
-    days = season_days(ds[v.TIME].values, ds[v.LAT].values, season)
-    return xr.DataArray(days, dims=(v.SITE, v.TIME), coords={n: ds[n].values for n in (v.SITE, v.TIME)})
-
-
-def season_days(time: NDArray[np.datetime64], lat: ArrayLike, season: str) -> NDArray[np.bool_]:
-    """Tell which days are in a season ``(site, time)``, as the season is at each site.
-
-    Parameters
-    ----------
-    time, lat
-        Days, and the latitude of each site.
-    season
-        ``winter`` (in the north December to February), ``spring``, ``summer`` or ``autumn``.
-    """
-    quarter = pd.DatetimeIndex(time).month.to_numpy() % 12 // 3
-    wanted = LOCAL_SEASONS.index(season)
-    south = np.atleast_1d(np.asarray(lat, float)) < 0
-    return np.where(south[:, None], quarter[None] == (wanted + 2) % 4, quarter[None] == wanted)
 
 
 def _at(sites: NDArray[np.str_], scores: xr.Dataset) -> xr.Dataset:

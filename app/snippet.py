@@ -28,13 +28,23 @@ def python_lines(
     lines = [f"ds = gsm3core.open_dataset({str(store.dataset_path(evaluation.dataset))!r})"]
     needs = {"import gsm3core", "import numpy as np"}
     lines += _scores(store, evaluation, product, metric, min_days, needs)
-    lines += ["", "keep = np.ones(ds.sizes['site'], bool)", *_kept(filters, needs)]
+    lines += ["", *kept_lines(filters, needs)]
     lines += [
         "",
         f"values = scores[{metric!r}].reindex(site=ds['site'].values[keep])",
         f"print(int(values.notnull().sum()), 'sites, median {metric}', float(values.median()))",
     ]
+    return script(needs, lines)
+
+
+def script(needs: set[str], lines: list[str]) -> str:
+    """Return a script: its imports, then its lines."""
     return "\n".join([*sorted(needs), "", *lines]).replace("'", '"') + "\n"
+
+
+def kept_lines(filters: Filters, needs: set[str]) -> list[str]:
+    """Return the lines that make ``keep``, a mask over the sites of ``ds``: the ones that are shown."""
+    return ["keep = np.ones(ds.sizes['site'], bool)", *_kept(filters, needs)]
 
 
 def _scores(

@@ -16,6 +16,7 @@ OVERVIEW, SITES, COMPARE, FACTORS = "overview", "sites", "compare", "factors"
 EXPERIMENTS, DATA = "experiments", "data"
 PRODUCTS_ONLY = "none"
 NEWEST = ""
+OUTLINE, ONLINE = "outline", "online"
 FILTERS = ("region", "network", "land_cover", "climate", "moisture", "moisture_of", "aspect", "area")
 """Parts of the selection that say which sites are shown."""
 LOADED = ("dataset", "run", "reference", "season", "min_days")
@@ -74,6 +75,12 @@ class Selection(param.Parameterized):
     other_run = param.String(default="", doc="Id of a second run to compare; empty for none.")
     sample = param.Selector(
         default=SAME_SAMPLE, objects=[SAME_SAMPLE, PAIRWISE], doc="On which days products are compared."
+    )
+    spread = param.Number(
+        default=0.0, bounds=(0.0, 10.0), doc="End of the scale of differences; 0 for its own."
+    )
+    background = param.Selector(
+        default=OUTLINE, objects=[OUTLINE, ONLINE], doc="What lies below the sites of the map."
     )
     factor = param.String(default="", doc="Factor whose effect is shown; the most important by default.")
     wetness = param.String(default="", doc="Record whose mean divides dry sites from moist ones.")
@@ -169,7 +176,7 @@ class Selection(param.Parameterized):
     def choose_metric(self, metric: str) -> None:
         """Select a score, on its own scale."""
         if metric != self.metric:
-            self.param.update(metric=metric, limits=None)
+            self.param.update(metric=metric, limits=None, spread=0.0)
 
     def choose_site(self, site: str) -> None:
         """Select a site."""

@@ -10,10 +10,11 @@ import xarray as xr
 
 from app.evaluation import ALL_YEAR, Evaluation
 from app.recent import Recent
-from app.scoring import compared, own_product, score
+from app.scoring import own_product, score
 from app.series import SiteSeries, read_series
 from app.site_frame import mean_wetness, site_frame
 from gsm3core.errors import DatasetError, GSM3Error, did_you_mean
+from gsm3core.evaluation.tested import compared_products
 from gsm3core.run import Run
 from gsm3core.schema import is_simulated, open_dataset, target_names
 
@@ -121,7 +122,7 @@ class Store:
         if run_id:
             return self.run(run_id).references()
         ds = self.dataset(dataset)
-        return [t for t in target_names(ds) if compared(ds, t)] or target_names(ds)[:1]
+        return [t for t in target_names(ds) if compared_products(ds, t)] or target_names(ds)[:1]
 
     def is_evaluated(
         self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False

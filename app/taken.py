@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from app.comparison import Comparison
 from app.evaluation import ALL_YEAR, Evaluation
 from app.filters import Shown
+from app.progress import Losses
 from app.series import SiteSeries
 from app.store import Store
 from gsm3core import vocabulary as v
@@ -19,12 +21,21 @@ from gsm3core.schema import attribute_names, write_whole
 
 MOST_BYTES = 60_000_000  # of records before compression; more is for a script
 _SCORED = "scored_product"
+_OF_A_SITE = [v.STATION, v.NETWORK, v.REGION, v.LAT, v.LON]
 
 
 def csv(table: pd.DataFrame, about: list[str]) -> io.BytesIO:
     """Return a table as CSV, with lines above it that begin with ``#`` and say what it is."""
     head = "".join(f"# {line}\n" for line in about)
     return io.BytesIO((head + table.to_csv(lineterminator="\n")).encode())
+
+
+def answer(found: xr.Dataset, about: list[str]) -> io.BytesIO:
+    """Return what was worked out as netCDF-4; attributes that netCDF cannot hold become text."""
+    told = {n: x if isinstance(x, (str, int, float)) else str(x) for n, x in found.attrs.items()}
+    told = {n: int(x) if isinstance(x, bool) else x for n, x in told.items()}
+    kept = found.reset_coords(drop=False).assign_attrs(told | {"about": "; ".join(about)})
+    return _as_bytes(kept)
 
 
 def about(evaluation: Evaluation, shown: Shown, title: str) -> list[str]:
@@ -54,6 +65,29 @@ def of_groups(groups: dict[str, np.ndarray], metric: str, column: str) -> pd.Dat
     return pd.DataFrame(rows, columns=[column, metric]).set_index(column)
 
 
+def of_ranks(found: Comparison, product: str, other: str, sample: str, metric: str) -> pd.DataFrame:
+    """Return every product by rank."""
+    return found.ranks(sample, metric)
+
+
+def of_pairs(found: Comparison, product: str, other: str, sample: str, metric: str) -> pd.DataFrame:
+    """Return one product against each of the others."""
+    return found.against_others(sample, metric, product)
+
+
+def of_two(found: Comparison, product: str, other: str, sample: str, metric: str) -> pd.DataFrame:
+    """Return the scores of two products at every site, and their difference."""
+    a, b = (found.scores(sample, metric, name) for name in (product, other))
+    scores = {f"{metric} of {product}": a, f"{metric} of {other}": b, "difference": a - b}
+    return found.sites[_OF_A_SITE].assign(**scores)
+
+
+def of_best(found: Comparison, product: str, other: str, sample: str, metric: str) -> pd.DataFrame:
+    """Return the best product at every site, and every product's score."""
+    scores = {f"{metric} of {name}": found.scores(sample, metric, name) for name in found.products}
+    return found.sites[_OF_A_SITE].assign(best=found.at(sample, metric)["best"].values.astype(str), **scores)
+
+
 def of_days(series: SiteSeries) -> pd.DataFrame:
     """Return everything that is drawn at one site, a row a day."""
     columns: dict[str, np.ndarray] = dict(series.records)
@@ -65,6 +99,15 @@ def of_days(series: SiteSeries) -> pd.DataFrame:
         columns["precipitation (mm)"] = series.precipitation
     days = pd.Index(np.datetime_as_string(series.time, "D"), name="day")
     return pd.DataFrame(columns, index=days)
+
+
+def of_losses(losses: Losses) -> pd.DataFrame:
+    """Return the loss after every epoch; the lines of two networks are apart, their gap is left out."""
+    table = pd.DataFrame(
+        {"in situ": losses.insitu, "SMAP": losses.satellite, "sites held back": losses.validation},
+        index=pd.Index(losses.epoch, name="epoch"),
+    )
+    return table.dropna(how="all")
 
 
 def netcdf(store: Store, evaluation: Evaluation, shown: Shown) -> io.BytesIO:
@@ -89,7 +132,11 @@ def netcdf(store: Store, evaluation: Evaluation, shown: Shown) -> io.BytesIO:
         )
     kept = "with their records" if fits else "without their records, which are too many for a download"
     taken.attrs |= {"title": f"GSM3: {shown.words} of {evaluation.dataset}, {kept}", "run": evaluation.run}
+    return _as_bytes(taken)
+
+
+def _as_bytes(ds: xr.Dataset) -> io.BytesIO:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sites.nc"
-        write_whole(taken, path)
+        path = Path(folder) / "taken.nc"
+        write_whole(ds, path)
         return io.BytesIO(path.read_bytes())

@@ -211,4 +211,5 @@ def quiet(fig: figure) -> figure:
     fig.outline_line_color = None
     fig.axis.minor_tick_line_color = None
     fig.output_backend = "canvas"
+    fig.html_attributes = {"role": "figure", "aria-label": (fig.name or "plot").replace("_", " ")}
     return fig

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import panel as pn
+from collections.abc import Callable
 
+import pandas as pd
+import panel as pn
+from bokeh.plotting import figure
+
+from app import taken
+from app.answer_lines import comparison_lines
 from app.background import Latest
 from app.comparing import Asked, compare, is_compared
 from app.comparison import Comparison
 from app.pages.part import Part, side_by_side, stack
 from app.pages.sight import while_visible
 from app.state import Selection
+from app.store import Store
 from app.views.card import card
 from app.views.compare_controls import CompareControls
 from app.views.compare_map import BestMap, DifferenceMap
@@ -18,8 +25,11 @@ from app.views.compare_table import PairTable, RankTable
 from app.views.compare_wins import WinShare
 from app.views.controls import Controls
 from app.views.point_map import MAP_CARD
+from app.views.take_away import Item, TakeAway
 from app.views.waiting import Waiting
 from app.visitor import Visitor
+
+_Table = Callable[[Comparison, str, str, str, str], pd.DataFrame]
 
 
 def compare_page(selection: Selection, visitor: Visitor) -> Part:
@@ -45,12 +55,13 @@ class _Compare:
         self._comparing: Latest[Comparison] = Latest(self._take, self._fail)
         self._comparison: Comparison | None = None
         self._views: _Views | None = None
+        self._take_away = TakeAway(selection, visitor.store)
         self._waiting = Waiting()
         self.controls = CompareControls(selection, visitor.store)
         self.main = stack(self._waiting.column)
         computed = ["shown", "evaluation", "metric", "other_run", "problem"]
         while_visible(self.main, selection, computed, self._compute)
-        drawn = ["product", "other", "sample", "theme"]
+        drawn = ["product", "other", "sample", "spread", "theme"]
         self._redraw = while_visible(self.main, selection, drawn, self._draw)
         self._compute()
 
@@ -90,15 +101,17 @@ class _Compare:
         others = [name for name in names if name != product]
         other = s.other if s.other in others else others[0]
         self.controls.offer(comparison, product, other)
-        self._views = self._views or _Views(s)
+        self._views = self._views or _Views(s, self._store, self._take_away)
         self._views.show(comparison, product, other, simulated=s.evaluation.simulated)
-        self.main.objects = [self._waiting.column, *self._views.rows]
+        self.main.objects = [self._waiting.column, *self._views.rows, self._take_away.dialog]
 
 
 class _Views:
     """Everything that is drawn of a comparison."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, store: Store, take: TakeAway) -> None:
+        self._selection, self._store, self._take = selection, store, take
+        self._shown: tuple[Comparison, str, str] | None = None
         self._ranks = RankTable(selection)
         self._pairs = PairTable(selection)
         self._wins = WinShare(selection)
@@ -106,18 +119,57 @@ class _Views:
         self._scatter = PairedScatter(selection)
         self._best = BestMap(selection)
         beside = {**MAP_CARD, "flex": "2 1 360px"}
-        pairs = card(self._pairs.column, self._wins.pane, styles=beside)
-        scatter = card(*self._scatter.views, styles=beside)
+        ranks = self._item("every product", {}, taken.of_ranks)
+        difference = self._item("difference by site", {"Map": self._difference.figure}, taken.of_two)
+        scatter = self._item("two products site by site", {"Scatter": self._scatter.figure}, taken.of_two)
+        best = self._item("best product", {"Map": self._best.figure}, taken.of_best)
+        pairs = self._item(
+            "against each other product", {"Share of sites": self._wins.figure}, taken.of_pairs
+        )
         self.rows = [
-            self._ranks.card,
-            side_by_side(self._difference.card, scatter),
-            side_by_side(self._best.card, pairs),
+            card(take.beside(self._ranks.title, ranks), self._ranks.table),
+            side_by_side(
+                card(
+                    take.beside(self._difference.title, difference), *self._difference.views, styles=MAP_CARD
+                ),
+                card(take.beside(self._scatter.title, scatter), self._scatter.pane, styles=beside),
+            ),
+            side_by_side(
+                card(take.beside(self._best.title, best), *self._best.views, styles=MAP_CARD),
+                card(
+                    take.beside(self._pairs.title, pairs), self._pairs.table, self._wins.pane, styles=beside
+                ),
+            ),
         ]
 
     def show(self, comparison: Comparison, product: str, other: str, *, simulated: bool) -> None:
+        self._shown = comparison, product, other
         self._ranks.show(comparison, simulated)
         self._pairs.show(comparison, product)
         self._wins.show(comparison, product)
         self._difference.show(comparison, product, other)
         self._scatter.show(comparison, product, other)
         self._best.show(comparison)
+
+    def _item(self, title: str, figures: dict[str, figure], table: _Table) -> Item:
+        def numbers() -> pd.DataFrame | None:
+            s = self._selection
+            return None if self._shown is None else table(*self._shown, s.sample, s.metric)
+
+        return Item(
+            title=title,
+            figures=lambda: figures,
+            tables={"Numbers": numbers},
+            code=self._code,
+            answer=lambda: None if self._shown is None else self._shown[0].found,
+        )
+
+    def _code(self) -> str:
+        s = self._selection
+        if self._shown is None or s.evaluation is None:
+            return ""
+        comparison = self._shown[0]
+        return comparison_lines(
+            self._store, s.evaluation, s.filters, comparison.runs,
+            sample=comparison.sample(s.sample), metric=s.metric, min_days=s.min_days,
+        )  # fmt: skip

@@ -16,7 +16,7 @@ from gsm3core.readers.presence import Presence
 
 _ABOUT = """
 <div style="font-size:13px;line-height:1.55;color:var(--panel-on-surface-color)">
-<h3 style="font-size:16px;margin:8px 0 4px">Data</h3>
+<h2 style="font-size:16px;margin:8px 0 4px">Data</h2>
 <p>A <b>dataset</b> holds sites with their in-situ record, satellite and model products, weather and attributes, checked
 and in the same units.</p>
 <p>A <b>source</b> is what its producer distributes; <code>gsm3 data build</code> makes datasets of sources.</p>

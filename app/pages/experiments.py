@@ -10,17 +10,19 @@ from app.views.experiment_detail import ExperimentDetail
 from app.views.experiment_folds import FoldMap
 from app.views.experiment_form import ExperimentForm
 from app.views.experiment_list import ExperimentList
+from app.views.take_away import TakeAway
 from app.visitor import Visitor
 
 
 def experiments(selection: Selection, visitor: Visitor) -> Part:
     """Return the page."""
     form = ExperimentForm(selection, visitor.store, visitor.activity)
-    folds = FoldMap(selection, visitor.store, form)
-    detail = ExperimentDetail(selection, visitor.activity)
-    comparison = RunComparison(selection, visitor.store, visitor.activity)
-    listed = ExperimentList(selection, visitor.activity, comparison.show)
-    main = stack(folds.card, detail.card, listed.card, comparison.card)
+    take = TakeAway(selection, visitor.store)
+    folds = FoldMap(selection, visitor.store, form, take)
+    detail = ExperimentDetail(selection, visitor.activity, take)
+    comparison = RunComparison(selection, visitor.store, visitor.activity, take)
+    listed = ExperimentList(selection, visitor.activity, take, comparison.show)
+    main = stack(folds.card, detail.card, listed.card, comparison.card, take.dialog)
     folds.redraw = while_visible(main, selection, ["theme"], folds.show)
     ask = while_visible(main, selection, ["evaluation"], folds.ask)
     form.holdout.param.watch(lambda _: ask(), "changed")

@@ -17,7 +17,8 @@ from app.views.controls import Controls
 from app.views.factor_controls import FactorControls
 from app.views.factor_names import factor_label
 from app.views.factor_note import factor_note
-from app.views.factor_views import FactorViews, expected_heading, ranking_heading
+from app.views.factor_take import EFFECT, EXPECTED, RANKING, STRATA, SURFACE, FactorTakeAway
+from app.views.factor_views import FactorViews, expected_heading
 from app.views.point_map import MAP_CARD
 from app.views.waiting import Waiting
 from app.visitor import Visitor
@@ -91,6 +92,10 @@ class _Factors:
             "How thorough", "More repeats give narrower intervals, and take longer.", _EFFORTS
         )
         self.effort.value = explaining.QUICK
+        self._heads = FactorTakeAway(
+            selection, self._store, self._views, lambda: self.controls.bins, lambda: str(self.effort.value),
+            lambda: str(self.factor.value),
+        )  # fmt: skip
         self._rows = self._arrange()
         self.factor.param.watch(self._take_factor, "value")
         self.first.param.watch(lambda _: self._ask_surface(), "value")
@@ -113,10 +118,10 @@ class _Factors:
         return [
             card(self._strata.column),
             side_by_side(
-                card(*self._views.map.views, styles=MAP_CARD),
+                card(self._heads.map, *self._views.map.views, styles=MAP_CARD),
                 card(self.factor, self._effect.column, styles=_BESIDE),
             ),
-            card(ranking_heading(), pn.Row(self.effort, rank, margin=0), self._importance.column),
+            card(self._heads.ranking, pn.Row(self.effort, rank, margin=0), self._importance.column),
             card(pn.Row(self.first, self.second, margin=0), self._surface.column),
             card(expected_heading(), expect, self._skill.column),
         ]
@@ -131,6 +136,7 @@ class _Factors:
         self._waiting.end()
         for step in (self._strata, self._effect, self._surface, self._importance, self._skill):
             step.clear()
+        self._heads.found.clear()
         self.main.objects = [self._note, self._asking.column]
         if product not in evaluation.products:
             self._waiting.fail(
@@ -145,10 +151,10 @@ class _Factors:
     def _take(self, asked: Question) -> list[pn.viewable.Viewable]:
         if self._asking.column not in self.main.objects:
             return []  # a new theme: the other steps draw themselves again
-        self._question = asked
+        self._question = self._heads.question = asked
         self._note.object = factor_note(asked)
         self._offer(asked)
-        self.main.objects = [self._note, *self._rows]
+        self.main.objects = [self._note, *self._rows, self._heads.dialog]
         self._ask_strata()
         self._follow_factor()
         self._ask_surface()
@@ -222,19 +228,23 @@ class _Factors:
         s, asked = self._selection, self._question
         if asked is not None:
             self._views.strata.show(found, asked.product, asked.words, simulated=s.evaluation.simulated)
-        return [self._views.strata.column]
+        self._heads.found[STRATA] = found
+        return [self._heads.strata, self._views.strata.column]
 
     def _show_effect(self, found: xr.Dataset) -> list[pn.viewable.Viewable]:
         self._views.effect.show(found)
-        return [self._views.effect.column]
+        self._heads.found[EFFECT] = found
+        return [self._heads.effect, self._views.effect.column]
 
     def _show_surface(self, found: xr.Dataset) -> list[pn.viewable.Viewable]:
         self._views.surface.show(found)
-        return [self._views.surface.column]
+        self._heads.found[SURFACE] = found
+        return [self._heads.surface, self._views.surface.column]
 
     def _show_importance(self, found: xr.Dataset) -> list[pn.viewable.Viewable]:
         self._views.ranking.show(found)
         self._views.fits.show(found)
+        self._heads.found[RANKING] = found
         top = [n for n in self._views.ranking.order if n != NOISE]
         if top and not self._selection.factor:
             self._selection.factor = top[0]
@@ -243,7 +253,8 @@ class _Factors:
     def _show_skill(self, found: tuple[SkillModel, xr.Dataset]) -> list[pn.viewable.Viewable]:
         if self._question is not None:
             self._views.skill.show(self._question, *found, self._selection.metric)
-        return list(self._views.skill.views)
+        self._heads.found[EXPECTED] = found[1]
+        return [self._heads.expected, *self._views.skill.views]
 
 
 def _select(label: str, description: str, options: dict[str, str]) -> pmui.Select:

@@ -8,6 +8,7 @@ import pandas as pd
 import panel as pn
 import param
 
+from app.answer_lines import median_lines
 from app.background import Latest
 from app.overview import Attention, attention, beside_the_paper, medians, stopped
 from app.pages.part import Part, stack
@@ -18,6 +19,7 @@ from app.views.card import card, heading
 from app.views.controls import Controls
 from app.views.overview_views import attention_row, facts, loaded, medians_table, paper_table, table
 from app.views.report_card import ReportCard
+from app.views.take_away import Item, TakeAway
 from app.views.waiting import Waiting
 from app.visitor import Visitor
 from gsm3core import vocabulary as v
@@ -64,12 +66,25 @@ class _Views:
             heading("What needs attention", "Nothing here is hidden in an average."),
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
+        self._found_medians: pd.DataFrame | None = None
+        self._found_paper: pd.DataFrame | None = None
+        self._take = TakeAway(selection, visitor.store)
+        medians_item = Item(
+            title="medians of the products", tables={"Numbers": lambda: self._found_medians}, code=self._code
+        )
+        paper_item = Item(
+            title="beside the paper",
+            tables={"Numbers": lambda: self._found_paper},
+            code=self._report_command,
+            code_title="The same table from the command line, with all of the run's evaluation:",
+        )
         self.column = pn.Column(
             card(self._loaded_title, self._loaded),
-            card(self._medians_title, self._waiting.column, self._medians),
+            card(self._take.beside(self._medians_title, medians_item), self._waiting.column, self._medians),
             card(attention_title, self._attention),
-            card(self._paper_title, self._waiting_paper.column, self._paper),
+            card(self._take.beside(self._paper_title, paper_item), self._waiting_paper.column, self._paper),
             ReportCard(selection, visitor.store).card,
+            self._take.dialog,
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[":host { gap: 14px; }"],
@@ -126,11 +141,24 @@ class _Views:
             self._selection.choose_product(str(product))
         self._selection.param.update(**change)
 
+    def _code(self) -> str:
+        s = self._selection
+        return median_lines(self._visitor.store, s.evaluation, s.filters, s.product, s.metric, s.min_days)
+
+    def _report_command(self) -> str:
+        found, store = self._found_paper, self._visitor.store
+        runs = [r for r in dict.fromkeys(found["run"]) if r] if found is not None else []
+        if not runs:
+            return "# There is no run yet: launch one on the Experiments page, or with gsm3 run."
+        return f"gsm3 report {' '.join(runs)} --runs {store.runs_folder} --out report"
+
     def _show_medians(self, found: pd.DataFrame) -> None:
+        self._found_medians = found
         self._waiting.end()
         self._medians.object = medians_table(found, self._selection.product, dark=self._selection.dark)
 
     def _show_paper(self, found: pd.DataFrame) -> None:
+        self._found_paper = found
         self._waiting_paper.end()
         simulated = self._selection.evaluation is not None and self._selection.evaluation.simulated
         self._paper.object = paper_table(found, simulated=simulated)

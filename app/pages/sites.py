@@ -82,8 +82,10 @@ class _Views:
                 BoxHeading(selection, by_group=True).pane,
                 Item(
                     title="scores by kind of site",
-                    figures={"Boxes": by_group.figure},
-                    table=lambda: of_groups(by_group.values, selection.metric, selection.grouping),
+                    figures=lambda: {"Boxes": by_group.figure},
+                    tables={
+                        "Numbers": lambda: of_groups(by_group.values, selection.metric, selection.grouping)
+                    },
                 ),
             ),
             Grouping(selection).widget,
@@ -95,15 +97,15 @@ class _Views:
                 BoxHeading(selection, by_group=False).pane,
                 Item(
                     title="scores by product",
-                    figures={"Boxes": by_product.figure},
-                    table=lambda: of_groups(by_product.values, selection.metric, "product"),
+                    figures=lambda: {"Boxes": by_product.figure},
+                    tables={"Numbers": lambda: of_groups(by_product.values, selection.metric, "product")},
                 ),
             ),
             by_product.pane,
             styles=_HALF,
         )
         boxes = pn.Row(kinds, products, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)
-        listed = Item(title="table of sites", table=self._sites)
+        listed = Item(title="table of sites", tables={"Numbers": self._sites})
         table = card(take.beside(TableHeading(selection).pane, listed), SiteTable(selection).table)
         return [
             Headline(selection).column, self._map(), boxes, self._site_panel(compared=True), table, take.dialog
@@ -111,8 +113,14 @@ class _Views:
 
     def _map(self) -> pn.Column:
         site_map = SiteMap(self._selection)
-        item = Item(title="map of sites", figures={"Map": site_map.figure}, table=self._sites)
-        return card(self._take.beside(MapHeading(self._selection).pane, item), site_map.pane)
+        item = Item(
+            title="map of sites", figures=lambda: {"Map": site_map.figure}, tables={"Numbers": self._sites}
+        )
+        return card(
+            self._take.beside(MapHeading(self._selection).pane, item),
+            site_map.background.switch,
+            site_map.pane,
+        )
 
     def _site_panel(self, *, compared: bool) -> pn.Column:
         return SitePanel(self._selection, self._visitor.store, self._take, compared=compared).card

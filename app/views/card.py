@@ -12,7 +12,11 @@ _CARD = """
   padding: 14px 16px;
   border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 16%, transparent); }
 """
-COMPACT = ":host .tabulator { font-size: 13px; } :host .tabulator .tabulator-row { cursor: pointer; }"
+COMPACT = (
+    ":host .tabulator { font-size: 13px; } :host .tabulator .tabulator-row { cursor: pointer; }"
+    ":host .tabulator .tabulator-placeholder .tabulator-placeholder-contents { color: var(--panel-on-surface-color); "
+    "font-size: 14px; font-weight: 400; }"
+)
 _SIMULATED = (
     '<span title="Made by a model of a made-up world, not measured" style="font-size:11px;font-weight:600;'
     "letter-spacing:.02em;padding:2px 9px;margin-left:10px;border-radius:10px;vertical-align:2px;"
@@ -52,6 +56,6 @@ def heading(title: str, explanation: str = "", *, simulated: bool = False) -> st
     badge = _SIMULATED if simulated else ""
     return (
         '<div style="margin-bottom:8px;line-height:1.4;color:var(--panel-on-surface-color)">'
-        f'<span style="font-size:16px;font-weight:650">{escape(title)}</span>{badge}'
+        f'<h2 style="display:inline;margin:0;font-size:16px;font-weight:650">{escape(title)}</h2>{badge}'
         f'<div style="font-size:12.5px;opacity:.75">{escape(explanation)}</div></div>'
     )

@@ -13,12 +13,13 @@ from app.choices import distinct
 from app.comparison import Comparison
 from app.state import Selection
 from app.store import Store
+from app.views.compare_map import spread_of
 from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE
 
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
 _NOTE = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
-p { margin: 0; opacity: .78; } h3 { font-size: 16px; margin: 8px 0 2px 0; }
+p { margin: 0; opacity: .78; } h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 _DAYS = {
     PAIRWISE: "Each product is scored on every day that it shares with the reference: the most data, but not the "
@@ -62,12 +63,18 @@ class CompareControls:
             "Another trained model on the same dataset, beside the one chosen above. All are scored on the days that "
             "test both.",
         )
+        self.spread = self._select(
+            "Differences up to",
+            lambda x: setattr(selection, "spread", float(x)),
+            "Ends of the colours of the map of differences; larger ones take the end colour.",
+        )
         self.column = pn.Column(
-            pn.pane.HTML("<h3>Compare</h3>", stylesheets=[_NOTE], margin=(4, 16, 0, 16)),
+            pn.pane.HTML("<h2>Compare</h2>", stylesheets=[_NOTE], margin=(4, 16, 0, 16)),
             self.sample,
             self._days,
             self.product,
             self.other,
+            self.spread,
             self.other_run,
             sizing_mode="stretch_width",
             margin=0,
@@ -77,6 +84,8 @@ class CompareControls:
         )
         selection.param.watch(self._follow_sample, "sample")
         selection.param.watch(self.follow_runs, ["evaluation", "other_run"])
+        selection.param.watch(self._follow_spread, ["metric", "spread"])
+        self._follow_spread()
         self._follow_sample()
         self.follow_runs()
 
@@ -106,6 +115,13 @@ class CompareControls:
         with self._quietly():
             self.sample.value = self._selection.sample
         self._days.object = f"<p>{_DAYS[self._selection.sample]}</p>"
+
+    def _follow_spread(self, *_: param.parameterized.Event) -> None:
+        metric, chosen = self._selection.metric, self._selection.spread
+        own = spread_of(metric)
+        ends = sorted({own / 4, own / 2, own, 2 * own, 5 * own, chosen or own})
+        with self._quietly():
+            self.spread.param.update(options={f"± {x:g}": f"{x:g}" for x in ends}, value=f"{chosen or own:g}")
 
     def _select(self, label: str, take: Callable[[str], None], description: str | None = None) -> pmui.Select:
         widget = pmui.Select(label=label, options={}, description=description, **_WIDE)

@@ -9,14 +9,20 @@ from bokeh.palettes import PuOr11, interp_palette
 from app.comparison import Comparison
 from app.state import Selection
 from app.theme import SCALES, metric_label
-from app.views.card import card, heading
+from app.views.card import heading
 from app.views.numbers import number
-from app.views.point_map import MAP_CARD, PointMap
+from app.views.point_map import PointMap
 from gsm3core.metrics import ALL_METRICS
 
 # Purple where the first is better, orange where the second is: told apart with any colour vision, pale where equal.
 _DIVERGING = interp_palette(PuOr11[1:-1], 255)
-_SPREAD = {"R": 0.4, "RMSE": 0.06, "ubRMSE": 0.04, "bias": 0.1}
+_SPREAD = {"R": 0.2, "RMSE": 0.04, "ubRMSE": 0.04, "bias": 0.05}
+_OTHERWISE = 0.4
+
+
+def spread_of(metric: str) -> float:
+    """Return the end of the scale of differences: fixed, so that two maps can be compared."""
+    return _SPREAD.get(metric, _OTHERWISE)
 
 
 class DifferenceMap:
@@ -30,9 +36,10 @@ class DifferenceMap:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "difference")
-        self.card = card(self._title, self._map.legend, self._map.pane, styles=MAP_CARD)
+        self.figure = self._map.figure
+        self.views = (self._map.legend, self._map.pane)
 
     def show(self, comparison: Comparison, product: str, other: str) -> None:
         """Draw one pair."""
@@ -45,16 +52,16 @@ class DifferenceMap:
             value, words = np.abs(a) - np.abs(b), f"Size of the bias of {product} minus {other} (m³ m⁻³)"
         better = "above" if metric.higher_is_better else "below"
         counted = np.isfinite(value)
-        self._title.object = heading(
+        self.title.object = heading(
             words,
             f"Purple: {product} is better (the difference is {better} 0); orange: {other}. "
-            f"{int(counted.sum())} sites; hollow where one of them has no score.",
+            f"{int(counted.sum())} sites; hollow where one of them has no score. Web Mercator map.",
         )
         labels = [
             f"{s.metric} {number(p, digits)} and {number(q, digits)}, difference {number(d, digits, sign=True)}"
             for p, q, d in zip(a, b, value, strict=True)
         ]
-        spread = _SPREAD.get(s.metric, 0.4)
+        spread = s.spread or spread_of(s.metric)
         # The palette runs from purple to orange; where more is better, purple belongs to the high end.
         palette = _DIVERGING[::-1] if metric.higher_is_better else _DIVERGING
         self._map.by_number(
@@ -74,19 +81,20 @@ class BestMap:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "best")
-        self.card = card(self._title, self._map.legend, self._map.pane, styles=MAP_CARD)
+        self.figure = self._map.figure
+        self.views = (self._map.legend, self._map.pane)
 
     def show(self, comparison: Comparison) -> None:
         """Draw a comparison."""
         s = self._selection
         part = comparison.at(s.sample, s.metric)
         best = part["best"].values.astype(str)
-        self._title.object = heading(
+        self.title.object = heading(
             f"Best product by {s.metric}",
             "The product with the best score at each site, in brackets at how many. One site is little to judge by: "
-            "the intervals above say what differs beyond chance.",
+            "the intervals above say what differs beyond chance. Web Mercator map.",
         )
         digits = SCALES[s.metric].digits
         scores = {name: comparison.scores(s.sample, s.metric, name) for name in comparison.products}

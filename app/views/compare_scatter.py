@@ -50,8 +50,8 @@ class PairedScatter:
         fig.add_tools(HoverTool(renderers=[self._points], tooltips=_HOVER, limit=3, visible=False))
         fig.on_event(Tap, self._click)
         self.figure = fig
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
-        self.views = (self._title, pn.pane.Bokeh(fig, sizing_mode="stretch_both", min_height=380, margin=0))
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_both", min_height=380, margin=0)
 
     def show(self, comparison: Comparison, product: str, other: str) -> None:
         """Draw one product (up) against another (across)."""
@@ -78,7 +78,7 @@ class PairedScatter:
             axis.update(start=low - pad, end=high + pad, reset_start=low - pad, reset_end=high + pad)
         self._equal.data = {"x": [low - pad, high + pad], "y": [low - pad, high + pad]}
         label = metric_label(s.metric)
-        self._title.object = heading(
+        self.title.object = heading(
             "Site by site",
             f"{product} (up) against {other} (across) at {int(both.sum())} sites; dashed: equal.",
         )

@@ -10,8 +10,8 @@ import panel as pn
 from app.comparison import Comparison
 from app.state import Selection
 from app.theme import SCALES, metric_label
-from app.views.card import card, heading
-from app.views.numbers import TABLE, html_table, interval, number, p_value, percent
+from app.views.card import heading
+from app.views.numbers import TABLE, defined, html_table, interval, number, p_value, percent
 from gsm3core.evaluation.pairing import SAME_SAMPLE
 from gsm3core.metrics import ALL_METRICS
 
@@ -33,11 +33,10 @@ class RankTable:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
-        self._table = pn.pane.HTML(
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.table = pn.pane.HTML(
             stylesheets=[TABLE], margin=0, sizing_mode="stretch_width", css_classes=["rank-table"]
         )
-        self.card = card(self._title, self._table)
 
     def show(self, comparison: Comparison, simulated: bool) -> None:
         """Draw a comparison."""
@@ -45,15 +44,19 @@ class RankTable:
         ranks = comparison.ranks(s.sample, s.metric)
         signed = ALL_METRICS[s.metric].higher_is_better is None
         resampled = comparison.found.attrs["resampled"]
-        self._title.object = heading(
+        self.title.object = heading(
             f"{metric_label(s.metric)} of every product".replace("bias", "Bias", 1),
             f"Median over {comparison.words}, {SAMPLE_WORDS[comparison.sample(s.sample)]}. "
             f"In brackets: 95 % interval, {resampled} drawn again.",
             simulated=simulated,
         )
         digits = SCALES[s.metric].digits
-        head = ["", "Product", "Median [95 %]", *(["Median size"] if signed else [])]
-        head += ["Sites", "Networks", "Best at"]
+        head = ["", "Product", defined(s.metric, "Median [95 %]"), *(["Median size"] if signed else [])]
+        head += [
+            '<span title="Sites where the product has a score.">Sites</span>',
+            '<span title="Networks that these sites belong to: what is drawn again for the interval.">Networks</span>',
+            '<span title="Sites where no other product has a better score.">Best at</span>',
+        ]
         several = int((comparison.at(s.sample, s.metric)["best"].values != "").sum())
         rows = []
         for place, (name, row) in enumerate(ranks.iterrows(), start=1):
@@ -75,7 +78,7 @@ class RankTable:
             if signed
             else ""
         )
-        self._table.object = html_table(head, rows, texts=2) + few + note
+        self.table.object = html_table(head, rows, texts=2) + few + note
 
 
 def _few_in_common(comparison: Comparison, sample: str, sites: int) -> str:
@@ -99,18 +102,17 @@ class PairTable:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
-        self._table = pn.pane.HTML(
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.table = pn.pane.HTML(
             stylesheets=[TABLE], margin=0, sizing_mode="stretch_width", css_classes=["pair-table"]
         )
-        self.column = pn.Column(self._title, self._table, sizing_mode="stretch_width", margin=0)
 
     def show(self, comparison: Comparison, product: str) -> None:
         """Draw a comparison for one product."""
         s = self._selection
         signed = ALL_METRICS[s.metric].higher_is_better is None
         what = "of the median sizes" if signed else "of the medians"
-        self._title.object = heading(
+        self.title.object = heading(
             f"{product} against each other product",
             f"Difference {what} at the sites that both have, with 95 % interval; p of a Wilcoxon test over sites, "
             "corrected for all pairs (Holm).",
@@ -125,5 +127,11 @@ class PairTable:
                 f"<td>{interval(*ends, digits, sign=True)}</td><td>{p_value(row['p_holm'])}</td>"
                 f"<td>{percent(row['win_share'])}</td><td>{int(row['n_common'] if np.isfinite(row['n_common']) else 0)}</td></tr>"
             )
-        head = ["Other", "Difference [95 %]", "p (Holm)", "Better at", "Common sites"]
-        self._table.object = html_table(head, rows)
+        head = [
+            "Other",
+            defined(s.metric, "Difference [95 %]"),
+            '<span title="How often a difference like this comes by chance alone, corrected for all pairs.">p (Holm)</span>',
+            '<span title="Share of the common sites where the product is the better one.">Better at</span>',
+            '<span title="Sites where both have a score.">Common sites</span>',
+        ]
+        self.table.object = html_table(head, rows)

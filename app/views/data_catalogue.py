@@ -18,7 +18,7 @@ _KINDS = {
 }
 _STYLE = """
 :host { color: var(--panel-on-surface-color); }
-h4 { font-size: 14px; margin: 14px 0 4px; }
+h3 { font-size: 14px; margin: 14px 0 4px; }
 details { font-size: 13px; border-top: 1px solid color-mix(in srgb, currentColor 16%, transparent); padding: 6px 2px; }
 summary { cursor: pointer; line-height: 1.5; }
 .here, .missing { font-size: 11.5px; font-weight: 600; border-radius: 9px; padding: 1px 8px; margin-left: 8px; }
@@ -48,7 +48,7 @@ class Catalogue:
         parts = []
         for kind, sources in found.items():
             here = sum(p.here for _, p, _ in sources)
-            parts.append(f"<h4>{escape(_KINDS.get(kind, kind))} ({here} of {len(sources)} here)</h4>")
+            parts.append(f"<h3>{escape(_KINDS.get(kind, kind))} ({here} of {len(sources)} here)</h3>")
             parts += [_source(*source) for source in sources]
         self._list.object = "".join(parts)
 

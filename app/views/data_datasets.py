@@ -122,8 +122,7 @@ def _detail(h: Holding) -> str:
         f"<p><b>{escape(h.title or h.name)}</b> in {escape(str(h.path))}. Terms: {escape(h.license or 'not stated')}.</p>"
         f"<details style='margin:8px 0;font-size:13px'><summary>{len(rows)} variables, with source and terms</summary>"
         f"{html_table(head, rows, texts=6)}</details>"
-        f"<details open style='margin:8px 0;font-size:13px'><summary>How it was made, {len(h.history)} steps</summary>"
-        f"{_history(h)}</details>"
+        f"{_history(h)}"
     )
 
 
@@ -140,7 +139,9 @@ def _history(h: Holding) -> str:
         rows.append(
             f'<tr><td class="text">{k}</td><td class="text">{escape(name)}</td><td class="text wrap">{escape(short)}</td></tr>'
         )
-    return html_table(["", "Step", "What was done"], rows, texts=3)
+    table = html_table(["", "Step", "What was done"], rows, texts=3)
+    steps = f"{len(rows)} step{'s' if len(rows) > 1 else ''}"
+    return f"<details open style='margin:8px 0;font-size:13px'><summary>How it was made, {steps}</summary>{table}</details>"
 
 
 def _plain(value: Any) -> str:

@@ -81,6 +81,7 @@ class UploadForm:
             multiple=False,
             chunk_size=4_000_000,
             sizing_mode="stretch_width",
+            min_height=76,
             margin=(8, 0),
             stylesheets=[_DASHED],
         )

@@ -12,6 +12,7 @@ from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, Legend, Legen
 from bokeh.plotting import figure
 
 from app.activity import Activity
+from app.answer_lines import run_lines
 from app.background import Latest
 from app.evaluation import REFERENCES
 from app.run_scores import differing, median_scores
@@ -19,7 +20,8 @@ from app.state import COMPARE, Selection
 from app.store import Store
 from app.theme import SCALES, metric_label, quiet
 from app.views.card import card, heading
-from app.views.numbers import NONE, TABLE, html_table, interval
+from app.views.numbers import NONE, TABLE, defined, html_table, interval
+from app.views.take_away import Item, TakeAway
 from gsm3core.metrics import METRICS
 from gsm3core.run import Run
 
@@ -35,12 +37,16 @@ class RunComparison:
     ----------
     selection, store, activity
         Of the visitor and of the server.
+    take
+        Lets a visitor take it away.
     """
 
-    def __init__(self, selection: Selection, store: Store, activity: Activity) -> None:
+    def __init__(self, selection: Selection, store: Store, activity: Activity, take: TakeAway) -> None:
         self._selection, self._store, self._activity = selection, store, activity
         self._scoring: Latest[list[pd.DataFrame]] = Latest(self._show_scores, self._fail)
         self._runs: list[Run] = []
+        self._tables: list[pd.DataFrame] = []
+        self._figures: dict[str, figure] = {}
         self._title = pn.pane.HTML(
             heading("Compare runs", "Tick two or more in the list above to see what differs between them."),
             margin=0,
@@ -58,6 +64,14 @@ class RunComparison:
             on_click=self._to_compare,
             margin=(6, 0),
         )
+        item = Item(
+            title="runs compared",
+            figures=lambda: self._figures,
+            tables={"Scores": self._all_scores, "Settings": lambda: differing(self._runs)},
+            code=lambda: run_lines(self._runs),
+            about=lambda: ["runs compared, each on its own test days and sites; GSM3; errors in m3 m-3"],
+        )
+        self._head = take.beside(self._title, item)
         self.card = card(self._title)
 
     def show(self, run_ids: list[str]) -> None:
@@ -67,17 +81,26 @@ class RunComparison:
         if len(self._runs) < 2:
             self.card.objects = [self._title]
             return
-        runs = self._runs
+        runs, self._tables, self._figures = self._runs, [], {}
         self._settings.object = _settings_table(runs)
         self._curves.objects = [self._loss_curves()]
         self._scores.object = "<p>Working out the median scores …</p>"
         usable = [r for r in runs if r.references()]
         datasets = {self._store.dataset_read_by(r) for r in usable}
         self.same_days.visible = len(usable) == 2 == len(runs) and len(datasets) == 1
-        self.card.objects = [self._title, self._scores, self.same_days, self._curves, self._settings]
+        self.card.objects = [self._head, self._scores, self.same_days, self._curves, self._settings]
         self._scoring.later(lambda: [median_scores(self._store, run) for run in runs])
 
+    def _all_scores(self) -> pd.DataFrame | None:
+        there = {
+            (run.id, run.title): table
+            for run, table in zip(self._runs, self._tables, strict=False)
+            if len(table)
+        }
+        return pd.concat(there, names=["run", "title"]) if there else None
+
     def _show_scores(self, tables: list[pd.DataFrame]) -> None:
+        self._tables = tables
         rows = []
         for k, (run, table) in enumerate(zip(self._runs, tables, strict=True)):
             name = f'<td class="text"><i style="background:{_COLOURS[k]}"></i>{escape(run.title)}</td>'
@@ -93,7 +116,7 @@ class RunComparison:
                 rows.append(
                     f'<tr>{name}<td class="text">{against}</td><td>{int(part.loc["R", "sites"])}</td>{cells}</tr>'
                 )
-        head = ["Run", "Against", "Sites", *(metric_label(m) for m in METRICS)]
+        head = ["Run", "Against", "Sites", *(defined(m, metric_label(m)) for m in METRICS)]
         self._scores.object = html_table(head, rows, texts=2) + (
             "<p>Medians with 95 % intervals (networks drawn again), each run on its own test days and sites. Runs with other "
             "holdouts were asked other questions: their scores are not a ranking.</p>"
@@ -136,6 +159,7 @@ class RunComparison:
             )
         fig.add_layout(Legend(items=items, orientation="horizontal", padding=2, margin=2), "above")
         fig.add_tools(HoverTool(tooltips=_HOVER, limit=2, visible=False))
+        self._figures = {"Loss": fig}
         note = heading("How they learnt", "Loss in training: solid of in situ, dashed of SMAP.")
         return pn.Column(
             pn.pane.HTML(note, margin=(8, 0, 0, 0), sizing_mode="stretch_width"),

@@ -12,9 +12,11 @@ from app.activity import RESUMABLE, Activity, Experiment
 from app.background import Latest
 from app.progress import Losses
 from app.state import EXPERIMENTS, Selection
+from app.taken import of_losses
 from app.views.card import card, heading
 from app.views.experiment_holdout import HOLDOUTS
 from app.views.loss_curve import LossCurve
+from app.views.take_away import Item, TakeAway
 
 _LOG = """
 pre { margin: 0; max-height: 180px; overflow: auto; font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace;
@@ -34,9 +36,11 @@ class ExperimentDetail:
         Its ``experiment`` is shown; by default the newest.
     activity
         Of the server.
+    take
+        Lets a visitor take it away.
     """
 
-    def __init__(self, selection: Selection, activity: Activity) -> None:
+    def __init__(self, selection: Selection, activity: Activity, take: TakeAway) -> None:
         self._selection = selection
         self._activity = activity
         self._asking: Latest[object] = Latest(lambda _: activity.soon(), self._refuse)
@@ -91,7 +95,15 @@ class ExperimentDetail:
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.card = card(self._title, self._rest)
+        item = Item(
+            title="loss of the experiment",
+            figures=lambda: {"Loss": self._curve.figure} if self._losses().epoch else {},
+            tables={"Numbers": lambda: of_losses(self._losses())},
+            code=self._code,
+            code_title="The same numbers in Python; gsm3 runs show prints the configuration and the scores:",
+            about=lambda: [f"loss in training, RMSE in m3 m-3; GSM3; run: {self._run_id()}"],
+        )
+        self.card = card(take.beside(self._title, item), self._rest)
         selection.param.watch(self._turned, ["experiment", "page"])
         self.look()
 
@@ -138,6 +150,23 @@ class ExperimentDetail:
             objects.insert(-1, self._curve.pane)
         if objects != self._rest.objects:
             self._rest.objects = objects
+
+    def _losses(self) -> Losses:
+        experiment = self._shown()
+        return experiment.progress.losses if experiment is not None else Losses()
+
+    def _run_id(self) -> str:
+        experiment = self._shown()
+        return experiment.run if experiment is not None else "none"
+
+    def _code(self) -> str:
+        folder = self._activity.store.runs_folder
+        return (
+            f"# gsm3 runs show {self._run_id()} --out {folder}\n\nimport gsm3core\n\n"
+            f'run = gsm3core.Run.open("{folder / self._run_id()}")\n'
+            'told = [e for e in run.events() if e["event"] == "progress" and "loss" in e]\n'
+            'print([(e["epoch"], e.get("loss_insitu"), e.get("loss_smap")) for e in told])\n'
+        )
 
     def _show_on_map(self, _: param.parameterized.Event) -> None:
         experiment = self._shown()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 
 import numpy as np
+import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
@@ -21,7 +22,9 @@ from app.views.card import card, heading
 from app.views.experiment_form import ExperimentForm, readable
 from app.views.numbers import TABLE, html_table
 from app.views.point_map import PointMap
+from app.views.take_away import Item, TakeAway
 from app.views.waiting import Waiting
+from gsm3core import vocabulary as v
 from gsm3core.errors import GSM3Error
 
 _ALL = "All folds"
@@ -39,9 +42,11 @@ class FoldMap:
         Of the visitor and of the server.
     form
         What is shown; gets the area that is drawn.
+    take
+        Lets a visitor take it away.
     """
 
-    def __init__(self, selection: Selection, store: Store, form: ExperimentForm) -> None:
+    def __init__(self, selection: Selection, store: Store, form: ExperimentForm, take: TakeAway) -> None:
         self._selection, self._store, self._form = selection, store, form
         self._dividing: Latest[Division] = Latest(self._take, self._fail)
         self._division: Division | None = None
@@ -49,7 +54,13 @@ class FoldMap:
         self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._waiting = Waiting()
         self.fold = pmui.Select(
-            label="Fold", options=[_ALL], value=_ALL, size="small", width=220, margin=(4, 12, 6, 0)
+            label="Fold",
+            options=[_ALL],
+            value=_ALL,
+            size="small",
+            width=220,
+            margin=(4, 12, 6, 0),
+            description="One network is fitted for each fold, and tested at its sites; choose one to see which train it.",
         )
         self.draw = pmui.Button(
             label="Draw an area", variant="outlined", icon="edit", on_click=self._toggle, margin=(8, 8, 6, 0)
@@ -69,8 +80,19 @@ class FoldMap:
             stylesheets=[TABLE], margin=(6, 0, 0, 0), sizing_mode="stretch_width", css_classes=["fold-table"]
         )
         self._drawn = pn.Column(sizing_mode="stretch_width", margin=0)
+        item = Item(
+            title="what is held out",
+            figures=lambda: {"Map": self._map.figure} if self._division is not None else {},
+            tables={"Numbers": self._numbers},
+            code=self._code,
+            code_title="The same experiment from the command line: save this as experiment.toml, then",
+            about=self._about,
+        )
         self.card = card(
-            self._title, self._waiting.column, pn.Row(self.fold, self.draw, self.clear, margin=0), self._drawn
+            take.beside(self._title, item),
+            self._waiting.column,
+            pn.Row(self.fold, self.draw, self.clear, margin=0),
+            self._drawn,
         )
         self.redraw: Callable[[], None] = self.show
         self.fold.param.watch(lambda _: self.redraw(), "value")
@@ -141,6 +163,25 @@ class FoldMap:
             dict(zip(names, many, strict=False)),
             "trains in every fold, is never tested",
         )
+
+    def _numbers(self) -> pd.DataFrame | None:
+        division = self._division
+        if division is None:
+            return None
+        table = division.sites[[v.STATION, v.NETWORK, v.REGION, v.LAT, v.LON]].assign(
+            **{"tested by": division.tested_by()}
+        )
+        return table.assign(**{f.name: division.roles(f.name) for f in division.folds[:_ROWS]})
+
+    def _code(self) -> str:
+        try:
+            config = self._form.config()
+        except GSM3Error as error:
+            return f"# {readable(str(error))}"
+        return f"# gsm3 run experiment.toml --out {self._store.runs_folder}\n\n{config.to_toml()}"
+
+    def _about(self) -> list[str]:
+        return [f"what is held out; GSM3; dataset: {self._form.dataset.value}"]
 
     def _toggle(self, _: object) -> None:
         self._drawing = not self._drawing

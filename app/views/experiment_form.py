@@ -109,7 +109,12 @@ class ExperimentForm:
             description="What it is trained on; automatic takes a GPU where there is one.",
             **WIDE,
         )
-        self.title = pmui.TextInput(label="Title (optional)", placeholder="what you will call it", **WIDE)
+        self.title = pmui.TextInput(
+            label="Title (optional)",
+            placeholder="what you will call it",
+            description="How the run is listed everywhere; without one it goes by its holdout.",
+            **WIDE,
+        )
         self.launch = pmui.Button(
             label="Launch",
             variant="contained",
@@ -122,7 +127,7 @@ class ExperimentForm:
             severity="error", visible=False, sizing_mode="stretch_width", margin=(6, 16)
         )
         self.column = pn.Column(
-            pn.pane.HTML("<h3>New experiment</h3>", stylesheets=[NOTE], margin=(8, 16, 0, 16)),
+            pn.pane.HTML("<h2>New experiment</h2>", stylesheets=[NOTE], margin=(8, 16, 0, 16)),
             self.dataset,
             self.holdout.column,
             self.model,

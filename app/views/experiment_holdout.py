@@ -37,7 +37,7 @@ WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
 NOTE = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
 p { margin: 0; opacity: .78; }
-h3 { font-size: 16px; margin: 8px 0 2px 0; }
+h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 _PERIOD = re.compile(r"\s*(\d{4}-\d{2}-\d{2})\s*(?:to|/|–|until)\s*(\d{4}-\d{2}-\d{2})\s*")
 _DAYS = "Two days, such as 2016-04-01 to 2017-03-31. Empty: by period, the first year tests and the rest trains; else all days."

@@ -12,6 +12,7 @@ from app.state import Selection
 from app.views.card import COMPACT, card, heading
 from app.views.experiment_detail import sentence
 from app.views.experiment_holdout import HOLDOUTS
+from app.views.take_away import Item, TakeAway
 
 _TITLES = {
     "title": "Experiment",
@@ -33,12 +34,18 @@ class ExperimentList:
         Of the visitor; a click changes its experiment.
     activity
         Of the server.
+    take
+        Lets a visitor take it away.
     ticked
         Called with the ids of the runs that are ticked, in the order of the list.
     """
 
     def __init__(
-        self, selection: Selection, activity: Activity, ticked: Callable[[list[str]], None] = lambda _: None
+        self,
+        selection: Selection,
+        activity: Activity,
+        take: TakeAway,
+        ticked: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self._selection = selection
         self._activity = activity
@@ -63,16 +70,22 @@ class ExperimentList:
         )
         self.table.on_click(lambda event: self._choose(event.row))
         self.table.param.watch(self._tick, "selection")
-        self.card = card(
-            pn.pane.HTML(
-                heading(
-                    "All experiments",
-                    "Newest first. Click one to follow it; tick two or more to compare them.",
-                ),
-                margin=0,
+        title = pn.pane.HTML(
+            heading(
+                "All experiments", "Newest first. Click one to follow it; tick two or more to compare them."
             ),
-            self.table,
+            margin=0,
+            sizing_mode="stretch_width",
         )
+        folder = activity.store.runs_folder
+        item = Item(
+            title="all experiments",
+            tables={"Numbers": lambda: self._frame().set_index(_HIDDEN)},
+            code=lambda: f"gsm3 runs list --out {folder}",
+            code_title="The same list from the command line:",
+            about=lambda: [f"all experiments; GSM3; runs: {folder}"],
+        )
+        self.card = card(take.beside(title, item), self.table)
 
     def look(self) -> None:
         """Show what has changed; called now and then."""

@@ -15,7 +15,7 @@ from gsm3core.errors import GSM3Error
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
 _NOTE = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
-p { margin: 0; opacity: .78; } h3 { font-size: 16px; margin: 8px 0 2px 0; }
+p { margin: 0; opacity: .78; } h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 
 
@@ -66,7 +66,7 @@ class FactorControls(param.Parameterized):
         )
         self.column = pn.Column(
             pn.pane.HTML(
-                "<h3>Strata</h3><p>Edges of the bins, with commas; a value on an edge belongs below it.</p>",
+                "<h2>Strata</h2><p>Edges of the bins, with commas; a value on an edge belongs below it.</p>",
                 stylesheets=[_NOTE],
                 margin=(4, 16, 0, 16),
                 sizing_mode="stretch_width",

@@ -27,9 +27,10 @@ class EffectPlot:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._plot = pn.Column(sizing_mode="stretch_width", margin=0)
-        self.column = pn.Column(self._title, self._plot, sizing_mode="stretch_width", margin=0)
+        self.figures: dict[str, figure] = {}
+        self.column = pn.Column(self._plot, sizing_mode="stretch_width", margin=0)
 
     def show(self, found: xr.Dataset) -> None:
         """Draw :func:`gsm3core.factors.factor_effect`."""
@@ -40,11 +41,12 @@ class EffectPlot:
             if is_class
             else "Local steps between sites that are there, added up (ALE). Grey below: where the sites are."
         )
-        self._title.object = heading(
+        self.title.object = heading(
             f"{metric_label(metric)} along {factor_label(name)}",
             f"{how} Interval: 95 %, clusters of sites drawn again. Association, not cause.",
         )
         fig = self._classes(found) if is_class else self._curve(found)
+        self.figures = {f"Effect of {factor_label(name)}": fig}
         self._plot.objects = [pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=fig.height, margin=0)]
 
     def _curve(self, found: xr.Dataset) -> figure:

@@ -27,17 +27,19 @@ class FactorMap:
     """
 
     def __init__(self, selection: Selection) -> None:
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "factor_sites")
-        self.views = (self._title, self._map.legend, self._map.pane)
+        self.figure = self._map.figure
+        self.views = (self._map.legend, self._map.pane)
 
     def show(self, asked: Question, factor: str, metric: str) -> None:
         """Draw one factor."""
         table, label = asked.table, factor_label(factor)
         sites, x = asked.sites.loc[list(table.site)], table.column(factor)
         known = np.isfinite(x)
-        self._title.object = heading(
-            f"Sites by {label}", f"The {len(sites)} sites with a score; hollow where it is not known."
+        self.title.object = heading(
+            f"Sites by {label}",
+            f"The {len(sites)} sites with a score; hollow where it is not known. Web Mercator map.",
         )
         digits = SCALES[metric].digits
         scores = [f"{metric} {number(y, digits)}" for y in table.score]
@@ -52,11 +54,12 @@ class FactorMap:
         low, high = (-1.0, 1.0) if factor == POLEWARD_ASPECT else _range(x[known])
         labels = [f"{label} {y:.3g}; {score}" for y, score in zip(x, scores, strict=True)]
         self._map.by_number(sites, x, labels, palette=factor_palette(factor), low=low, high=high)
-        self._title.object = heading(
+        self.title.object = heading(
             f"Sites by {factor_axis(factor)}",
-            f"The {len(sites)} sites with a score; hollow where it is not known. The colours end at the 2nd and 98th percentile."
+            f"The {len(sites)} sites with a score; hollow where it is not known. The colours end at the 2nd and 98th percentile. "
+            "Web Mercator map."
             if factor != POLEWARD_ASPECT
-            else f"The {len(sites)} sites with a score; hollow where it is not known.",
+            else f"The {len(sites)} sites with a score; hollow where it is not known. Web Mercator map.",
         )
 
 
@@ -70,9 +73,10 @@ class SkillMap:
     """
 
     def __init__(self, selection: Selection) -> None:
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "expected")
-        self.views = (self._title, self._map.legend, self._map.pane)
+        self.figure = self._map.figure
+        self.views = (self._map.legend, self._map.pane)
 
     def show(self, asked: Question, model: SkillModel, expected: xr.Dataset, metric: str) -> None:
         """Draw what is expected."""
@@ -91,11 +95,11 @@ class SkillMap:
             f"{number(high, digits)}" + (f"; not to be trusted: {why}" if why else "")
             for e, low, high, why in interval
         ]
-        self._title.object = heading(
+        self.title.object = heading(
             f"Expected {metric_label(metric)} of {asked.product} at every site",
             f"Told from the factors alone, also where nothing was measured. At sites held out, expected and true score "
             f"correlate at {number(model.correlation, 2)}, and the {model.coverage:.0%} interval holds {model.covered:.0%} of "
-            f"them. Hollow: {int((~inside).sum())} sites unlike all that it learnt from, or without a factor.",
+            f"them. Hollow: {int((~inside).sum())} sites unlike all that it learnt from, or without a factor. Web Mercator map.",
         )
         scale = SCALES[metric]
         self._map.by_number(

@@ -35,7 +35,7 @@ class StrataPlot:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._tests = pn.pane.HTML(
             stylesheets=[TABLE], margin=0, sizing_mode="stretch_width", css_classes=["strata-tests"]
         )
@@ -44,12 +44,13 @@ class StrataPlot:
             margin=0,
             stylesheets=[":host { flex-wrap: wrap; gap: 10px !important; }"],
         )
-        self.column = pn.Column(self._title, self._plots, self._tests, sizing_mode="stretch_width", margin=0)
+        self.figures: dict[str, figure] = {}
+        self.column = pn.Column(self._plots, self._tests, sizing_mode="stretch_width", margin=0)
 
     def show(self, found: xr.Dataset, product: str, words: str, *, simulated: bool) -> None:
         """Draw :func:`gsm3core.factors.skill_strata`."""
         metric, first, second = (found.attrs[n] for n in ("metric", "first", "second"))
-        self._title.object = heading(
+        self.title.object = heading(
             f"{metric_label(metric)} of {product} by wetness and aspect".replace("bias", "Bias", 1),
             f"Over {words}. Box: half of the sites; line: median; thick bar: its 95 % interval, "
             f"{CLUSTERS[found.attrs['clusters']]} drawn again; below each bin, how many sites. After figure 6 of the paper.",
@@ -70,6 +71,7 @@ class StrataPlot:
             figures.append(
                 self._boxes(found.sel(stratum=name), "second_", "second_bin", label, level, metric)
             )
+        self.figures = {str(fig.xaxis[0].axis_label): fig for fig in figures}
         self._plots.objects = [
             pn.Column(pn.pane.Bokeh(fig, height=_HEIGHT, sizing_mode="stretch_width", margin=0),
                       sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 300px", "min-width": "0"})

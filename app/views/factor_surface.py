@@ -27,14 +27,15 @@ class SurfacePlot:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
+        self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._plot = pn.Column(sizing_mode="stretch_width", margin=0)
-        self.column = pn.Column(self._title, self._plot, sizing_mode="stretch_width", margin=0)
+        self.figures: dict[str, figure] = {}
+        self.column = pn.Column(self._plot, sizing_mode="stretch_width", margin=0)
 
     def show(self, found: xr.Dataset) -> None:
         """Draw :func:`gsm3core.factors.effect_surface`."""
         first, second, metric = (found.attrs[n] for n in ("first", "second", "metric"))
-        self._title.object = heading(
+        self.title.object = heading(
             f"{metric_label(metric)} along {factor_label(first)} and {factor_label(second)}",
             "Expected score where both have these values; blank where no site has them. Hover for the number of sites. "
             "Association, not cause.",
@@ -60,6 +61,7 @@ class SurfacePlot:
         fig.add_tools(HoverTool(renderers=[cells], tooltips=_HOVER, limit=1, visible=False))
         fig.add_layout(ColorBar(color_mapper=mapper, width=10, padding=8, bar_line_color=None), "right")
         fig.xaxis.axis_label, fig.yaxis.axis_label = factor_axis(first), factor_axis(second)
+        self.figures = {"Effect of two factors": fig}
         self._plot.objects = [pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=330, margin=0)]
 
 

@@ -31,6 +31,7 @@ class FactorViews:
         self.fits = FitsTable()
         self.surface = SurfacePlot(selection)
         self.skill = SkillMap(selection)
+        self.ranking_title = ranking_heading()
 
 
 def ranking_heading() -> pn.pane.HTML:

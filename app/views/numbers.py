@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from html import escape
+
+from gsm3core.metrics import ALL_METRICS
 
 TABLE = """
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums;
@@ -12,6 +15,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-nu
 th { text-align: right; font-weight: 600; padding: 4px 7px; opacity: .75; vertical-align: bottom; }
 td { text-align: right; padding: 5px 7px; white-space: nowrap;
   border-top: 1px solid color-mix(in srgb, currentColor 16%, transparent); }
+thead td { border-top: 0; }
 th.text, td.text { text-align: left; }
 td.wrap { white-space: normal; }
 tr.chosen td { font-weight: 650; }
@@ -50,6 +54,11 @@ def percent(share: float) -> str:
     return NONE if not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
+def defined(metric: str, words: str) -> str:
+    """Return words about a metric that tell on hover how it is defined."""
+    return f'<span title="{escape(ALL_METRICS[metric].meaning)}">{escape(words)}</span>'
+
+
 def html_table(head: Sequence[str], rows: Sequence[str], *, texts: int = 1) -> str:
     """Return an HTML table; ``rows`` are whole ``<tr>`` elements, escaped already.
 
@@ -61,6 +70,7 @@ def html_table(head: Sequence[str], rows: Sequence[str], *, texts: int = 1) -> s
         How many columns from the left are text and stand left.
     """
     cells = "".join(
-        f'<th scope="col"{" class=text" if k < texts else ""}>{title}</th>' for k, title in enumerate(head)
+        f"<{'th scope=col' if title else 'td'}{' class=text' if k < texts else ''}>{title}</{'th' if title else 'td'}>"
+        for k, title in enumerate(head)
     )
     return f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from html import escape
 
@@ -14,7 +15,7 @@ from app.evaluation import Evaluation
 from app.overview import Attention
 from app.theme import SCALES, metric_label, metric_name, product_colour
 from app.views.card import strip, told
-from app.views.numbers import NONE, TABLE, html_table, interval, number
+from app.views.numbers import NONE, TABLE, defined, html_table, interval, number
 from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS, METRICS
 
@@ -24,6 +25,7 @@ dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr));
 dt { font-size: 12.5px; opacity: .85; } dd { margin: 0; font-size: 16px; font-weight: 650; line-height: 1.3; }
 dd small { display: block; font-size: 12.5px; font-weight: 400; opacity: .85; }
 """
+_DAY, _WHOLE = re.compile(r"\d{4}-\d\d-\d\d"), r'<span style="white-space:nowrap">\g<0></span>'
 _EXPERIMENT = {
     "temporal": "Temporal: known sites, days that were held out",
     "random_spatial": "Random spatial: sites that were held out",
@@ -69,7 +71,7 @@ def loaded(evaluation: Evaluation, days: np.ndarray, run_title: str, holdout: st
         ),
     }
     rows = "".join(
-        f"<div><dt>{escape(k)}</dt><dd>{escape(a)}<small>{escape(b)}</small></dd></div>"
+        f"<div><dt>{escape(k)}</dt><dd>{_DAY.sub(_WHOLE, escape(a))}<small>{escape(b)}</small></dd></div>"
         for k, (a, b) in items.items()
     )
     return f"<dl>{rows}</dl>"
@@ -97,10 +99,7 @@ def medians_table(found: pd.DataFrame, chosen: str, *, dark: bool) -> str:
         )
     heads = [
         "Product",
-        *(
-            f'<span title="{escape(ALL_METRICS[m].meaning)}">{escape(metric_label(m))}</span>'
-            for m in METRICS
-        ),
+        *(defined(m, metric_label(m)) for m in METRICS),
         '<span title="Sites that have every one of these scores">sites</span>',
     ]
     few = bool(found["of_sites"].any())
@@ -133,7 +132,7 @@ def paper_table(found: pd.DataFrame, *, simulated: bool) -> str:
                 f'<br><span style="opacity:.8">{number(paper, 3, sign=metric == "bias")}</span></td>'
                 for ours, paper in zip(of_metric["ours"], of_metric["paper"], strict=True)
             )
-            name = f'<span title="{escape(ALL_METRICS[metric].meaning)}">{escape(metric_name(metric))}</span>'
+            name = defined(metric, metric_name(metric))
             rows.append(
                 f'<tr><td class="text">{name}<br><span style="opacity:.8">paper</span></td>{cells}</tr>'
             )

@@ -10,7 +10,16 @@ import pandas as pd
 import panel as pn
 import param
 from bokeh.events import Event, Tap
-from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper, Range1d
+from bokeh.models import (
+    ColorBar,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    Legend,
+    LegendItem,
+    LinearColorMapper,
+    Range1d,
+)
 from bokeh.plotting import figure
 
 from app.basemap import Basemap
@@ -31,7 +40,7 @@ _LEGEND = """
 .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 6px; }
 .legend i.hollow { background: none; box-shadow: inset 0 0 0 1.5px currentColor; opacity: .6; }
 """
-_COLUMNS = ("x", "y", "colour", "label", v.STATION, v.NETWORK, v.REGION)
+_COLUMNS = ("x", "y", "colour", "label", "group", v.STATION, v.NETWORK, v.REGION)
 
 
 class PointMap:
@@ -91,7 +100,14 @@ class PointMap:
         c = colours(self._selection.dark)
         self._basemap = Basemap(fig, c)
         self._hollow = fig.scatter(
-            "x", "y", source=self._hollow_source, size=7, fill_alpha=0, line_width=1.2, line_color=c.hollow
+            "x",
+            "y",
+            source=self._hollow_source,
+            size=7,
+            fill_alpha=0,
+            line_width=1.2,
+            line_alpha=0.6,
+            line_color=c.hollow,
         )
         self._points = fig.scatter(
             "x",
@@ -109,6 +125,9 @@ class PointMap:
             HoverTool(renderers=[self._points, self._hollow], tooltips=_HOVER, limit=1, visible=False)
         )
         fig.add_layout(self._bar, "right")
+        # On the page the legend stands above the map; a picture that is taken away has this one.
+        self._in_picture = Legend(name="for_pictures", visible=False, ncols=3, border_line_color=None)
+        fig.add_layout(self._in_picture, "below")
         self._extent = frame_sites(fig, [self._points.glyph, self._hollow.glyph])
         fig.on_event(Tap, self._click)
         return fig
@@ -144,7 +163,8 @@ class PointMap:
         )
         self._bar.visible = True
         self.legend.object = ""
-        self._show(sites, list(colour), labels)
+        self._in_picture.items = []
+        self._show(sites, list(colour), labels, [""] * len(sites))
 
     def by_class(
         self,
@@ -170,14 +190,20 @@ class PointMap:
         """
         self._bar.visible = False
         self.legend.object = _legend(classes, palette, hollow)
-        self._show(sites, [palette.get(c, _NO_COLOUR) for c in classes], labels)
+        known = [LegendItem(label={"field": "group"}, renderers=[self._points])]
+        self._in_picture.items = (
+            [*known, LegendItem(label=hollow, renderers=[self._hollow])] if hollow else known
+        )
+        self._show(sites, [palette.get(c, _NO_COLOUR) for c in classes], labels, classes)
 
     def on_click(self, handle: Callable[[float, float], None]) -> None:
         """Call with Mercator metres when the map is clicked, beside selecting the site there."""
         self.figure.on_event(Tap, lambda event: handle(event.x, event.y) if event.x is not None else None)
 
-    def _show(self, sites: pd.DataFrame, colour: list[str], labels: Sequence[str]) -> None:
-        table = sites.assign(colour=colour, label=list(labels))
+    def _show(
+        self, sites: pd.DataFrame, colour: list[str], labels: Sequence[str], groups: Sequence[str]
+    ) -> None:
+        table = sites.assign(colour=colour, label=list(labels), group=list(groups))
         filled = (table["colour"] != _NO_COLOUR).to_numpy()
         self._source.data = _columns(table[filled])
         self._hollow_source.data = _columns(table[~filled])

@@ -26,6 +26,7 @@ from app.evaluation import Evaluation
 from app.state import Selection
 from app.theme import SCALES, colours, metric_name, quiet, scale_of
 from app.views.map_frame import extent, frame_sites
+from app.views.tile_layer import TileLayer
 from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS
 
@@ -63,6 +64,7 @@ class SiteMap:
             color_mapper=self._mapper, ticker=self._ticker, width=10, margin=0, padding=8, bar_line_color=None
         )
         self.figure = self._draw()
+        self.background = TileLayer(selection, self.figure)
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=_WIDE, margin=0)
         selection.param.watch(
             self._show_scores, ["shown", "product", "metric", "limits", "grouping", "group", "moisture_of"]

@@ -66,7 +66,7 @@ class SitePanel:
         if compared:
             more = {"Scatter": self._pairs.scatter, "Error in time": self._pairs.residuals}
             figures |= more | {"Seasonal cycle": self._pairs.cycle}
-        return Item(title="one site", figures=figures, table=self._days)
+        return Item(title="one site", figures=lambda: figures, tables={"Numbers": self._days})
 
     def _days(self) -> pd.DataFrame | None:
         return of_days(self._series) if self._series is not None else None

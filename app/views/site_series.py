@@ -6,7 +6,16 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import param
-from bokeh.models import BoxAnnotation, ColumnDataSource, Glyph, GlyphRenderer, HoverTool, Range1d
+from bokeh.models import (
+    BoxAnnotation,
+    ColumnDataSource,
+    Glyph,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LegendItem,
+    Range1d,
+)
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -143,6 +152,11 @@ class SeriesPlot:
         fig.yaxis.axis_label = "soil moisture (m³ m⁻³)"
         self._test = BoxAnnotation(fill_alpha=0.07, line_color=None, level="underlay", visible=False)
         fig.add_layout(self._test)
+        # On the page the names above show and hide the lines; a picture that is taken away has this legend.
+        self._in_picture = Legend(
+            name="for_pictures", visible=False, orientation="horizontal", border_line_color=None
+        )
+        fig.add_layout(self._in_picture, "above")
         self._band = fig.varea(
             "time", "low", "high", source=self._spread, fill_alpha=0.22, level="underlay", name="spread",
             visible=False,
@@ -161,6 +175,7 @@ class SeriesPlot:
         self.figure.renderers = [self._band]
         self._lines = {name: ColumnDataSource(data={"time": [], "value": []}) for name in names}
         self._drawn = {name: self._renderer(name) for name in names}
+        self._in_picture.items = [LegendItem(label=n, renderers=[r]) for n, r in self._drawn.items()]
         # The others are hidden at first, more lines than the eye can follow; a click on a name brings its line.
         self.legend.param.update(options=names, value=[n for n in names if n in _AT_FIRST or self._is_own(n)])
         self._restyle()
@@ -175,6 +190,8 @@ class SeriesPlot:
     def _toggle(self, *_: param.parameterized.Event) -> None:
         for name, drawn in self._drawn.items():
             drawn.visible = name in self.legend.value
+        for item, drawn in zip(self._in_picture.items, self._drawn.values(), strict=True):
+            item.visible = drawn.visible
 
     def _show_chosen(self, *_: param.parameterized.Event) -> None:
         product = self._selection.product

@@ -10,6 +10,7 @@ from bokeh.models import NumberFormatter
 from app.state import Selection
 from app.views.card import COMPACT
 from gsm3core import vocabulary as v
+from gsm3core.metrics import ALL_METRICS, METRICS
 
 _HIDDEN = v.SITE
 _TITLES = {
@@ -42,6 +43,8 @@ class SiteTable:
             titles=_TITLES,
             hidden_columns=[_HIDDEN],
             formatters={n: NumberFormatter(format=f, nan_format="–") for n, f in _FORMATS.items()},
+            header_tooltips={m: ALL_METRICS[m].meaning for m in METRICS}
+            | {"n_valid": "Days that the product and the reference both have."},
             text_align=dict.fromkeys(_FORMATS, "right"),
             widths={v.STATION: 190, v.NETWORK: 130, v.REGION: 120, "reason": 260}
             | dict.fromkeys(_FORMATS, 92),

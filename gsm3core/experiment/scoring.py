@@ -58,7 +58,7 @@ def score(run: Run, ds: xr.Dataset) -> dict[str, dict[str, float]]:
     medians = {}
     for reference in target_names(ds):
         scores = site_scores(
-            tested_series(predictions, ds, reference, mine),
+            tested_series(ds, reference, {mine: predictions}),
             ds[reference].load(),
             min_days=run.config.scores.min_days,
             confidence=run.config.scores.confidence,

@@ -123,7 +123,7 @@ def _products(material: Material, dataset: xr.Dataset) -> tuple[Section, dict[st
         nothing = "There is no other product to compare the run with."
         return Section(name=name, title=title, text=(nothing,)), {}
     compared = compare_products(
-        tested_series(main.run.predictions(), dataset, main.reference, main.product),
+        tested_series(dataset, main.reference, {main.product: main.run.predictions()}),
         dataset[main.reference].load(), metrics=medians.METRICS, min_effective=0.0,
         min_days=main.run.config.scores.min_days, confidence=main.confidence,
     )  # fmt: skip

@@ -191,3 +191,56 @@ def test_the_address_follows():
     assert location.search == "?metric=ubRMSE"
     selection.metric = "R"
     assert location.search == ""
+
+
+def test_the_online_map_is_offered_only_where_it_is_reached(monkeypatch):
+    from bokeh.plotting import figure
+
+    from app import tiles
+    from app.views.tile_layer import TileLayer
+
+    monkeypatch.setenv(tiles.OFFLINE, "1")
+    assert not tiles.look()
+    selection = Selection(background="online")
+    offered = TileLayer(selection, figure())
+    assert not offered.switch.visible
+    assert offered.layer is None  # a link from somewhere with a network
+
+    monkeypatch.setattr(tiles, "reachable", lambda: True)
+    fig = figure()
+    offered = TileLayer(selection, fig)
+    assert offered.switch.visible and offered.switch.value
+    assert offered.layer in fig.renderers
+    assert "openstreetmap.org" in offered.layer.tile_source.url
+    assert "OpenStreetMap" in offered.layer.tile_source.attribution
+    offered.switch.value = False
+    assert selection.background == "outline"
+    assert offered.layer is None and not fig.renderers
+
+
+def test_a_look_that_gets_a_picture_reaches_the_map_and_one_that_does_not_does_not(monkeypatch):
+    import io
+    from email.message import Message
+
+    from app import tiles
+
+    class Answer(io.BytesIO):
+        status = 200
+        headers = Message()
+
+    Answer.headers["Content-Type"] = "image/png"
+    asked = []
+    monkeypatch.delenv(tiles.OFFLINE, raising=False)
+    monkeypatch.setattr(
+        tiles.urllib.request, "urlopen", lambda r, timeout: asked.append(r.full_url) or Answer()
+    )
+    assert tiles.look() and tiles.reachable()
+    assert asked == ["https://tile.openstreetmap.org/0/0/0.png"]
+    Answer.headers.replace_header("Content-Type", "text/html")  # the page of a hotel's network
+    assert not tiles.look() and not tiles.reachable()
+
+    def refuse(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(tiles.urllib.request, "urlopen", refuse)
+    assert not tiles.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from playwright.sync_api import expect
@@ -142,3 +143,50 @@ def eventually(page, condition, seconds=30):
             return
         page.wait_for_timeout(200)
     raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+
+
+def test_take_away(clean_page, url, finished_run, expected, tmp_path):
+    """The picture, the numbers and the answer of a card are what the card shows."""
+    page = clean_page
+    open_compare(page, url, f"&run={finished_run.id}&sample=pairwise&other=SMAP")
+    page.get_by_role("button", name="Take away: best product").click()
+    expect(page.get_by_text("Take away: best product", exact=True)).to_be_visible()
+    taken = {}
+    for name in ("SVG", "Numbers (CSV)", "All of it (netCDF)"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).first.click()
+        taken[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(taken[name])
+    part = expected.sel(sample="pairwise", metric="R")
+    table = pd.read_csv(taken["Numbers (CSV)"], comment="#", index_col=0, keep_default_na=False)
+    assert list(table["best"]) == list(part["best"].values.astype(str))
+    scores = pd.to_numeric(table[f"R of {v.SMAP}"])
+    np.testing.assert_allclose(scores, part["score"].sel({v.PRODUCT: v.SMAP}).values)
+    with xr.open_dataset(taken["All of it (netCDF)"]) as back:
+        np.testing.assert_allclose(back["median"].sel(sample="pairwise", metric="R"), part["median"].values)
+    drawing = taken["SVG"].read_text()
+    assert "SIMULATED" in drawing  # away from the page the picture says it itself
+    assert "fewer than two have a score" in drawing
+    page.keyboard.press("Escape")
+    # and on the page it is as it was
+    title = page.evaluate(
+        "() => [...Bokeh.documents[0]._all_models.values()].find(m => m.type === 'Figure' && m.name === 'best_map').title.text"
+    )
+    assert title == ""
+
+
+def test_the_scale_of_differences_is_fixed_and_can_be_changed(clean_page, url, finished_run):
+    page = clean_page
+    open_compare(page, url, f"&run={finished_run.id}")
+    ends = """() => {
+      const f = [...Bokeh.documents[0]._all_models.values()].find(m => m.type === 'Figure' && m.name === 'difference_map')
+      const mapper = f.right.find(m => m.type === 'ColorBar').color_mapper
+      return [mapper.low, mapper.high]
+    }"""
+    eventually(page, lambda: page.evaluate(ends) == [-0.2, 0.2])
+    page.get_by_label("Differences up to").click()
+    page.get_by_role("option", name="± 0.4").click()
+    eventually(page, lambda: page.evaluate(ends) == [-0.4, 0.4])
+    expect(page).to_have_url(re.compile("spread=0.4"))
+    page.get_by_role("button", name="RMSE", exact=True).click()
+    eventually(page, lambda: page.evaluate(ends) == [-0.04, 0.04])

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 from app.basemap import mercator
 from gsm3core import vocabulary as v
+from gsm3core.baselines import GRADIENT_BOOSTING
 from gsm3core.config import ExperimentConfig
+from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.experiment import create_run
 from gsm3core.experiment.division import folds_of
 from gsm3core.jobs import JobQueue
@@ -248,3 +252,54 @@ def test_a_training_outlives_the_server_and_is_resumed_to_the_same_numbers(
     subprocess.run([sys.executable, "-m", "gsm3core.jobs.worker", str(undisturbed.folder)], check=True)
     for name in (v.SM_PREDICTED, v.IN_TEST):
         np.testing.assert_array_equal(run.predictions()[name].values, undisturbed.predictions()[name].values)
+
+
+def test_a_comparison_model_is_launched_and_its_scores_are_those_of_gsm3core(
+    clean_page, serve, runs_folder, demo, map_data
+):
+    """Gradient boosting from the form to the map: its numbers are those of site_scores on what it predicts."""
+    page = clean_page
+    open_experiments(page, serve(runs_folder)[0])
+    page.get_by_label("Model").click()
+    page.get_by_role("option", name="Gradient boosting, to compare").click()
+    expect(page.get_by_label("Epochs")).to_be_hidden()
+    page.get_by_label("Title (optional)").fill("To beat")
+    page.get_by_role("button", name="Launch").click()
+    expect(page.locator(".experiment-status")).to_contain_text("Finished", timeout=TRAINING)
+    page.get_by_role("button", name="Show on map").click()
+    own = v.MODEL_PRODUCTS[GRADIENT_BOOSTING]
+    expect(page.get_by_text(f"R of {own}", exact=True)).to_be_visible()
+    run = list_runs(runs_folder)[0]
+    assert run.title == "To beat"
+    assert run.config.model.name == GRADIENT_BOOSTING
+    made = run.predictions()
+    tested = made[v.SM_PREDICTED].where(made[v.IN_TEST]).assign_attrs(units=v.SM_UNITS)
+    assert made[v.IN_TEST].any() and not made[v.IN_TEST].all()
+    expected = site_scores(
+        tested.reset_coords(drop=True), demo[v.SM_INSITU], min_days=run.config.scores.min_days
+    )["R"]
+    told = {str(s): float(x) for s, x in zip(expected[v.SITE].values, expected.values, strict=True) if x == x}
+    columns = map_data(page)
+    assert dict(zip(columns["site"], columns["value"], strict=True)) == pytest.approx(told)
+    # It learnt something: better than a shuffled record would be.
+    assert np.median(list(told.values())) > 0.3
+
+
+def test_what_is_held_out_and_how_it_learnt_are_taken_away(clean_page, serve, finished_run, tmp_path):
+    page = clean_page
+    open_experiments(page, serve(finished_run.folder.parent)[0])
+    page.get_by_role("button", name="Take away: what is held out").click()
+    with page.expect_download() as download:
+        page.get_by_text("Numbers (CSV)", exact=True).click()
+    download.value.save_as(tmp_path / "folds.csv")
+    table = pd.read_csv(tmp_path / "folds.csv", comment="#", index_col=0)
+    assert len(table) == 60
+    assert set(table["tested by"]) == {"temporal"}
+    lines = page.locator("pre").first.inner_text()
+    assert "gsm3 run experiment.toml" in lines
+    config = ExperimentConfig.from_mapping(tomllib.loads(lines))
+    assert config.holdout.name == "temporal"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    download.value.save_as(tmp_path / "folds.png")
+    assert (tmp_path / "folds.png").read_bytes().startswith(b"\x89PNG")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
@@ -108,3 +109,23 @@ def test_too_few_sites_are_explained(clean_page, url, finished_run):
     page = clean_page
     page.goto(f"{url}?page=factors&run={finished_run.id}&region=Alaska")
     expect(page.get_by_text("at least 20 are needed", exact=False)).to_be_visible(timeout=SLOW)
+
+
+def test_take_away(clean_page, url, finished_run, table, tmp_path):
+    """The strata leave the page as three pictures and one table, and their lines of Python make the same."""
+    page = clean_page
+    open_factors(page, url, f"&run={finished_run.id}")
+    page.get_by_role("button", name="Take away: strata of wetness and aspect").click()
+    expect(page.get_by_text("Take away: strata of wetness and aspect", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="SVG")).to_have_count(3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Numbers (CSV)").click()
+    download.value.save_as(tmp_path / "strata.csv")
+    rows = pd.read_csv(tmp_path / "strata.csv", comment="#")
+    strata = skill_strata(table)
+    first = rows[rows["sites of"] == "all"]
+    np.testing.assert_allclose(first["median"], strata["first_median"].values, rtol=1e-6)
+    assert list(first["sites"]) == list(strata["first_sites"].values)
+    made: dict = {}
+    exec(compile(page.locator("pre").first.inner_text(), "lines", "exec"), made)
+    np.testing.assert_allclose(made["found"]["first_median"].values, strata["first_median"].values, rtol=1e-6)
