@@ -15,6 +15,7 @@ from app.pages.part import Part
 from app.state import Selection
 from app.store import Store
 from app.theme import THEME
+from app.together import together
 from app.views.banner import simulated_strip
 from app.visitor import Visitor
 from gsm3core.resources import assets_folder
@@ -66,6 +67,7 @@ def make_page(store: Store, activity: Activity) -> Page:
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
     query, unknown = address.from_query(_search())
     selection = Selection(**query)
+    selection.together = together
     visitor = Visitor(selection, store, activity)
     visitor.load()
 
@@ -83,10 +85,11 @@ def make_page(store: Store, activity: Activity) -> Page:
             part.main.visible = part.sidebar.visible = name == selection.page
 
     def look() -> None:
-        runs_changed = visitor.look()
-        for name, part in built.items():
-            if name == selection.page or runs_changed:
-                part.look(runs_changed)
+        with together():
+            runs_changed = visitor.look()
+            for name, part in built.items():
+                if name == selection.page or runs_changed:
+                    part.look(runs_changed)
 
     page = Page(
         title="GSM3",

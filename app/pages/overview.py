@@ -124,7 +124,7 @@ class _Views:
         change = dict(one.change or {})
         if product := change.pop("product", ""):
             self._selection.choose_product(str(product))
-        self._selection.param.update(**change)
+        self._selection.change(**change)
 
     def _show_medians(self, found: pd.DataFrame) -> None:
         self._waiting.end()

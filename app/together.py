@@ -1,0 +1,28 @@
+"""One message for one action: what follows from it on a visitor's page is sent, and drawn, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import panel as pn
+from panel.io.document import unlocked
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send what changes on the page of the visitor at hand within the block as one message.
+
+    Bokeh else sends a message for every property of every model; each costs the server some milliseconds, and the
+    browser draws in between. Nested blocks are one. Outside a visitor's document (a script, a test) it does nothing.
+
+    Notes
+    -----
+    While models are frozen, Bokeh looks for new ones once at the end, not at every change that might have brought one.
+    """
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        yield
+        return
+    with unlocked(), document.models.freeze():
+        yield
