@@ -10,6 +10,7 @@ from panel.io.resources import LOCAL_DIST
 
 from app import address
 from app.activity import Activity
+from app.leaving import forget_soon
 from app.pages import PAGES
 from app.pages.part import Part
 from app.state import Selection
@@ -65,6 +66,7 @@ def make_page(store: Store, activity: Activity) -> Page:
     if pn.state.curdoc is not None:
         # A browser so slow that its session has expired gets a new one, which Panel would point to its CDN.
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
+    forget_soon(pn.state.curdoc)
     query, unknown = address.from_query(_search())
     selection = Selection(**query)
     selection.together = together
