@@ -13,6 +13,7 @@ import panel as pn
 from bokeh.document import Document
 from panel.io.state import set_curdoc
 
+from app.together import together
 from gsm3core.errors import GSM3Error
 
 T = TypeVar("T")
@@ -100,6 +101,10 @@ class Latest(Generic[T]):
     def _answer(self, question: int, result: Callable[[], T | None]) -> None:
         if question != self._asked:
             return
+        with together():
+            self._hand_over(result)
+
+    def _hand_over(self, result: Callable[[], T | None]) -> None:
         try:
             answer = result()
         except (GSM3Error, OSError) as error:

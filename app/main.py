@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import socket
 import sys
@@ -15,6 +16,7 @@ from app import tiles
 from app.access import decide, is_loopback
 from app.activity import Activity
 from app.basemap import outline
+from app.leaving import UNSEEN_MILLISECONDS
 from app.page import make_page
 from app.state import Selection
 from app.store import Store
@@ -77,6 +79,9 @@ def serve(
     tiles.look_later()
     prepare()
     warm_up(store, activity, say)
+    # What is there by now stays. To walk all of it again and again for garbage would stop every visitor for a while.
+    gc.collect()
+    gc.freeze()
     stop = activity.start()
     name = "localhost" if is_loopback(host) or host == "0.0.0.0" else host
     say(f"The dashboard is at http://{name}:{port} (Ctrl+C ends it; experiments go on).")
@@ -89,9 +94,9 @@ def serve(
             title="GSM3",
             verbose=False,
             liveness=True,
-            # A visitor who closes the tab is forgotten soon: each one holds some megabytes.
+            # A page that a slow browser still loads keeps its place. Who leaves is forgotten sooner: app.leaving.
             check_unused_sessions_milliseconds=5000,
-            unused_session_lifetime_milliseconds=30_000,
+            unused_session_lifetime_milliseconds=UNSEEN_MILLISECONDS,
             **access.options(),
         )
     finally:

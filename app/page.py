@@ -10,12 +10,14 @@ from panel.io.resources import LOCAL_DIST
 
 from app import address
 from app.activity import Activity
+from app.leaving import forget_soon
 from app.names import name_everything
 from app.pages import PAGES
 from app.pages.part import Part
 from app.state import Selection
 from app.store import Store
 from app.theme import THEME
+from app.together import together
 from app.views.banner import simulated_strip
 from app.visitor import Visitor
 from gsm3core.resources import assets_folder
@@ -65,8 +67,10 @@ def make_page(store: Store, activity: Activity) -> Page:
     if pn.state.curdoc is not None:
         # A browser so slow that its session has expired gets a new one, which Panel would point to its CDN.
         pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
+    forget_soon(pn.state.curdoc)
     query, unknown = address.from_query(_search())
     selection = Selection(**query)
+    selection.together = together
     visitor = Visitor(selection, store, activity)
     visitor.load()
 
@@ -84,10 +88,11 @@ def make_page(store: Store, activity: Activity) -> Page:
             part.main.visible = part.sidebar.visible = name == selection.page
 
     def look() -> None:
-        runs_changed = visitor.look()
-        for name, part in built.items():
-            if name == selection.page or runs_changed:
-                part.look(runs_changed)
+        with together():
+            runs_changed = visitor.look()
+            for name, part in built.items():
+                if name == selection.page or runs_changed:
+                    part.look(runs_changed)
 
     page = Page(
         title="GSM3",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import param
 
 from app.evaluation import ALL_YEAR, GROUPINGS, Evaluation
@@ -101,10 +104,22 @@ class Selection(param.Parameterized):
         default="", doc="Why nothing can be shown, and what to do; empty when all is well."
     )
 
+    together: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+    """Surrounds every change and all that follows from it; a page sends what happens within as one message."""
+
     def __init__(self, **chosen: object) -> None:
         super().__init__(**chosen)
         self._chose_product = bool(self.product)
         self.param.watch(self._filter, list(FILTERS))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        with self.together():
+            super().__setattr__(name, value)
+
+    def change(self, **values: object) -> None:
+        """Change several parts in one step."""
+        with self.together():
+            self.param.update(**values)
 
     @property
     def dark(self) -> bool:
@@ -154,7 +169,7 @@ class Selection(param.Parameterized):
             fitting["grouping"] = v.REGION
         shown = shown_sites(evaluation, self._filters(fitting))
         known = self.site in evaluation.sites.index
-        self.param.update(
+        self.change(
             evaluation=evaluation,
             dataset=evaluation.dataset,
             run_shown=evaluation.run,
@@ -176,12 +191,12 @@ class Selection(param.Parameterized):
     def choose_metric(self, metric: str) -> None:
         """Select a score, on its own scale."""
         if metric != self.metric:
-            self.param.update(metric=metric, limits=None, spread=0.0)
+            self.change(metric=metric, limits=None, spread=0.0)
 
     def choose_site(self, site: str) -> None:
         """Select a site."""
         if self.evaluation is not None and site in self.evaluation.sites.index:
-            self.param.update(site=site, site_shown=site)
+            self.change(site=site, site_shown=site)
 
     def choose_group(self, group: str) -> None:
         """Let the sites of one row of the boxes stand out on the map; the same row again, no more."""
@@ -189,8 +204,8 @@ class Selection(param.Parameterized):
 
     def reset_filters(self) -> None:
         """Ask nothing of the sites, and of a score no more days than it needs."""
-        self.param.update(
-            {
+        self.change(
+            **{
                 name: self.param[name].default
                 for name in (*FILTERS, "season", "min_days")
                 if name != "moisture_of"
@@ -202,11 +217,11 @@ class Selection(param.Parameterized):
         self._chose_product = False
         there = self.evaluation is not None and self.evaluation.run == run_id
         product = self.evaluation.own if there else ""
-        self.param.update(page=SITES, dataset=dataset, run=run_id, reference="", product=product)
+        self.change(page=SITES, dataset=dataset, run=run_id, reference="", product=product)
 
     def fail(self, problem: str) -> None:
         """Say why nothing can be shown."""
-        self.param.update(problem=problem, working_on="", evaluation=None, shown=None)
+        self.change(problem=problem, working_on="", evaluation=None, shown=None)
 
     def _filters(self, instead: dict[str, object]) -> Filters:
         asked = {name: instead.get(name, getattr(self, name)) for name in FILTERS}

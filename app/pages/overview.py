@@ -139,7 +139,7 @@ class _Views:
         change = dict(one.change or {})
         if product := change.pop("product", ""):
             self._selection.choose_product(str(product))
-        self._selection.param.update(**change)
+        self._selection.change(**change)
 
     def _code(self) -> str:
         s = self._selection

@@ -100,4 +100,4 @@ class Banner:
     def _watch(self, _: param.parameterized.Event) -> None:
         experiment = self._visitor.training_first_run()
         run = experiment.run if experiment else self._selection.experiment
-        self._selection.param.update(page=EXPERIMENTS, experiment=run)
+        self._selection.change(page=EXPERIMENTS, experiment=run)

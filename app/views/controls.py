@@ -146,7 +146,7 @@ class Controls:
 
     def _take_dataset(self, name: str) -> None:
         if name != self._selection.dataset:
-            self._selection.param.update(dataset=name, run=NEWEST, reference="", site="")
+            self._selection.change(dataset=name, run=NEWEST, reference="", site="")
 
 
 def _capital(text: str) -> str:

@@ -87,9 +87,7 @@ class Datasets:
 
     def _open(self, _: Any) -> None:
         if self.which.value:
-            self._selection.param.update(
-                page=SITES, dataset=self.which.value, run=NEWEST, reference="", site=""
-            )
+            self._selection.change(page=SITES, dataset=self.which.value, run=NEWEST, reference="", site="")
 
 
 def _row(h: Holding) -> str:

@@ -179,7 +179,7 @@ class UploadForm:
         self._waiting.fail(problem, "Not added.")
 
     def _open(self, _: object) -> None:
-        self._selection.param.update(page=SITES, dataset=self._new, run=NEWEST, reference="", site="")
+        self._selection.change(page=SITES, dataset=self._new, run=NEWEST, reference="", site="")
 
     def _wish(self) -> Wish | None:
         if not self.file.value:

@@ -174,7 +174,7 @@ class RunComparison:
         first, second = self._runs
         path = self._store.dataset_read_by(first)
         names = {p.resolve(): name for name, p in self._store.datasets().items()}
-        self._selection.param.update(
+        self._selection.change(
             page=COMPARE, dataset=names.get(path, self._selection.dataset), run=first.id, other_run=second.id, reference=""
         )  # fmt: skip
 

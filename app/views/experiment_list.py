@@ -9,6 +9,7 @@ import panel as pn
 
 from app.activity import Activity, Experiment
 from app.state import Selection
+from app.views.calm_table import calm
 from app.views.card import COMPACT, card, heading
 from app.views.experiment_detail import sentence
 from app.views.experiment_holdout import HOLDOUTS
@@ -68,6 +69,7 @@ class ExperimentList:
             widths={"title": 230, "holdout": 140, "dataset": 130, "state": 90, "doing": 240, "created": 150},
             configuration={"placeholder": "No experiment yet"},
         )
+        calm(self.table)
         self.table.on_click(lambda event: self._choose(event.row))
         self.table.param.watch(self._tick, "selection")
         title = pn.pane.HTML(

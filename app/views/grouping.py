@@ -50,4 +50,4 @@ class Grouping:
 
     def _take(self, event: param.parameterized.Event) -> None:
         if event.new and event.new != self._selection.grouping:
-            self._selection.param.update(grouping=event.new, group="")
+            self._selection.change(grouping=event.new, group="")

@@ -11,6 +11,7 @@ from bokeh.models import (
     BoxSelectTool,
     ColorBar,
     ColumnDataSource,
+    CustomJSHover,
     FixedTicker,
     HoverTool,
     LassoSelectTool,
@@ -37,8 +38,16 @@ _HOVER = """
 <div style="font-size:13px;line-height:1.45;max-width:280px">
 <b>@station</b><br>@network &middot; @region<br>{value}</div>
 """
-_SCORED = "<b>@label</b><br>@n_valid days"
+_SCORED = "<b>@value{custom}</b><br>@n_valid days"
 _UNSCORED = "no score: @reason"
+# Written in the browser, for the one site under the pointer: a thousand of them are many times longer than the numbers.
+_WRITE = """
+const [name, digits, units] = scale.tags, at = special_vars.index, {lower, upper} = sites.data
+const ends = isFinite(lower[at]) && isFinite(upper[at])
+  ? ` [${lower[at].toFixed(digits)}, ${upper[at].toFixed(digits)}]` : ''
+return `${name} ${value.toFixed(digits)}${ends}${units}`
+"""
+_NUMBERS = ("value", "lower", "upper", "n_valid", "alpha")
 _PLACE = ("x", "y", v.STATION, v.NETWORK, v.REGION)
 
 
@@ -53,12 +62,13 @@ class SiteMap:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._scored = ColumnDataSource(data=_columns(_no_sites(), "value", "label", "n_valid", "alpha"))
+        self._scored = ColumnDataSource(data=_columns(_no_sites(), *_NUMBERS))
         self._unscored = ColumnDataSource(data=_columns(_no_sites(), "reason", "alpha"))
         self._chosen = ColumnDataSource(data={"x": [], "y": []})
         self._outline = ColumnDataSource(data={"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=list(SCALES["R"].palette), low=0, high=1)
         self._shown_sites: tuple[Evaluation | None, NDArray[np.bool_] | None] = (None, None)
+        self._shown_product = ""
         self._ticker = FixedTicker(ticks=[])
         self._bar = ColorBar(
             color_mapper=self._mapper, ticker=self._ticker, width=10, margin=0, padding=8, bar_line_color=None
@@ -110,12 +120,17 @@ class SiteMap:
         self._ring = fig.scatter("x", "y", source=self._chosen, size=18, fill_alpha=0, line_width=2.5)
         for glyph in (self._area, self._hollow, self._points, self._halo, self._ring):
             glyph.nonselection_glyph = None
-        for renderer, value in ((self._points, _SCORED), (self._hollow, _UNSCORED)):
+        write = CustomJSHover(args={"scale": self._mapper, "sites": self._scored}, code=_WRITE)
+        for renderer, value, formats in (
+            (self._points, _SCORED, {"@value": write}),
+            (self._hollow, _UNSCORED, {}),
+        ):
             fig.add_tools(
                 HoverTool(
-                    renderers=[renderer], tooltips=_HOVER.replace("{value}", value), limit=1, visible=False
+                    renderers=[renderer], tooltips=_HOVER.replace("{value}", value), formatters=formats, limit=1,
+                    visible=False,
                 )
-            )
+            )  # fmt: skip
         # They tell where was drawn, and leave it to the selection which sites that makes.
         fig.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[], continuous=False))
         fig.add_layout(self._bar, "right")
@@ -129,35 +144,59 @@ class SiteMap:
         selection, evaluation = self._selection, self._selection.evaluation
         if evaluation is None or selection.shown is None:
             self._shown_sites = (None, None)
-            self._scored.data = _columns(_no_sites(), "value", "label", "n_valid", "alpha")
+            self._scored.data = _columns(_no_sites(), *_NUMBERS)
             self._unscored.data = _columns(_no_sites(), "reason", "alpha")
             return
         on_map = selection.shown.on_map
         before, was_on_map = self._shown_sites
         same_sites = before is evaluation and was_on_map is not None and np.array_equal(was_on_map, on_map)
-        table = evaluation.table(selection.product).assign(
-            value=evaluation.values(selection.product, selection.metric),
-            label=_labels(evaluation, selection.product, selection.metric),
-            alpha=self._alphas(evaluation),
-        )[on_map]
-        self._bar.visible = bool(evaluation.products)
-        has = table["value"].notna().to_numpy()
-        of_scores = ("value", "label", "n_valid", "alpha")
-        if same_sites and list(table.index[has]) == self._scored.data[v.SITE]:
-            _patch(self._scored, _columns(table[has], *of_scores))
-            _patch(self._unscored, _columns(table[~has], "reason", "alpha"))
+        numbers = self._numbers(evaluation)
+        has = on_map & ~np.isnan(numbers["value"])
+        ids = evaluation.sites.index.to_numpy()
+        if same_sites and ids[has].tolist() == self._scored.data[v.SITE]:
+            _patch(self._scored, {name: x[has] for name, x in numbers.items()})
         else:
-            self._scored.data = _columns(table[has], *of_scores)
-            self._unscored.data = _columns(table[~has], "reason", "alpha")
+            self._scored.data = _columns(evaluation.sites.assign(**numbers)[has], *_NUMBERS)
+        self._show_unscored(evaluation, on_map & ~has, numbers["alpha"])
+        self._bar.visible = bool(evaluation.products)
         # The models stay and only their values change: a new model makes Bokeh walk the whole document.
         scale = scale_of(selection.metric, selection.limits)
-        self._mapper.update(palette=list(scale.palette), low=scale.low, high=scale.high)
+        units = "" if ALL_METRICS[selection.metric].units == "1" else " m³ m⁻³"
+        self._mapper.update(
+            palette=list(scale.palette), low=scale.low, high=scale.high,
+            tags=[metric_name(selection.metric), scale.digits, units],
+        )  # fmt: skip
         self._ticker.ticks = list(scale.ticks)
         if not same_sites:
             self._shown_sites = (evaluation, on_map)
-            frame = extent(table)
+            frame = extent(evaluation.sites[on_map])
             if frame != self._extent.data:
                 self._extent.data = frame
+
+    def _numbers(self, evaluation: Evaluation) -> dict[str, NDArray[np.float64]]:
+        """Return what is drawn of every site of the evaluation."""
+        product, metric = self._selection.product, self._selection.metric
+        lower, upper = evaluation.ends(product, metric)
+        return {
+            "value": evaluation.values(product, metric),
+            "lower": lower,
+            "upper": upper,
+            "n_valid": evaluation.values(product, "n_valid"),
+            "alpha": self._alphas(evaluation),
+        }
+
+    def _show_unscored(
+        self, evaluation: Evaluation, without: NDArray[np.bool_], alpha: NDArray[np.float64]
+    ) -> None:
+        product = self._selection.product
+        same = self._shown_sites[0] is evaluation and self._shown_product == product
+        if same and evaluation.sites.index[without].tolist() == self._unscored.data[v.SITE]:
+            _patch(self._unscored, {"alpha": alpha[without]})
+            return
+        self._shown_product = product
+        self._unscored.data = _columns(
+            evaluation.table(product).assign(alpha=alpha)[without], "reason", "alpha"
+        )
 
     def _alphas(self, evaluation: Evaluation) -> NDArray[np.float64]:
         """The sites of the area or the row that was clicked stand out; the others are faint."""
@@ -212,33 +251,21 @@ class SiteMap:
 
 
 def _no_sites() -> pd.DataFrame:
-    names = (*_PLACE, "value", "label", "n_valid", "alpha", "reason")
+    names = (*_PLACE, *_NUMBERS, "reason")
     return pd.DataFrame({name: [] for name in names}).rename_axis(v.SITE)
 
 
-def _columns(table: pd.DataFrame, *more: str) -> dict[str, list[object] | np.ndarray]:
-    columns: dict[str, list[object] | np.ndarray] = {v.SITE: [str(s) for s in table.index]}
+def _columns(table: pd.DataFrame, *more: str) -> dict[str, list[str] | NDArray[np.float64]]:
+    columns: dict[str, list[str] | NDArray[np.float64]] = {v.SITE: [str(s) for s in table.index]}
     for name in (*_PLACE, *more):
         values = table[name].to_numpy()
-        numeric = name in ("x", "y", "value", "n_valid", "alpha")
+        numeric = name in ("x", "y", *_NUMBERS)
         columns[name] = values.astype(np.float64) if numeric else [str(s) for s in values]
     return columns
 
 
-def _patch(source: ColumnDataSource, columns: dict[str, list[object] | np.ndarray]) -> None:
+def _patch(source: ColumnDataSource, columns: dict[str, NDArray[np.float64]]) -> None:
     """Send only the columns that differ."""
-    changed = {n: x for n, x in columns.items() if not np.array_equal(np.asarray(x), source.data[n])}
-    if changed and len(columns[v.SITE]):
+    changed = {n: x for n, x in columns.items() if not np.array_equal(x, source.data[n], equal_nan=True)}
+    if changed and len(source.data[v.SITE]):
         source.patch({n: [(slice(0, len(x)), x)] for n, x in changed.items()})
-
-
-def _labels(evaluation: Evaluation, product: str, metric: str) -> list[str]:
-    digits, units = SCALES[metric].digits, "" if ALL_METRICS[metric].units == "1" else " m³ m⁻³"
-    name = metric_name(metric)
-    of = zip(evaluation.values(product, metric), *evaluation.ends(product, metric), strict=True)
-    return [
-        f"{name} {x:.{digits}f}"
-        + (f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) and np.isfinite(high) else "")
-        + units
-        for x, low, high in of
-    ]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from app.series import SiteSeries
 from app.state import Selection
 from app.theme import Colours, colours, product_colour, quiet
+from app.together import many_models
 from app.views.site_days import BORDER, DaysPlot
 from app.views.site_rain import RainPlot
 from gsm3core import vocabulary as v
@@ -123,7 +124,10 @@ class SeriesPlot:
         self._show_spread(series)
         self.days.show(series)
         start, end = _test_span(series)
-        self._test.update(left=start, right=end, visible=start is not None)
+        # Its ends are models of their own where they are not set: only what is shown has ends.
+        if start is not None:
+            self._test.update(left=start, right=end)
+        self._test.visible = start is not None
 
     def _show_spread(self, series: SiteSeries) -> None:
         self._band.visible = series.predicted is not None and series.spread is not None
@@ -172,6 +176,10 @@ class SeriesPlot:
         return fig
 
     def _rebuild(self, names: list[str]) -> None:
+        with many_models(self.figure.document):
+            self._replace_lines(names)
+
+    def _replace_lines(self, names: list[str]) -> None:
         self.figure.renderers = [self._band]
         self._lines = {name: ColumnDataSource(data={"time": [], "value": []}) for name in names}
         self._drawn = {name: self._renderer(name) for name in names}

@@ -8,6 +8,7 @@ import param
 from bokeh.models import NumberFormatter
 
 from app.state import Selection
+from app.views.calm_table import calm
 from app.views.card import COMPACT
 from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS, METRICS
@@ -60,6 +61,7 @@ class SiteTable:
             margin=0,
             configuration={"placeholder": "No site is left"},
         )
+        calm(self.table)
         self.table.on_click(self._click)
         selection.param.watch(self._update, ["shown", "product"])
         selection.param.watch(self._mark, "site_shown")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import subprocess
 import sys
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import panel as pn
 import pytest
 from bokeh.document import Document
+from bokeh.document.events import ColumnsPatchedEvent, DocumentPatchedEvent
+from bokeh.events import ConnectionLost
 from bokeh.models import ImportedStyleSheet
 from panel.io.state import set_curdoc
 
 from app import main
 from app.activity import Activity
 from app.basemap import mercator, outline
+from app.leaving import forget_soon
 from app.page import make_page
 from app.pages.sites import sites
 from app.state import Selection
@@ -272,3 +278,73 @@ def test_a_view_with_nothing_to_show_is_not_on_the_page(store, activity, monkeyp
     assert not part.main.select(pn.pane.Bokeh)
     part.main.visible = True
     assert len(part.main.select(pn.pane.Bokeh)) >= 3
+
+
+def test_a_change_and_what_follows_from_it_is_one_step(selection):
+    steps: list[str] = []
+
+    @contextmanager
+    def noted():
+        steps.append("begin")
+        yield
+        steps.append("end")
+
+    views = SiteMap(selection), by_product(selection)
+    selection.together = noted
+    steps.clear()
+    selection.param.watch(lambda _: steps.append("a view"), "metric")
+    selection.choose_metric("bias")
+    assert steps[0] == "begin"
+    assert steps[-1] == "end"
+    assert "a view" in steps
+    assert views[0]._mapper.tags[0] == "bias"
+
+
+def test_another_score_sends_numbers_alone(selection):
+    view, document = SiteMap(selection), Document()
+    document.add_root(view.figure)
+    events: list[DocumentPatchedEvent] = []
+    document.on_change(events.append)
+    selection.choose_metric("bias")
+    of_sites = [e for e in events if getattr(e, "column_source", None) is view._scored]
+    of_sites += [e for e in events if getattr(e, "model", None) is view._scored]
+    assert [type(e) for e in of_sites] == [ColumnsPatchedEvent]
+    patched = {name: patches[0][1] for name, patches in of_sites[0].patches.items()}
+    assert set(patched) <= {"value", "lower", "upper"}
+    expected = selection.evaluation.table(selection.product)["bias"].dropna()
+    np.testing.assert_array_equal(patched["value"], expected.to_numpy())
+
+
+def test_a_new_site_adds_no_models(store, selection):
+    # A new model, or one that is replaced, lets Bokeh walk the whole document.
+    plot, document = SeriesPlot(selection), Document()
+    plot.show(store.series(DATASET, "", "S001"))
+    for figure in (plot.figure, plot.rain.figure, plot.days.figure):
+        document.add_root(figure)
+    walks: list[int] = []
+    document.models.invalidate = lambda: walks.append(1)
+    plot.show(store.series(DATASET, "", "S002"))
+    assert not walks
+
+
+class Session:
+    def __init__(self, connections: int) -> None:
+        self.connection_count, self.expires = connections, False
+
+    def request_expiration(self) -> None:
+        self.expires = True
+
+
+@pytest.mark.parametrize(("connections", "expires"), [(0, True), (1, False)])
+def test_who_leaves_is_forgotten_unless_he_comes_back(connections, expires):
+    session, document = Session(connections), Document()
+    document._session_context = lambda: SimpleNamespace(session=session, destroyed=False)
+
+    async def leave():
+        forget_soon(document, grace=0.01)
+        document.callbacks.trigger_event(ConnectionLost())
+        assert not session.expires
+        await asyncio.sleep(0.1)
+
+    asyncio.run(leave())
+    assert session.expires == expires

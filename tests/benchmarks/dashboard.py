@@ -1,19 +1,37 @@
-"""How fast the dashboard answers, for 1,317 sites x 8 products x 6 years: in Chromium, against the real server.
+"""How fast the dashboard answers, for 1,317 sites x 8 products x 6 years: against the real server, with products alone.
 
-Needs Chromium (CHROMIUM, default /usr/bin/chromium) and about 3 GB of memory. ``run.py dashboard [REPETITIONS]``.
+``run.py dashboard [REPETITIONS] [--data FOLDER]``; FOLDER keeps the dataset for another time. Needs Chromium (CHROMIUM,
+default /usr/bin/chromium) and about 3 GB of memory.
+
+What is measured, in this order:
+
+- the server's start, until it answers (it reads and scores the dataset first);
+- first meaningful paint: from asking for the Sites page until the map has its sites and the medians are to be read;
+  cold is a new browser, warm one that has the page's files; and what was received, files and websocket;
+- each interaction in Chromium (1440 x 2400, no GPU): from the click until the browser's own models hold the answer, looked
+  at frame by frame; with the processor time of the server, which does not depend on what else the machine does;
+- the server's memory over 200 further interactions, and by visitor;
+- twenty visitors over websockets, who draw nothing (twenty Chromiums would measure Chromium), each with a switch of the
+  metric every 5 s: from sending the choice until the map's numbers have arrived;
+- the visitors that the server still knows a minute after all have left.
+
+The machine's load, beside which the times are to be read, is printed with them.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -21,6 +39,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from benchmarks.dashboard_actions import actions_of
+from benchmarks.dashboard_visitors import WebVisitor, crowd
 from playwright.sync_api import sync_playwright
 
 from gsm3core import vocabulary as v
@@ -37,33 +57,44 @@ GOALS = {
     "click a site": 500,
 }
 INTERACTIONS = 200
-ROOT = Path(__file__).resolve().parents[2]
+VISITORS, EVERY, SWITCHES, GOAL = 20, 5.0, 6, 500
+PATIENCE = 300_000  # milliseconds
+# The server, which tells on a signal how many visitors it knows: each has one selection.
+PROGRAM = """
+import gc, signal, sys
+from pathlib import Path
+import app.main
+from app.state import Selection
 
-# Waits, in the browser and frame by frame, until the page's models answer; a round trip more would be in the time.
-_UNTIL = """([condition, before]) => new Promise(resolve => {
-  const all = () => [...Bokeh.documents[0]._all_models.values()]
-  const data = name => all().find(m => m.type === 'GlyphRenderer' && m.name === name)?.data_source.data
-  const text = s => { const walk = r => { for (const e of r.querySelectorAll('*')) {
-      if (e.matches(s)) return e.textContent
-      if (e.shadowRoot) { const f = walk(e.shadowRoot); if (f != null) return f } } return null }
-    return walk(document) }
-  const read = new Function('data', 'text', 'return ' + condition)
-  const look = () => { const now = JSON.stringify(read(data, text)); now !== before ? resolve(now) : requestAnimationFrame(look) }
-  look()
-})"""
-_READ = _UNTIL.replace("now !== before ? resolve(now) : requestAnimationFrame(look)", "resolve(now)")
+def count(*_):
+    gc.collect()
+    alive = sum(type(thing) is Selection for thing in gc.get_objects())
+    Path(sys.argv[1]).write_text(str(alive))
+
+signal.signal(signal.SIGUSR1, count)
+sys.exit(app.main.main(sys.argv[2:]))
+"""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> None:
     """Measure, and print a table."""
-    repetitions = int(arguments[0]) if arguments else 50
+    parser = argparse.ArgumentParser(prog="run.py dashboard")
+    parser.add_argument("repetitions", nargs="?", type=int, default=50)
+    parser.add_argument("--data", type=Path, help="folder that keeps the dataset")
+    given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        save_dataset(_world(), data / "demo.zarr")
+        data = given.data or Path(folder) / "data"
+        if not (data / "demo.zarr").exists():
+            save_dataset(_world(), data / "demo.zarr")
         begin = time.perf_counter()
-        with _serve(data, Path(folder) / "runs") as (url, server), _browser() as browser:
-            _say(f"server start             {time.perf_counter() - begin:8.1f} s")
-            _measure(browser, url, server, repetitions)
+        alive = Path(folder) / "alive.txt"
+        with _serve(data, Path(folder) / "runs", alive) as (url, server):
+            _say(f"server start             {time.perf_counter() - begin:8.1f} s   {_load()}")
+            with _browser() as browser:
+                _measure(browser, url, server, given.repetitions)
+            asyncio.run(_visitors(url, server))
+            _say(f"visitors still known     {_known(server, alive):8d}     a minute after all have left")
 
 
 def _world() -> xr.Dataset:
@@ -84,11 +115,11 @@ def _world() -> xr.Dataset:
 
 
 @contextmanager
-def _serve(data: Path, runs: Path) -> Iterator[tuple[str, int]]:
+def _serve(data: Path, runs: Path, alive: Path) -> Iterator[tuple[str, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "app.main", "--no-show", "--no-first-run", "--port", str(port)]
+    command = [sys.executable, "-c", PROGRAM, str(alive), "--no-show", "--no-first-run", "--port", str(port)]
     server = subprocess.Popen(
         [*command, "--data", str(data), "--runs", str(runs)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
@@ -119,38 +150,23 @@ def _browser() -> Iterator[Any]:
 
 
 def _measure(browser: Any, url: str, server: int, repetitions: int) -> None:
-    for name in ("first paint, cold", "first paint, warm"):
-        page, received = browser.new_page(viewport={"width": 1440, "height": 2400}), [0]
-        cdp = page.context.new_cdp_session(page)
-        cdp.send("Network.enable")
-        cdp.on(
-            "Network.loadingFinished",
-            lambda e, n=received: n.__setitem__(0, n[0] + int(e["encodedDataLength"])),
-        )
-        cdp.on(
-            "Network.webSocketFrameReceived",
-            lambda e, n=received: n.__setitem__(0, n[0] + len(e["response"]["payloadData"])),
-        )
-        begin = time.perf_counter()
-        page.goto(url)
-        page.wait_for_function(
-            "() => [...(window.Bokeh?.documents?.[0]?._all_models.values() ?? [])].some("
-            "m => m.type === 'GlyphRenderer' && m.name === 'sites' && m.data_source.data.site?.length > 0)"
-        )
-        page.locator(".card.chosen .value").first.wait_for()
-        _say(f"{name:24s} {time.perf_counter() - begin:8.1f} s   {received[0] / 1e6:.1f} MB")
-        if name.endswith("cold"):
-            page.close()
+    context = browser.new_context(viewport={"width": 1440, "height": 2400})
+    _paint(context, url, "first paint, cold").close()
+    page = _paint(context, url, "first paint, warm")
     page.locator("#loader").wait_for(state="hidden")
     page.wait_for_timeout(4000)
-    actions = _actions(page)
+    actions = actions_of(page)
     _say(f"memory of the server     {_megabytes(server):8.0f} MB")
-    _say(f"{'':24s} {'p50':>8s} {'p95':>8s} {'goal':>8s}   ms")
+    _say(f"{'':24s} {'p50':>8s} {'p95':>8s} {'goal':>8s}   ms   {'server':>8s}   ms of processor")
     for name, act in actions.items():
         act()
+        page.wait_for_timeout(1000)
+        before = _processor(server)
         times = [1000 * act() for _ in range(repetitions)]
+        page.wait_for_timeout(500)
+        used = (_processor(server) - before) / repetitions
         p50, p95 = np.percentile(times, [50, 95])
-        _say(f"{name:24s} {p50:8.0f} {p95:8.0f} {GOALS[name]:8d}")
+        _say(f"{name:24s} {p50:8.0f} {p95:8.0f} {GOALS[name]:8d}        {used:8.0f}   {_load()}")
     before = _megabytes(server)
     turn = cycle(actions.values())
     for _ in range(INTERACTIONS):
@@ -158,70 +174,76 @@ def _measure(browser: Any, url: str, server: int, repetitions: int) -> None:
     _say(f"memory over {INTERACTIONS} more    {before:8.0f} MB -> {_megabytes(server):.0f} MB")
 
 
-def _actions(page: Any) -> dict[str, Callable[[], float]]:
-    """Return what a person does; each call does it once, and returns the seconds until the page has answered."""
+def _paint(context: Any, url: str, name: str) -> Any:
+    page, received = context.new_page(), [0]
+    page.set_default_timeout(PATIENCE)
+    cdp = context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.on(
+        "Network.loadingFinished",
+        lambda e: received.__setitem__(0, received[0] + int(e["encodedDataLength"])),
+    )
+    cdp.on(
+        "Network.webSocketFrameReceived",
+        lambda e: received.__setitem__(0, received[0] + len(e["response"]["payloadData"])),
+    )
+    begin = time.perf_counter()
+    page.goto(url)
+    page.wait_for_function(
+        "() => [...(window.Bokeh?.documents?.[0]?._all_models.values() ?? [])].some("
+        "m => m.type === 'GlyphRenderer' && m.name === 'sites' && m.data_source.data.site?.length > 0)"
+    )
+    page.locator(".card.chosen .value").first.wait_for()
+    _say(f"{name:24s} {time.perf_counter() - begin:8.1f} s   {received[0] / 1e6:.1f} MB   {_load()}")
+    return page
 
-    def timed(act: Callable[[], None], condition: str) -> float:
-        before = page.evaluate(_READ, [condition, ""])
-        begin = time.perf_counter()
-        act()
-        page.evaluate(_UNTIL, [condition, before])
-        return time.perf_counter() - begin
 
-    metrics = cycle(["RMSE", "ubRMSE", "bias", "R"])
-    values = "data('sites').value.slice(0, 40).map(Number)"
+async def _visitors(url: str, server: int) -> None:
+    before = _megabytes(server)
+    first = [WebVisitor(url) for _ in range(5)]
+    for one in first:
+        await one.open()
+        await one.rest(1)
+    _say(f"memory by visitor        {(_megabytes(server) - before) / len(first):8.1f} MB")
+    for one in first:
+        one.close()
+    used = _processor(server)
+    begin = time.perf_counter()
+    times, errors = await crowd(url, VISITORS, EVERY, SWITCHES)
+    busy = (_processor(server) - used) / 1000 / (time.perf_counter() - begin)
+    p50, p95 = np.percentile([1000 * t for t in times], [50, 95]) if times else (np.nan, np.nan)
+    _say(
+        f"{VISITORS} visitors, a switch every {EVERY:g} s: p50 {p50:.0f} p95 {p95:.0f} ms (goal {GOAL}), {len(times)} switches, "
+        f"{len(errors)} errors; the server is busy {100 * busy:.0f} % of the time   {_load()}"
+    )
+    for error in sorted(set(errors)):
+        _say(f"  {error}")
 
-    def metric() -> float:
-        button = page.get_by_role("button", name=next(metrics), exact=True)
-        return timed(button.click, values)
 
-    cards = cycle([1, 2, 3, 0])
-
-    def product() -> float:
-        card = page.locator(".card").nth(next(cards))
-        return timed(card.click, values)
-
-    page.get_by_title("Lasso Select").first.click()
-    ends = cycle([0.30, 0.42])
-    figure = page.locator(".bk-Figure").first
-
-    def lasso() -> float:
-        box, end = figure.bounding_box(), next(ends)
-        at = lambda fx, fy: (box["x"] + fx * box["width"], box["y"] + fy * box["height"])  # noqa: E731
-        page.mouse.move(*at(0.12, 0.3))
-        page.mouse.down()
-        for corner in ((end, 0.3), (end, 0.55), (0.12, 0.55)):
-            page.mouse.move(*at(*corner), steps=3)
-        return timed(page.mouse.up, "text('.card .sites')")
-
-    rows = cycle(range(1, 9))
-
-    def click() -> float:
-        row = page.locator(".tabulator-row").nth(next(rows))
-        return timed(
-            row.locator("[tabulator-field=network]").click, "data('In situ').value.slice(0, 2000).map(Number)"
-        )
-
-    groups = cycle(["Climate", "Land cover", "Region"])
-
-    def stratum() -> float:
-        page.get_by_role("combobox", name=re.compile("^Group the sites by")).click()
-        option = page.get_by_role("menuitem", name=re.compile(next(groups))).first
-        rows = "[...Bokeh.documents[0]._all_models.values()].find(m => m.name === 'boxes_by_group').y_range.factors"
-        return timed(option.click, rows)
-
-    return {
-        "switch metric": metric,
-        "switch product": product,
-        "lasso": lasso,
-        "click a site": click,
-        "change stratum": stratum,
-    }
+def _known(server: int, alive: Path) -> int:
+    """Return how many visitors the server knows a minute after all have left."""
+    time.sleep(60)
+    os.kill(server, signal.SIGUSR1)
+    deadline = time.monotonic() + 60
+    while not alive.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(0.2)
+    return int(alive.read_text()) if alive.exists() else -1
 
 
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def _processor(pid: int) -> float:
+    """Milliseconds of processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> float:

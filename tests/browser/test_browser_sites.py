@@ -305,3 +305,38 @@ def test_a_first_visit_with_a_slow_processor_draws_everything(url, new_clean_pag
         eventually(page, is_drawn, seconds=90)
         page.wait_for_function("() => Bokeh.documents.every(d => d.is_idle)")
         page.close()
+
+
+def test_a_page_that_nobody_touches_rests(clean_page, url):
+    # The table of sites else asks for style sheets for ever that the page's theme has replaced.
+    page = clean_page
+    open_page(page, f"{url}?run=none")
+    expect(page.locator(".tabulator-row").first).to_be_visible()
+    rests = """() => {
+      const tables = [], look = v => {
+        if (v._initialized_stylesheets != null && '_resize_pending' in v) tables.push(v)
+        for (const c of v.child_views ?? []) look(c)
+      }
+      for (const root of Bokeh.index.roots) look(root)
+      return tables.length > 0 && tables.every(t => !t._resize_pending && [...t._initialized_stylesheets.values()].every(x => x))
+    }"""
+    page.wait_for_function(rests)
+
+
+def test_the_words_over_a_site_are_its_score_with_its_interval(clean_page, url, demo, drawn):
+    page = clean_page
+    open_page(page, f"{url}?run=none&metric=RMSE")
+    expect(page.get_by_text("RMSE (m³ m⁻³) of SMAP", exact=True)).to_be_visible()
+    scores = site_scores(demo[v.SM_SMAP], demo[v.SM_INSITU])
+    columns = drawn(page, "sites")
+    words = page.evaluate(
+        """() => { const all = [...Bokeh.documents[0]._all_models.values()]
+        const sites = all.find(m => m.type === 'GlyphRenderer' && m.name === 'sites')
+        const tool = all.find(m => m.type === 'HoverTool' && m.renderers.includes?.(sites))
+        const write = tool.formatters instanceof Map ? tool.formatters.get('@value') : tool.formatters['@value']
+        return [3, 17].map(index => write.format(sites.data_source.data.value[index], 'custom', {index})) }"""
+    )
+    for text, k in zip(words, (3, 17), strict=True):
+        at = scores.sel({v.SITE: columns["site"][k]})
+        low, high = float(at["RMSE_lower"]), float(at["RMSE_upper"])
+        assert text == f"RMSE {float(at['RMSE']):.3f} [{low:.3f}, {high:.3f}] m³ m⁻³"

@@ -1,0 +1,182 @@
+"""Visitors of the dashboard without a browser: they speak its protocol over a websocket, and draw nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+METRICS = ("RMSE", "ubRMSE", "bias", "R")
+_LARGEST = 1 << 28
+
+
+class WebVisitor:
+    """One visitor: opens the Sites page as a browser does, reads it once, and switches the metric.
+
+    Parameters
+    ----------
+    url
+        Of the page.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._socket: WebSocketClientConnection | None = None
+        self._metric = self._sites = ""
+        self.messages = 0
+        self.bytes = 0
+
+    async def open(self) -> None:
+        """Get the page, connect, read the document, and say that it is drawn."""
+        html = await asyncio.to_thread(self._html)
+        token = re.search(r'"token":\s*"([^"]+)"', html)
+        if token is None:
+            raise RuntimeError("The page has no session.")
+        address = self._url.replace("http", "ws", 1).partition("?")[0].rstrip("/") + "/ws"
+        request = HTTPRequest(
+            address,
+            headers={"Origin": self._url.partition("/?")[0]},
+            request_timeout=300,
+            connect_timeout=300,
+        )
+        self._socket = await websocket_connect(
+            request, subprotocols=["bokeh", token[1]], max_message_size=_LARGEST
+        )
+        await self._receive()  # the server's greeting
+        await self._send("PULL-DOC-REQ", {})
+        document = json.loads((await self._until("PULL-DOC-REPLY"))[1])
+        for model in _models(document):
+            attributes = model["attributes"]
+            if attributes.get("label") == "Score" and "options" in attributes:
+                self._metric = model["id"]
+            if attributes.get("name") == "sites" and model["name"] == "GlyphRenderer":
+                self._sites = attributes["data_source"]["id"]
+        if not (self._metric and self._sites):
+            raise RuntimeError("The page has no choice of scores, or no sites.")
+        ready = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+        await self._patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": ready})
+
+    async def switch(self, metric: str) -> float:
+        """Choose a score; return the seconds until the map's numbers have arrived."""
+        begin = time.perf_counter()
+        await self._patch(
+            {"kind": "ModelChanged", "model": {"id": self._metric}, "attr": "value", "new": metric}
+        )
+        while True:
+            header, content = await self._receive()
+            if header["msgtype"] == "ERROR":
+                raise RuntimeError(content)
+            if header["msgtype"] == "PATCH-DOC" and any(
+                self._is_map(e) for e in json.loads(content)["events"]
+            ):
+                return time.perf_counter() - begin
+
+    async def rest(self, seconds: float) -> None:
+        """Read what arrives for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self._receive()
+        except TimeoutError:
+            return
+
+    def close(self) -> None:
+        """Leave."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _is_map(self, event: dict[str, Any]) -> bool:
+        return event.get("model", {}).get("id") == self._sites and event["kind"].startswith("Column")
+
+    def _html(self) -> str:
+        with urllib.request.urlopen(self._url, timeout=300) as answer:
+            return unescape(answer.read().decode())
+
+    async def _patch(self, event: dict[str, Any]) -> None:
+        await self._send("PATCH-DOC", {"events": [event]})
+
+    async def _send(self, kind: str, content: dict[str, Any]) -> None:
+        assert self._socket is not None
+        for part in ({"msgid": uuid.uuid4().hex, "msgtype": kind}, {}, content):
+            await self._socket.write_message(json.dumps(part))
+
+    async def _until(self, kind: str) -> tuple[dict[str, Any], str]:
+        while True:
+            header, content = await self._receive()
+            if header["msgtype"] == kind:
+                return header, content
+
+    async def _receive(self) -> tuple[dict[str, Any], str]:
+        header = json.loads(await self._frame())
+        await self._frame()
+        content = await self._frame()
+        for _ in range(2 * header.get("num_buffers", 0)):
+            await self._frame()
+        self.messages += 1
+        return header, str(content)
+
+    async def _frame(self) -> str | bytes:
+        assert self._socket is not None
+        frame = await self._socket.read_message()
+        if frame is None:
+            raise ConnectionError("The server closed the connection.")
+        self.bytes += len(frame)
+        return frame
+
+
+async def crowd(url: str, visitors: int, every: float, switches: int) -> tuple[list[float], list[str]]:
+    """Let many visitors switch the metric again and again.
+
+    Parameters
+    ----------
+    url, visitors
+        Of the page, and how many look at it at once; they come one after the other.
+    every, switches
+        Seconds between two switches of one visitor, who begins at a time of their own; and how many each makes.
+
+    Returns
+    -------
+    tuple
+        Seconds of every switch, and the errors.
+    """
+    times: list[float] = []
+    errors: list[str] = []
+    present = [WebVisitor(url) for _ in range(visitors)]
+    for one in present:
+        await one.open()
+        await one.rest(0.5)
+
+    async def stay(one: WebVisitor, late: float) -> None:
+        try:
+            await one.rest(late + 0.001)
+            for k in range(switches):
+                begin = time.perf_counter()
+                times.append(await one.switch(METRICS[k % len(METRICS)]))
+                await one.rest(max(0.001, every - (time.perf_counter() - begin)))
+        except (RuntimeError, OSError) as error:
+            errors.append(f"{type(error).__name__}: {error}")
+
+    await asyncio.gather(*(stay(one, k * every / visitors) for k, one in enumerate(present)))
+    for one in present:
+        one.close()
+    return times, errors
+
+
+def _models(thing: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(thing, dict):
+        if thing.get("type") == "object" and "attributes" in thing:
+            yield thing
+        for part in thing.values():
+            yield from _models(part)
+    elif isinstance(thing, list):
+        for part in thing:
+            yield from _models(part)
