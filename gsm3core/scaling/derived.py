@@ -14,7 +14,7 @@ from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.scaling.inputs import PRECIPITATION, even_rain
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 
 # Weight of a day relative to the one after it: memories of 1 day (0.5) to about two months (0.98).
 DECAYS = (0.5, 0.8, 0.9, 0.95, 0.98)
@@ -118,16 +118,18 @@ def _antecedent_precipitation(ds: xr.Dataset, forcings: list[str], transform: bo
             f"({', '.join(forcings)}). Add it, or leave that kind out."
         )
     rain = _daily(ds, PRECIPITATION)
-    even = even_rain if transform else np.asarray
-    return {f"antecedent {PRECIPITATION}, {d:g} a day": even(antecedent_mean(rain, d)) for d in DECAYS}
+    made = {f"antecedent {PRECIPITATION}, {d:g} a day": antecedent_mean(rain, d) for d in DECAYS}
+    return {column: even_rain(values) for column, values in made.items()} if transform else made
 
 
 def _running_means(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
-    columns = {}
+    columns: dict[str, Floats] = {}
     for name in forcings:
-        even = even_rain if transform and name == PRECIPITATION else np.asarray
         daily = _daily(ds, name)
-        columns |= {f"{name}, mean of {days} d": even(moving_mean(daily, days)) for days in MEANS}
+        made = {f"{name}, mean of {days} d": moving_mean(daily, days) for days in MEANS}
+        if transform and name == PRECIPITATION:
+            made = {column: even_rain(values) for column, values in made.items()}
+        columns |= made
     return columns
 
 
