@@ -6,6 +6,8 @@ import os
 
 # Tiny networks on shared cores: threads that wait for each other cost more than they give.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No server of a test asks for an online map.
+os.environ.setdefault("GSM3_OFFLINE", "1")
 from pathlib import Path
 
 import pytest

@@ -122,7 +122,7 @@ def _serve(data: Path, runs: Path, alive: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-c", PROGRAM, str(alive), "--no-show", "--no-first-run", "--port", str(port)]
     server = subprocess.Popen(
         [*command, "--data", str(data), "--runs", str(runs)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "GSM3_OFFLINE": "1"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         while True:
