@@ -193,9 +193,12 @@ def test_a_fold_that_fails_ends_the_others_and_its_message_is_kept(world: Path, 
 def test_a_process_that_is_killed_is_named(world: Path, tmp_path: Path) -> None:
     run = create_run(config(world, folds=2, **LONG), tmp_path / "runs")
 
+    killed: list[int] = []
+
     def kill_one() -> bool:
-        if folds_that_told(run):
-            os.kill(children(os.getpid())[-1], signal.SIGKILL)
+        if not killed and folds_that_told(run):
+            killed.append(children(os.getpid())[-1])
+            os.kill(killed[0], signal.SIGKILL)
         return False
 
     with pytest.raises(
