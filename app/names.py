@@ -11,6 +11,9 @@ LOOK_EVERY = 1500  # milliseconds
 # document sees: they are looked for now and then, when the browser is idle.
 _MEND = """
 const set = (e, name, value) => { if (e.getAttribute(name) !== value) e.setAttribute(name, value) }
+// A button of another kind has its words in a shadow root of its own, where no text of the button is found.
+const isStepper = e =>
+  e.textContent.trim() === '' && e.querySelector('svg') != null && e.querySelector('.child-wrapper') == null
 const mend = root => {
   for (const e of root.querySelectorAll('*')) {
     if (e.shadowRoot) mend(e.shadowRoot)
@@ -25,10 +28,10 @@ const mend = root => {
     } else if (tag === 'H5' && e.textContent.trim() === '') {
       set(e, 'role', 'presentation')
       set(e, 'aria-hidden', 'true')
-    } else if (tag === 'BUTTON' && !e.hasAttribute('aria-label') && e.textContent.trim() === '') {
+    } else if (tag === 'BUTTON' && !e.hasAttribute('aria-label') && isStepper(e)) {
       const field = e.closest('.MuiFormControl-root, .bk-panel-models-esm-ReactComponent') ?? e.getRootNode()
       const label = (field.querySelector('label') ?? e.getRootNode().querySelector('label'))?.textContent.trim() ?? ''
-      const buttons = [...e.getRootNode().querySelectorAll('button')].filter(b => b.textContent.trim() === '')
+      const buttons = [...e.getRootNode().querySelectorAll('button')].filter(isStepper)
       set(e, 'aria-label', `${label} ${buttons.indexOf(e) === 0 ? 'lower' : 'higher'}`.trim())
     }
     if (e.classList.contains('MuiAccordion-heading')) set(e, 'aria-level', '2')

@@ -10,6 +10,8 @@ _SMALLEST_EXTENT = 600_000.0  # metres: a single site is shown with its surround
 
 # One metre is as long up as across whatever the shape of the pane; a resize keeps what is in view.
 _FIT = """
+// Before the pane is laid out these have no value, and reading them is an error.
+if (fig.properties.inner_width.is_unset || fig.properties.inner_height.is_unset) return
 const w = fig.inner_width, h = fig.inner_height
 if (!(w > 0 && h > 0)) return
 const {x: [x0, x1], y: [y0, y1]} = extent.data
@@ -30,6 +32,7 @@ fig.y_range.setv({...yr, reset_start: yr.start, reset_end: yr.end})
 
 # Points grow as one zooms in: small where a continent's sites share a thumbnail, large enough to click elsewhere.
 _GROW = """
+if (fig.properties.inner_width.is_unset) return
 const metres_per_pixel = (fig.x_range.end - fig.x_range.start) / fig.inner_width
 if (!(metres_per_pixel > 0)) return
 const factor = Math.min(1.7, Math.max(0.55, Math.pow(14000 / metres_per_pixel, 0.35)))

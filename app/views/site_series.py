@@ -190,10 +190,11 @@ class SeriesPlot:
         self._show_chosen()
 
     def _renderer(self, name: str) -> GlyphRenderer:
-        source = self._lines[name]
+        # Hidden until it is known which are shown: no line is seen that is taken away at once.
+        kind = {"source": self._lines[name], "name": name, "visible": False}
         if name == v.SMAP:
-            return self.figure.scatter("time", "value", source=source, size=3.6, line_color=None, name=name)
-        return self.figure.line("time", "value", source=source, name=name)
+            return self.figure.scatter("time", "value", size=3.6, line_color=None, **kind)
+        return self.figure.line("time", "value", **kind)
 
     def _toggle(self, *_: param.parameterized.Event) -> None:
         for name, drawn in self._drawn.items():

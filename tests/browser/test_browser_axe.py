@@ -80,9 +80,11 @@ def test_the_page_is_walked_by_keyboard(clean_page, url):
           if (e == null || e === document.body) return null
           const labels = [...(e.labels ?? [])].map(l => l.textContent).join(' ')
           const root = e.getRootNode()
+          const alt = e.querySelector('img')?.alt ?? ''
           const ids = (e.getAttribute("aria-labelledby") ?? "").split(" ")
           const by = ids.map(i => root.getElementById?.(i)?.textContent ?? "").join(" ")
-          return {tag: e.tagName, name: (e.getAttribute('aria-label') ?? e.title) || labels || by || e.textContent.trim()}
+          const own = e.getAttribute('aria-label') ?? e.title
+          return {html: e.outerHTML.slice(0, 200), name: own || labels || by || alt || e.textContent.trim()}
         }""")
         if stop is not None:
             stops.append(stop)

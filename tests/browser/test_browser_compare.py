@@ -185,7 +185,7 @@ def test_the_scale_of_differences_is_fixed_and_can_be_changed(clean_page, url, f
     }"""
     eventually(page, lambda: page.evaluate(ends) == [-0.2, 0.2])
     page.get_by_label("Differences up to").click()
-    page.get_by_role("option", name="± 0.4").click()
+    page.get_by_role("menuitem", name="± 0.4").or_(page.get_by_role("option", name="± 0.4")).click()
     eventually(page, lambda: page.evaluate(ends) == [-0.4, 0.4])
     expect(page).to_have_url(re.compile("spread=0.4"))
     page.get_by_role("button", name="RMSE", exact=True).click()

@@ -260,8 +260,7 @@ def test_a_comparison_model_is_launched_and_its_scores_are_those_of_gsm3core(
     """Gradient boosting from the form to the map: its numbers are those of site_scores on what it predicts."""
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
-    page.get_by_label("Model").click()
-    page.get_by_role("option", name="Gradient boosting, to compare").click()
+    choose(page, "Model", "Gradient boosting, to compare")
     expect(page.get_by_label("Epochs")).to_be_hidden()
     page.get_by_label("Title (optional)").fill("To beat")
     page.get_by_role("button", name="Launch").click()
