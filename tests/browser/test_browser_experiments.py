@@ -160,7 +160,7 @@ def test_folds_are_on_the_map_before_anything_is_launched(clean_page, serve, run
         return dict(zip(points["site"], points["label"], strict=True)) == expected
 
     eventually(page, is_drawn)
-    field = page.get_by_label("Folds")
+    field = page.get_by_label("Folds", exact=True)
     field.fill("1")
     field.press("Enter")
     expect(page.get_by_text("Folds: Input should be greater than or equal to 2", exact=False)).to_be_visible()
