@@ -109,14 +109,15 @@ LONG = {"epochs": 500, "updates_per_epoch": 20, "folds_at_once": 2}
 
 
 def children(pid: int) -> list[int]:
-    """The live processes that a process has started (proc_pid_stat(5), field 4)."""
+    """The live processes of folds that a process has started (proc_pid_stat(5), field 4), and none of its others."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = path.read_bytes().rpartition(b")")[2].split()[:2]
+            command = path.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if int(parent) == pid and state != b"Z":
+        if int(parent) == pid and state != b"Z" and b"fold_process" in command:
             found.append(int(path.parent.name))
     return found
 
