@@ -4,7 +4,7 @@ python tests/benchmarks/run.py ablation [NAME ...] [--data FOLDER] [--out FOLDER
 
 The preset gsm3 on USCRN stations held out, in folds other than those of ``run.py real`` (``holdout.seed = 7``), and the
 preset smap-temporal on SMAP the other way round (second year to first): choices are made on these, and judged on the
-lines of ``run.py real``. Runs are kept in --out and not made again. All of them take about 40 minutes of processor time.
+lines of ``run.py real``, which divide the same data otherwise. Runs are kept in --out and not made again.
 """
 
 from __future__ import annotations
