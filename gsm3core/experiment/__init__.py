@@ -2,7 +2,8 @@
 
 from gsm3core.experiment.division import satellite_groups
 from gsm3core.experiment.finetuning import create_finetune
-from gsm3core.experiment.running import create_run, execute, prepare_process, run_experiment
+from gsm3core.experiment.process import prepare_process
+from gsm3core.experiment.running import create_run, execute, run_experiment
 
 __all__ = [
     "create_finetune",

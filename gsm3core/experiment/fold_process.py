@@ -15,7 +15,8 @@ from typing import Any
 from gsm3core.errors import GSM3Error
 from gsm3core.experiment.division import folds_of
 from gsm3core.experiment.places import Place
-from gsm3core.experiment.running import fold_runner, prepare_process
+from gsm3core.experiment.process import prepare_process
+from gsm3core.experiment.running import fold_runner
 from gsm3core.run import Run
 from gsm3core.schema import open_dataset
 

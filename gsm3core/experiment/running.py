@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,19 +52,6 @@ def run_experiment(
         If the configuration does not fit the dataset, or training fails; the run then says so.
     """
     return execute(create_run(config, out), listen=listen)
-
-
-def prepare_process() -> None:
-    """Set what torch reads from the environment once, before it is loaded; for a command's own process.
-
-    Notes
-    -----
-    Threads that wait actively for each other stall as soon as anything else wants a core: measured on two shared
-    cores, one training step took 5 to 10 s with the default and 0.3 s with a passive wait. Huge pages save the page
-    faults of the large, short-lived activations. What the user has set is left alone.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def create_run(config: ExperimentConfig, root: str | Path) -> Run:

@@ -13,6 +13,7 @@ from benchmarks.step_server import serve
 from torch import nn
 
 from gsm3core.config import ModelConfig, TrainingConfig
+from gsm3core.experiment.process import keep_memory
 from gsm3core.models import make_model
 from gsm3core.training.objective import evaluate
 from gsm3core.training.optimizer import make_optimizer
@@ -133,8 +134,11 @@ def main(arguments: list[str]) -> None:
     if kind == "matrix":
         serve(product(rest))
     elif kind == "plain":
+        if rest == "kept":
+            keep_memory()
         serve(plain(*sizes))
     else:
+        keep_memory()
         dropout_on, precision = rest.split(":")
         serve(ours(*sizes, dropout_on=dropout_on, precision=precision))
 
