@@ -228,6 +228,25 @@ def test_places(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert places_of(config(world, folds_at_once=2), 5)[0].threads == 3
 
 
+def test_places_by_themselves(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fold for each processor, as memory allows, at most four; one on a GPU, which has not been measured."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    memory = {"SC_PHYS_PAGES": 64_000_000_000, "SC_PAGE_SIZE": 1}
+    monkeypatch.setattr(os, "sysconf", memory.__getitem__)
+    auto = config(world, folds_at_once="auto", device="cpu")
+    assert places_of(auto, 5) == [Place("cpu", 0.225, 1)] * 4
+    assert len(places_of(auto, 3)) == 3
+    assert places_of(auto, 1) == [Place("cpu")]
+    memory["SC_PHYS_PAGES"] = 8_200_000_000
+    assert places_of(auto, 5) == [Place("cpu", 0.45, 3)] * 2
+    memory["SC_PHYS_PAGES"] = 2_000_000_000
+    assert places_of(auto, 5) == [Place("cpu")]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert [p.device for p in places_of(config(world, folds_at_once="auto", device="cuda:all"), 5)] == [
+        "cuda:0", "cuda:1", "cuda:2",
+    ]  # fmt: skip
+
+
 def test_names_of_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert devices_named("cuda:1,cuda:0") == ["cuda:1", "cuda:0"]

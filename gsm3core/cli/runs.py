@@ -26,7 +26,9 @@ def run_command(
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,cuda:1 or cuda:all.")
     ] = None,
-    folds_at_once: Annotated[int | None, typer.Option(help="Folds trained at once on each device.")] = None,
+    folds_at_once: Annotated[
+        str | None, typer.Option(help="Folds trained at once on each device: a number, or auto.")
+    ] = None,
     targets: Annotated[
         str | None, typer.Option(help="Records to learn from, with commas: sm_insitu,sm_smap.")
     ] = None,

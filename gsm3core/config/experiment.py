@@ -104,7 +104,9 @@ class ExperimentConfig(Section):
 
 
 def _explain(error: Any) -> str:
-    where = ".".join(map(str, error["loc"])) or "configuration"
+    # A key that takes a number or a word has a message for each; which of them it is says the message.
+    keys = [str(part) for part in error["loc"] if part != "constrained-int" and "[" not in str(part)]
+    where = ".".join(keys) or "configuration"
     if error["type"] == "extra_forbidden":
         section: Any = ExperimentConfig
         for part in error["loc"][:-1]:

@@ -188,8 +188,10 @@ class TrainingConfig(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:all|:\d+(,cuda:\d+)*)?)$")] = Field(
         "auto", description="one, or several GPUs that the folds are spread over: cuda:0,cuda:1 or cuda:all"
     )
-    folds_at_once: int = Field(
-        1, ge=1, le=64, description="folds trained at once on each device, each in a process of its own"
+    folds_at_once: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
+        1,
+        description="folds trained at once on each device, each in a process of its own; auto: one on a GPU, on a CPU one "
+        "for each processor and each 4 GB of memory, at most four",
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,8 @@ from gsm3core.config import ExperimentConfig
 
 # Of a GPU's memory; the rest is for each process's context and libraries, which torch does not count.
 SHARED_OUT = 0.9
+# A step of a small network keeps no more than one processor busy, but every process holds the dataset.
+_MOST_BY_ITSELF, _BYTES_EACH = 4, 4e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def places_of(config: ExperimentConfig, folds: int) -> list[Place]:
     Parameters
     ----------
     config
-        ``training.device`` names one device or several; ``training.folds_at_once`` says how many folds share one.
+        ``training.device`` names one device or several; ``training.folds_at_once`` says how many folds share one; on a
+        CPU ``auto`` is as many as it has processors, with 4 GB of memory for each, and at most four.
     folds
         Of the whole run, done or not: a run that is gone on with has the places, and the threads, that it had.
 
@@ -48,11 +51,28 @@ def places_of(config: ExperimentConfig, folds: int) -> list[Place]:
     """
     training = config.training
     devices = ["cpu"] if config.model.name in BASELINES else _devices(training.device)
-    names = (devices * training.folds_at_once)[: max(folds, 1)]
+    at_once = training.folds_at_once if training.folds_at_once != "auto" else _by_itself(devices, folds)
+    names = (devices * at_once)[: max(folds, 1)]
     if len(names) == 1:
         return [Place(names[0])]
     threads = max(1, _processors() // len(names))
     return [Place(name, _share(names.count(name)), threads) for name in names]
+
+
+def _by_itself(devices: list[str], folds: int) -> int:
+    """How many folds share a device where the user leaves it open; always the same on one machine."""
+    if folds == 1 or not _is_processor(devices[0]):
+        return 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return max(1, min(_processors(), _MOST_BY_ITSELF, int(memory / _BYTES_EACH)))
+
+
+def _is_processor(device: str) -> bool:
+    if device != "auto":
+        return device == "cpu"
+    from gsm3core.models.device import device_named
+
+    return device_named(device).type == "cpu"
 
 
 def _share(sharing: int) -> float:
