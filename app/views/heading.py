@@ -8,7 +8,7 @@ import param
 
 from app.evaluation import ALL_YEAR, Evaluation
 from app.state import Selection
-from app.theme import SCALES, metric_label
+from app.theme import SCALES, metric_label, metric_name
 from app.views.card import heading
 from gsm3core import vocabulary as v
 
@@ -97,7 +97,8 @@ class TableHeading(_Heading):
     def _words(self, evaluation: Evaluation) -> tuple[str, str]:
         return (
             f"Sites, scores of {self._selection.product}",
-            f"Worst R first{_days(evaluation)}. Click a heading to sort, a row to see its series. Errors in m³ m⁻³.",
+            f"Worst {metric_name(self._selection.metric)} first{_days(evaluation)}. Click a heading to sort, a row to see its "
+            "series. Errors in m³ m⁻³.",
         )
 
 

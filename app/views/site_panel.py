@@ -14,6 +14,7 @@ from app.taken import of_days
 from app.views.card import card, heading
 from app.views.site_pairs import PairPlots
 from app.views.site_scores import SiteScores
+from app.views.site_search import SiteSearch
 from app.views.site_series import SeriesPlot
 from app.views.take_away import Item, TakeAway
 from gsm3core import vocabulary as v
@@ -53,7 +54,8 @@ class SitePanel:
             stylesheets=[":host { flex-wrap: wrap; gap: 14px !important; }"],
         )
         below = [self._pairs.row] if compared else []
-        self.card = card(take.beside(self._title, self._item(compared)), self._problem, both, *below)
+        heading_row = take.beside(self._title, self._item(compared))
+        self.card = card(heading_row, SiteSearch(selection).widget, self._problem, both, *below)
         selection.param.watch(self._read, ["evaluation", "site_shown"])
         self._read()
 

@@ -1,6 +1,8 @@
-"""The table of sites with the scores of the selected product; a click on a row selects the site."""
+"""The table of sites with the scores of the selected product, worst first; a click on a row selects the site."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 import panel as pn
@@ -8,16 +10,20 @@ import param
 from bokeh.models import NumberFormatter
 
 from app.state import Selection
+from app.theme import metric_name
 from app.views.calm_table import calm
 from app.views.card import COMPACT
 from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS, METRICS
 
 _HIDDEN = v.SITE
+# The score that is chosen where it is none of the four: a column of its own, before them.
+_CHOSEN = "chosen"
 _TITLES = {
     v.STATION: "Station",
     v.NETWORK: "Network",
     v.REGION: "Region",
+    _CHOSEN: "",
     "R": "R",
     "RMSE": "RMSE",
     "ubRMSE": "ubRMSE",
@@ -25,7 +31,14 @@ _TITLES = {
     "n_valid": "Days",
     "reason": "Why no score",
 }
-_FORMATS = {"R": "0.00", "RMSE": "0.000", "ubRMSE": "0.000", "bias": "0.000", "n_valid": "0"}
+_FORMATS = {
+    _CHOSEN: "0.000",
+    "R": "0.00",
+    "RMSE": "0.000",
+    "ubRMSE": "0.000",
+    "bias": "0.000",
+    "n_valid": "0",
+}
 
 
 class SiteTable:
@@ -41,8 +54,7 @@ class SiteTable:
         self._selection = selection
         self.table = pn.widgets.Tabulator(
             self._frame(),
-            titles=_TITLES,
-            hidden_columns=[_HIDDEN],
+            **self._columns(),
             formatters={n: NumberFormatter(format=f, nan_format="–") for n, f in _FORMATS.items()},
             header_tooltips={m: ALL_METRICS[m].meaning for m in METRICS}
             | {"n_valid": "Days that the product and the reference both have."},
@@ -63,22 +75,33 @@ class SiteTable:
         )
         calm(self.table)
         self.table.on_click(self._click)
-        selection.param.watch(self._update, ["shown", "product"])
+        selection.param.watch(self._update, ["shown", "product", "metric"])
         selection.param.watch(self._mark, "site_shown")
 
     def _frame(self) -> pd.DataFrame:
-        selection = self._selection
+        selection, metric = self._selection, self._selection.metric
         if selection.evaluation is None:
             return pd.DataFrame({name: [] for name in (_HIDDEN, *_TITLES)})
         table = selection.evaluation.table(selection.product)[selection.shown.mask].reset_index()
+        if metric not in METRICS and metric in table:
+            table[_CHOSEN] = table[metric]
         for name in _TITLES:
             if name not in table:
                 table[name] = float("nan")
         table[v.REGION] = table[v.REGION].str.replace("_", " ")
-        return table[[_HIDDEN, *_TITLES]].sort_values("R", na_position="last", ignore_index=True)
+        return worst_first(table[[_HIDDEN, *_TITLES]], _CHOSEN if metric not in METRICS else metric, metric)
+
+    def _columns(self) -> dict[str, Any]:
+        """Return what the columns are called and which are not shown, by the chosen score."""
+        metric = self._selection.metric
+        further = metric not in METRICS
+        return {
+            "titles": _TITLES | {_CHOSEN: metric_name(metric) if further else ""},
+            "hidden_columns": [_HIDDEN] if further else [_HIDDEN, _CHOSEN],
+        }
 
     def _update(self, *_: param.parameterized.Event) -> None:
-        self.table.value = self._frame()
+        self.table.param.update(value=self._frame(), **self._columns())
         self._mark()
 
     def _mark(self, *_: param.parameterized.Event) -> None:
@@ -87,3 +110,19 @@ class SiteTable:
 
     def _click(self, event: pn.models.tabulator.CellClickEvent) -> None:
         self._selection.choose_site(str(self.table.value[_HIDDEN].iloc[event.row]))
+
+
+def worst_first(table: pd.DataFrame, column: str, metric: str) -> pd.DataFrame:
+    """Return the rows by the column of a score: the worst first, those without it last.
+
+    Parameters
+    ----------
+    table
+        A row a site.
+    column, metric
+        Where the score is, and which it is. Of one whose sign tells a direction the largest is the worst, either way.
+    """
+    better_up = ALL_METRICS[metric].higher_is_better
+    values = table[column].abs() if better_up is None else table[column]
+    order = values.sort_values(ascending=better_up is True, na_position="last", kind="stable").index
+    return table.loc[order].reset_index(drop=True)

@@ -65,10 +65,18 @@ def by_seed(run: Run, reference: str) -> Iterator[tuple[int, xr.Dataset]]:
     everything = xr.ones_like(observed[v.TIME], dtype=bool)
     first, members = run.config.training.seed, run.config.training.members
     for member in range(members):
-        series = series_of(run, observed, everything)
-        if members > 1:
-            series = series.copy(data=_of_member(run, member))
+        series = series_of_member(run, member, observed, everything)
         yield first + member, site_scores(series, observed, metrics=METRICS, intervals="none")
+
+
+def series_of_member(run: Run, member: int, observed: xr.DataArray, test_days: xr.DataArray) -> xr.DataArray:
+    """Return :func:`series_of` of one of a run's networks alone."""
+    if run.config.training.members == 1:
+        return series_of(run, observed, test_days)
+    alone = run.predictions()[v.SM_PREDICTED].copy(data=_of_member(run, member)).reset_coords(drop=True)
+    alone = alone.reindex({v.SITE: observed[v.SITE], v.TIME: observed[v.TIME]})
+    coords = {n: c for n, c in observed.coords.items() if v.TIME not in c.dims}
+    return alone.where(test_days).assign_coords(coords)
 
 
 def _of_member(run: Run, member: int) -> NDArray[np.float32]:

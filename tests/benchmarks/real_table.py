@@ -3,9 +3,10 @@
 python tests/benchmarks/run.py real [RUN ...] [--base NAME] [--data FOLDER] [--out FOLDER] [--names A B ...]
 python tests/benchmarks/run.py real --with RUN ... --without RUN ... [--reference sm_insitu]
 
-The first makes the table: finished runs (folders) beside the comparison models, which are run with the same machinery
-and kept in --out for the next time (remove them after a change of their code). The second answers whether something
-helps: runs with and without it, paired by their seeds, and the difference of their medians over sites.
+The first makes the table: finished runs (folders), and the first network of each alone, beside the comparison models,
+which are run with the same machinery and kept in --out for the next time (remove them after a change of their code).
+The second answers whether something helps: runs with and without it, paired by their seeds, and the difference of their
+medians over sites.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-from benchmarks.paired_seeds import METRICS, paired, series_of
+from benchmarks.paired_seeds import METRICS, paired, series_of, series_of_member
 from benchmarks.real_calibration import calibration_table
 
 from gsm3core import ExperimentConfig, Run, compare_products, open_dataset, site_scores
 from gsm3core import vocabulary as v
 from gsm3core.baselines import BASELINES
+from gsm3core.experiment.division import targets_of
 from gsm3core.run import list_runs
 from gsm3core.schema import fingerprint
 
@@ -117,8 +119,17 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
     observed = ds[case.reference].load()
     rows = {v.MODEL_PRODUCTS[m]: comparison_run(case.config(m, dataset), out) for m in BASELINES}
     test_days = next(iter(rows.values())).predictions()[v.IN_TEST].any(v.SITE)
-    fitting = {n: r for n, r in runs.items() if r.config.holdout.name == case.holdout}
+    fitting = {
+        n: r
+        for n, r in runs.items()
+        if r.config.holdout.name == case.holdout and predicted_by(r) == case.reference
+    }
     series = {name: series_of(run, observed, test_days) for name, run in (fitting | rows).items()}
+    series |= {
+        f"{name}, one network": series_of_member(run, 0, observed, test_days)
+        for name, run in fitting.items()
+        if run.config.training.members > 1
+    }
     series = {
         name: array for name, array in series.items() if bool((array.notnull() & observed.notnull()).any())
     }
@@ -129,6 +140,11 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
         sys.stdout.write(
             f"Predicted spread, censored to 0 to 1; skill over the training record:\n{spread.to_string()}\n"
         )
+
+
+def predicted_by(run: Run) -> str:
+    """Return the record that a run's prediction is of: of two teachers the first, each of which may have an output."""
+    return targets_of(open_dataset(run.dataset_path), run.config)[0]
 
 
 def compared(title: str, series: dict[str, xr.DataArray], observed: xr.DataArray, base: str) -> None:
