@@ -80,6 +80,57 @@ def catalogue() -> dict[str, list[tuple[str, Presence, dict[str, str]]]]:
     }
 
 
+def datasets_table(found: list[Holding]) -> pd.DataFrame:
+    """Return a row per dataset: what it holds, or why it cannot be read."""
+    rows = [
+        {
+            "dataset": h.name,
+            "title": h.title,
+            "simulated": h.simulated,
+            "sites": h.sites,
+            "networks": h.networks,
+            "regions": h.regions,
+            "first_day": h.first_day,
+            "last_day": h.last_day,
+            "records": ", ".join(h.records),
+            "daily_inputs": len(h.of_kind("daily input")),
+            "site_attributes": len(h.of_kind("site attribute")),
+            "bytes": h.bytes,
+            "license": h.license,
+            "path": str(h.path),
+            "problem": h.problem,
+        }
+        for h in found
+    ]
+    return pd.DataFrame(rows).set_index("dataset") if rows else pd.DataFrame()
+
+
+def history_table(holding: Holding) -> pd.DataFrame:
+    """Return a row per step that made a dataset; what was done as JSON."""
+    rows = [
+        {"step": k, "done": json.dumps(step, default=str)} for k, step in enumerate(holding.history, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["step", "done"]).set_index("step")
+
+
+def sources_table(found: dict[str, list[tuple[str, Presence, dict[str, str]]]]) -> pd.DataFrame:
+    """Return a row per source of the catalogue: whether it is here, and everything that the catalogue says of it."""
+    rows = [
+        {
+            "source": there.name,
+            "kind": kind,
+            "title": title,
+            "here": there.here,
+            "files": there.files,
+            "bytes": there.bytes,
+        }
+        | {key: text for key, text in told.items() if key != "title"}
+        for kind, sources in found.items()
+        for title, there, told in sources
+    ]
+    return pd.DataFrame(rows).set_index("source") if rows else pd.DataFrame()
+
+
 def _holding(store: Store, name: str, path: Path) -> Holding:
     version = path.stat().st_mtime_ns if path.exists() else 0
     return _KEPT.get((path, version), lambda: _read(store, name, path))

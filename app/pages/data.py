@@ -11,6 +11,7 @@ from app.state import Selection
 from app.views.data_catalogue import Catalogue
 from app.views.data_datasets import Datasets
 from app.views.data_upload import UploadForm
+from app.views.take_away import TakeAway
 from app.visitor import Visitor
 from gsm3core.readers.presence import Presence
 
@@ -28,7 +29,8 @@ and in the same units.</p>
 def data_page(selection: Selection, visitor: Visitor) -> Part:
     """Return the page."""
     store = visitor.store
-    datasets, listed = Datasets(selection), Catalogue()
+    take = TakeAway(selection, store)
+    datasets, listed = Datasets(selection, take), Catalogue(take)
     new = ""
 
     def added(name: str) -> None:
@@ -52,7 +54,7 @@ def data_page(selection: Selection, visitor: Visitor) -> Part:
 
     reading = Step(main, selection, "Reading what the datasets hold", show_datasets)
     looking = Step(main, selection, "Looking which sources are on this machine", show_catalogue)
-    main.objects = [reading.column, upload.card, looking.column]
+    main.objects = [reading.column, upload.card, looking.column, take.dialog]
     reading.ask(lambda: holdings(store))
     looking.ask(catalogue)
     about = pn.pane.HTML(_ABOUT, margin=(4, 16), sizing_mode="stretch_width")

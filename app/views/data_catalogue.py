@@ -6,8 +6,10 @@ from html import escape
 
 import panel as pn
 
+from app.holdings import sources_table
 from app.views.card import card, heading
 from app.views.numbers import TABLE
+from app.views.take_away import Item, TakeAway
 from gsm3core.readers.presence import Presence
 
 _KINDS = {
@@ -30,9 +32,16 @@ dt { opacity: .75; } dd { margin: 0; white-space: pre-line; overflow-wrap: anywh
 
 
 class Catalogue:
-    """Sources by kind, each to be unfolded."""
+    """Sources by kind, each to be unfolded.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    take
+        Lets a visitor take the list away.
+    """
+
+    def __init__(self, take: TakeAway) -> None:
+        self._found: dict[str, list[tuple[str, Presence, dict[str, str]]]] = {}
         self._list = pn.pane.HTML(
             stylesheets=[TABLE, _STYLE], margin=0, sizing_mode="stretch_width", css_classes=["catalogue"]
         )
@@ -41,10 +50,20 @@ class Catalogue:
             "What can be read, whether its files are on this machine, and how to get them. Unfold one for its terms, variables "
             "and quality flags. gsm3 data pull fetches what needs no account.",
         )
-        self.card = card(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), self._list)
+        item = Item(
+            title="catalogue of sources",
+            tables={"Sources": lambda: sources_table(self._found)},
+            code=lambda: "gsm3 data list",
+            code_title="The same in a terminal:",
+            about=lambda: ["GSM3: catalogue of sources, and which are on this machine"],
+        )
+        self.card = card(
+            take.beside(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item), self._list
+        )
 
     def show(self, found: dict[str, list[tuple[str, Presence, dict[str, str]]]]) -> None:
         """List the sources."""
+        self._found = found
         parts = []
         for kind, sources in found.items():
             here = sum(p.here for _, p, _ in sources)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
+import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from app.holdings import Holding
+from app.holdings import Holding, datasets_table, history_table
 from app.state import NEWEST, SITES, Selection
 from app.views.card import card, heading
 from app.views.numbers import TABLE, html_table
+from app.views.take_away import Item, TakeAway
 
 _KINDS = ("soil moisture", "daily input", "site attribute")
 _SHOWN = 1500  # characters of a step
@@ -26,11 +29,15 @@ class Datasets:
     ----------
     selection
         Of the visitor; a button shows a dataset on the Sites page.
+    take
+        Lets a visitor take the tables away.
     chosen
         Called with the name of the dataset that is looked at.
     """
 
-    def __init__(self, selection: Selection, chosen: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, selection: Selection, take: TakeAway, chosen: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._selection = selection
         self._holdings: dict[str, Holding] = {}
         self._chosen = chosen
@@ -54,8 +61,19 @@ class Datasets:
         title = heading(
             "Datasets here", "What the pages of this dashboard can show, and experiments can learn from."
         )
+        item = Item(
+            title="datasets here",
+            tables={
+                "Datasets": lambda: datasets_table(list(self._holdings.values())),
+                "Variables of the one looked at": self._variables,
+                "How it was made": self._steps,
+            },
+            code=self._code,
+            code_title="The same in a terminal:",
+            about=self._about,
+        )
         self.card = card(
-            pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"),
+            take.beside(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item),
             self._table,
             pn.Row(self.which, self.open, margin=0),
             self._detail,
@@ -78,8 +96,28 @@ class Datasets:
         self.which.visible = self.open.visible = bool(names)
         self._show_one()
 
+    @property
+    def _looked_at(self) -> Holding | None:
+        return self._holdings.get(self.which.value or "")
+
+    def _variables(self) -> pd.DataFrame | None:
+        holding = self._looked_at
+        if holding is None or holding.variables is None:
+            return None
+        return holding.variables.set_index("name")
+
+    def _steps(self) -> pd.DataFrame | None:
+        return history_table(self._looked_at) if self._looked_at else None
+
+    def _about(self) -> list[str]:
+        return ["GSM3: datasets here", *([f"looked at: {self.which.value}"] if self._looked_at else [])]
+
+    def _code(self) -> str:
+        paths = [str(self._looked_at.path)] if self._looked_at else []
+        return "\n".join(shlex.join(["gsm3", "data", "describe", path]) for path in paths) or "gsm3 data list"
+
     def _show_one(self) -> None:
-        holding = self._holdings.get(self.which.value or "")
+        holding = self._looked_at
         self._detail.object = _detail(holding) if holding else ""
         self.open.disabled = holding is None or bool(holding.problem)
         if holding is not None:

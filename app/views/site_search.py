@@ -52,4 +52,4 @@ def site_names(evaluation: Evaluation) -> dict[str, str]:
     """Return what every site is called -> its id, in the order of the names."""
     sites = evaluation.sites
     labels = sites[v.STATION].str.cat(sites[v.NETWORK].where(sites[v.NETWORK] == "", ", " + sites[v.NETWORK]))
-    return distinct(dict(labels.sort_values().items()))
+    return distinct({str(site): str(label) for site, label in labels.sort_values().items()})

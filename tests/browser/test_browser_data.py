@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
@@ -60,6 +61,34 @@ def test_what_is_here(clean_page, url):
     expect(sources.filter(has_text="smap-l3e")).to_contain_text("licence")
     page.get_by_role("button", name="Show on the Sites page").click()
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
+
+
+def test_what_is_here_is_taken_away(clean_page, url, data_folder, tmp_path):
+    page = clean_page
+    open_data(page, url)
+
+    def taken(card, name):
+        page.get_by_role("button", name=f"Take away: {card}").click()
+        expect(page.get_by_text(f"Take away: {card}", exact=True)).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"{name} (CSV)").click()
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+        page.keyboard.press("Escape")
+        return pd.read_csv(path, comment="#", index_col=0)
+
+    ds = open_dataset(data_folder / "small.zarr")
+    datasets = taken("datasets here", "Datasets")
+    one = datasets.loc["small.zarr"]
+    assert (one["sites"], one["networks"]) == (20, len(np.unique(ds[v.NETWORK].values)))
+    assert (one["first_day"], one["last_day"]) == ("2015-04-01", "2016-03-31")
+    variables = taken("datasets here", "Variables of the one looked at")
+    assert variables.loc[v.SM_INSITU, "units"] == "m3 m-3"
+    assert set(variables.index) <= set(ds.data_vars)
+    sources = taken("catalogue of sources", "Sources")
+    assert list(sources.index.sort_values()) == sorted(source_entries())
+    page.get_by_role("button", name="Take away: datasets here").click()
+    expect(page.get_by_text("gsm3 data describe")).to_contain_text(str(data_folder / "small.zarr"))
 
 
 def test_a_table_is_checked_added_and_shown(clean_page, url, data_folder, sites, tmp_path):
