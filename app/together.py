@@ -30,9 +30,18 @@ def many_models(document: Document | None) -> Iterator[None]:
     """Let Bokeh look for new models once, at the end of the block, where several are made.
 
     It walks the whole document for that. Where none is made there is nothing to look for: the block then costs a walk.
+    Until then a new model belongs to no document and tells nobody of its changes, so nothing of the block is sent
+    before it: a model that had been sent when it was made would stay as it was made.
     """
     if document is None:
         yield
         return
-    with document.models.freeze():
-        yield
+    alone = document.callbacks.hold_value is None
+    if alone:
+        document.hold("combine")
+    try:
+        with document.models.freeze():
+            yield
+    finally:
+        if alone:
+            document.unhold()

@@ -316,6 +316,26 @@ def test_another_score_sends_numbers_alone(selection):
     np.testing.assert_array_equal(patched["value"], expected.to_numpy())
 
 
+def test_a_line_is_sent_as_it_is_in_the_end(store, selection):
+    """What the browser was told of every line, when it was told of it, and what changed afterwards."""
+    plot, document = SeriesPlot(selection), Document()
+    document.add_root(plot.figure)
+    told: dict[str, tuple[bool, float]] = {}
+
+    def browser(event):
+        if event.attr == "renderers":
+            for line in event.new:
+                told.setdefault(line.id, (line.visible, getattr(line.glyph, "line_width", None)))
+        elif event.attr == "visible" and event.model.id in told:
+            told[event.model.id] = (event.new, told[event.model.id][1])
+
+    document.on_change(browser)
+    plot.show(store.series(DATASET, "", "S001"))
+    in_the_end = {r.id: (r.visible, getattr(r.glyph, "line_width", None)) for r in plot.figure.renderers}
+    assert told == in_the_end
+    assert any(visible for visible, _ in told.values())
+
+
 def test_a_new_site_adds_no_models(store, selection):
     # A new model, or one that is replaced, lets Bokeh walk the whole document.
     plot, document = SeriesPlot(selection), Document()
