@@ -139,7 +139,7 @@ class _Factors:
         self._heads.found.clear()
         self.main.objects = [self._note, self._asking.column]
         if product not in evaluation.products:
-            self._waiting.fail(
+            self._waiting.rest(
                 "There is no product whose scores could be explained. Choose a run, or add a product."
             )
             self.main.objects = [self._note, self._waiting.column]

@@ -121,7 +121,7 @@ class _Views:
             self._waiting.begin("Computing the intervals")
             self._computing.later(lambda: medians(evaluation, shown))
         else:
-            self._waiting.fail(
+            self._waiting.rest(
                 "There is no second record to compare. Train a model on it: Experiments, Launch."
             )
         self._waiting_paper.begin("Reading the runs")

@@ -116,7 +116,7 @@ class FoldMap:
         self._division = division
         sites = division.sites
         networks = sorted({n for n in sites["network"] if n})
-        self._form.holdout.offer(networks, [str(s) for s in sites.index])
+        self._form.holdout.offer(networks, [str(s) for s in sites.index], len(division.days))
         if division.problem:
             self._waiting.fail(readable(division.problem))
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import panel as pn
 import panel_material_ui as pmui
 import param
@@ -41,8 +43,13 @@ _LABELS = {
     "holdout.block_km": "Side of a block (km)",
     "holdout.train": "Training days",
     "holdout.test": "Test days",
-    "holdout": "Periods",
+    "holdout.sites": "Sites",
+    "holdout.networks": "Networks",
+    "holdout.polygon": "an area on the map",
 }
+# A key is what its field is called, at the head of a line or within a sentence; of a section alone only at the head.
+_KEYS = re.compile("|".join(map(re.escape, _LABELS)) + r"|^holdout(?=:)", re.MULTILINE)
+_LABELS["holdout"] = "Periods"
 
 
 class ExperimentForm:
@@ -216,6 +223,4 @@ def readable(message: str) -> str:
     lines = [
         line.strip().removeprefix("- ") for line in message.splitlines() if line.strip() != "configuration:"
     ]
-    for key, label in _LABELS.items():
-        lines = [line.replace(f"{key}:", f"{label}:") for line in lines]
-    return "  \n".join(lines)
+    return re.sub(_KEYS, lambda key: _LABELS[key[0]], "  \n".join(lines))

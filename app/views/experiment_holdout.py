@@ -41,6 +41,7 @@ h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 _PERIOD = re.compile(r"\s*(\d{4}-\d{2}-\d{2})\s*(?:to|/|–|until)\s*(\d{4}-\d{2}-\d{2})\s*")
 _DAYS = "Two days, such as 2016-04-01 to 2017-03-31. Empty: by period, the first year tests and the rest trains; else all days."
+_TWO_YEARS = 2 * 365
 _USES = {
     "temporal": ("train", "test"),
     "random_spatial": ("folds", "train"),
@@ -94,11 +95,13 @@ class HoldoutForm(param.Parameterized):
             sizing_mode="stretch_width",
             margin=0,
         )
+        self._left_open = True
         self.name_choice.param.watch(self._explain, "value")
         for widget in (self.name_choice, *self._parts.values()):
             widget.param.watch(self._count, "value")
         self.param.watch(self._count, "polygon")
         self._explain()
+        self._left_open = True
 
     @property
     def chosen(self) -> str:
@@ -137,8 +140,19 @@ class HoldoutForm(param.Parameterized):
             for field, period in ((self.train, preset.train), (self.test, preset.test)):
                 field.value = field.value_input = f"{period.start} to {period.end}" if period else ""
 
-    def offer(self, networks: list[str], sites: list[str]) -> None:
-        """Offer the networks and sites of the dataset."""
+    def offer(self, networks: list[str], sites: list[str], days: int) -> None:
+        """Offer the networks and sites of the dataset, and where nothing was chosen yet, a holdout that it can have.
+
+        Parameters
+        ----------
+        networks, sites
+            Their names.
+        days
+            Of its record: another period needs two years.
+        """
+        if self._left_open:
+            self.name_choice.value = "temporal" if days >= _TWO_YEARS else "random_spatial"
+            self._left_open = True
         for widget, names in ((self.networks, networks), (self.sites, sites)):
             if widget.options != names:
                 widget.param.update(options=names, value=[n for n in widget.value if n in names])
@@ -147,6 +161,7 @@ class HoldoutForm(param.Parameterized):
         self.changed += 1
 
     def _explain(self, *_: param.parameterized.Event) -> None:
+        self._left_open = False
         self._explanation.object = f"<p>{HOLDOUTS[self.chosen][1]}</p>"
         for name, widget in self._parts.items():
             widget.visible = name in _USES[self.chosen]

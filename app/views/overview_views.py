@@ -59,7 +59,10 @@ def loaded(evaluation: Evaluation, days: np.ndarray, run_title: str, holdout: st
     years = (days[-1] - days[0]) / np.timedelta64(365, "D")
     items = {
         "Dataset": (evaluation.dataset.rsplit(".", 1)[0], f"compared with {evaluation.against}"),
-        "Sites": (str(len(sites)), f"{len(networks)} networks, {len(evaluation.regions)} regions"),
+        "Sites": (
+            str(len(sites)),
+            f"{_count(len(networks), 'network')}, {_count(len(evaluation.regions), 'region')}",
+        ),
         "Days": (
             f"{np.datetime_as_string(days[0], 'D')} to {np.datetime_as_string(days[-1], 'D')}",
             f"{len(days)} days, {years:.1f} years",
@@ -160,3 +163,7 @@ def attention_row(one: Attention, act: object) -> pn.Row:
     if one.action:
         contents.append(pmui.Button(label=one.action, variant="text", size="small", margin=0, on_click=act))
     return pn.Row(*contents, sizing_mode="stretch_width", align="center", margin=(3, 0))
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -37,6 +37,12 @@ class Waiting:
         """Take the line away."""
         self.column.visible = self._words.visible = self._bar.visible = False
 
+    def rest(self, why: str) -> None:
+        """Say why there is nothing to work out, and what to do; nothing went wrong."""
+        self._bar.visible = False
+        self._words.param.update(object=told("info", why), visible=True)
+        self.column.visible = True
+
     def fail(self, problem: str, lead: str = "") -> None:
         """Say what went wrong, and what to do."""
         self._bar.visible = False

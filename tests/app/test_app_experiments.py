@@ -129,12 +129,28 @@ def test_a_temporal_holdout_divides_days(form, store):
     assert division.span(division.folds[0].test_days) == "2016-01-01 to 2016-03-31"
 
 
+def test_a_record_too_short_for_periods_begins_with_held_out_sites(form):
+    form.holdout.offer([], [], 366)
+    assert form.holdout.chosen == "random_spatial"
+    form.holdout.offer([], [], 731)
+    assert form.holdout.chosen == "temporal"
+    form.holdout.name_choice.value = "spatial_block"  # from here on it is the visitor's
+    form.holdout.offer([], [], 366)
+    assert form.holdout.chosen == "spatial_block"
+
+
+def test_a_message_names_fields_and_not_keys():
+    said = readable("The record is too short. Give holdout.train and holdout.test.")
+    assert said == "The record is too short. Give Training days and Test days."
+    assert readable("configuration:\n  - holdout: they overlap") == "Periods: they overlap"
+
+
 def test_a_choice_of_ones_own(form, store):
     hold_out(form, "custom")
     division = divide(store, DATASET, form.config())
     assert division.folds == ()
     assert "needs holdout.sites" in division.problem
-    form.holdout.offer(["net0", "net1"], ["S001"])
+    form.holdout.offer(["net0", "net1"], ["S001"], 731)
     form.holdout.networks.value = ["net1"]
     form.holdout.polygon = ((5.0, 45.0), (20.0, 45.0), (20.0, 55.0), (5.0, 55.0))
     sites = divide(store, DATASET, form.config())
