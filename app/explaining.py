@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from app.bins import Bins
 from app.evaluation import Evaluation
@@ -18,6 +19,7 @@ from app.filters import Shown
 from app.recent import Recent
 from app.store import Store
 from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError
 from gsm3core.factors import (
     MEASURES,
     SHAP,
@@ -98,7 +100,7 @@ def question(
     product, metric
         Whose scores by which metric.
     wetness
-        Record whose mean is the wetness factor; empty for SMAP's, or in situ's where there is no SMAP.
+        Record whose mean is the wetness factor; empty for SMAP's, or another's where too few of the sites have SMAP.
 
     Raises
     ------
@@ -117,8 +119,9 @@ def question(
         attributes = _ATTRIBUTES.get((path, version), lambda: _site_attributes(store.dataset(e.dataset)))
         scores = e.scores.isel({v.SITE: np.flatnonzero(scored)}).assign_attrs(reference=e.reference)
         names = [n for n in attributes.attrs["factors"] if n in attributes]
+        chosen = wetness or usual_wetness(attributes, scored, wetness_records(store, e.dataset))
         table = factor_table(
-            scores, attributes, metric=metric, product=product, wetness=wetness or None, factors=names
+            scores, attributes, metric=metric, product=product, wetness=chosen or None, factors=names
         )
         nearby = morans_i(table.score, table.lat, table.lon)
         return Question(key, table, attributes, e.sites, product, shown.words, nearby)
@@ -126,8 +129,36 @@ def question(
     return _kept((*key, "question"), make)
 
 
+def usual_wetness(attributes: xr.Dataset, scored: NDArray[np.bool_], records: dict[str, str]) -> str:
+    """Return the first record with a mean at half of the sites that have a score, else the one with most; empty if none.
+
+    Parameters
+    ----------
+    attributes
+        With the mean of every record, ``(site)``.
+    scored
+        ``(site)``, whether it has a score.
+    records
+        Of :func:`wetness_records`.
+    """
+    known = {name: int(attributes[MEAN + name].notnull().values[scored].sum()) for name in records.values()}
+    enough = [name for name, n in known.items() if n >= scored.sum() / 2]
+    return next(iter(enough), max(known, key=known.__getitem__, default=""))
+
+
 def strata(asked: Question, bins: Bins) -> xr.Dataset:
-    """Return the paper's figure 6: :func:`gsm3core.factors.skill_strata`."""
+    """Return the paper's figure 6: :func:`gsm3core.factors.skill_strata`.
+
+    Raises
+    ------
+    DatasetError
+        If no site has a mean of the record that divides dry sites from moist ones.
+    """
+    if not asked.table.wetness:
+        raise DatasetError(
+            "None of the sites with a score has a value of the record that divides dry from moist. Choose another "
+            "one under Wetness."
+        )
     return _kept(
         (asked.key, "strata", bins),
         lambda: skill_strata(

@@ -23,7 +23,7 @@ from app.views.point_map import MAP_CARD
 from app.views.waiting import Waiting
 from app.visitor import Visitor
 from gsm3core.factors import SkillModel
-from gsm3core.factors.columns import POLEWARD_ASPECT
+from gsm3core.factors.columns import MEAN, POLEWARD_ASPECT
 from gsm3core.factors.importance import NOISE
 from gsm3core.factors.table import ASSOCIATION
 
@@ -154,6 +154,7 @@ class _Factors:
         self._question = self._heads.question = asked
         self._note.object = factor_note(asked)
         self._offer(asked)
+        self.controls.show_wetness(asked.table.wetness.removeprefix(MEAN))
         self.main.objects = [self._note, *self._rows, self._heads.dialog]
         self._ask_strata()
         self._follow_factor()

@@ -53,8 +53,9 @@ class ExperimentList:
         self._ticked = ticked
         self._chosen: list[str] = []
         self._following = False
+        frame = self._frame()
         self.table = pn.widgets.Tabulator(
-            self._frame(),
+            frame,
             titles=_TITLES,
             hidden_columns=[_HIDDEN],
             show_index=False,
@@ -63,7 +64,7 @@ class ExperimentList:
             stylesheets=[COMPACT],
             layout="fit_data_stretch",
             theme="simple",
-            height=_height(0),
+            height=_height(len(frame)),
             sizing_mode="stretch_width",
             margin=0,
             widths={"title": 230, "holdout": 140, "dataset": 130, "state": 90, "doing": 240, "created": 150},

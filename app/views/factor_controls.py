@@ -101,6 +101,13 @@ class FactorControls(param.Parameterized):
         )
         self._following = False
 
+    def show_wetness(self, record: str) -> None:
+        """Show which record was taken, where the choice was left open."""
+        if record in self.wetness.options.values() and not self._selection.wetness:
+            self._following = True
+            self.wetness.value = record
+            self._following = False
+
     def _take_wetness(self, event: param.parameterized.Event) -> None:
         if not self._following and event.new is not None:
             self._selection.wetness = event.new

@@ -18,6 +18,7 @@ from app.store import Store
 from app.views.factor_views import FactorViews
 from app.views.take_away import Item, Tables, TakeAway
 from gsm3core import vocabulary as v
+from gsm3core.factors.columns import MEAN
 
 _STRATA = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
 _RANKED = ("importance", "lower", "upper", "above_noise")
@@ -111,8 +112,11 @@ class FactorTakeAway:
 
     def _code(self, what: str) -> str:
         s = self._selection
+        # Where the choice was left open, the record that the sites have.
+        taken = self.question.table.wetness.removeprefix(MEAN) if self.question is not None else ""
+        wetness = s.wetness or (taken if taken != v.SM_SMAP else "")
         return factor_lines(
-            self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, wetness=s.wetness,
+            self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, wetness=wetness,
             answer=self._asked(what),
         )  # fmt: skip
 

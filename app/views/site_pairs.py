@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import panel as pn
 import param
@@ -34,7 +36,9 @@ class PairPlots:
         self._series: SiteSeries | None = None
         self._days = ColumnDataSource(data={"time": [], "observed": [], "predicted": [], "error": []})
         self._months = ColumnDataSource(data={"month": [], "observed": [], "predicted": []})
-        self._level = Range1d(0, 0.5)
+        # Ranges of their own: Bokeh's, which follow the data, complain in the browser as long as there are none.
+        self._level, self._span = Range1d(0, 0.5), Range1d(0, 1)
+        self._error, self._mean = Range1d(-0.1, 0.1), Range1d(0, 0.5)
         self.scatter = self._draw_scatter()
         self.residuals = self._draw_residuals()
         self.cycle = self._draw_cycle()
@@ -63,7 +67,8 @@ class PairPlots:
 
     def _update(self, *_: param.parameterized.Event) -> None:
         found, selection = self.pairs, self._selection
-        if found is None or selection.evaluation is None:
+        series = self._series
+        if found is None or series is None or selection.evaluation is None:
             return
         self._days.data = {
             "time": found.time,
@@ -76,6 +81,13 @@ class PairPlots:
             "month": np.arange(0.5, 12), "observed": months["observed"].to_numpy(),
             "predicted": months["predicted"].to_numpy(),
         }  # fmt: skip
+        days = found.time if len(found.time) else series.time
+        _spread(self._span, days[0], days[-1], days[-1] - days[0])
+        error = np.append(found.predicted - found.observed, 0.0)
+        _spread(self._error, error.min(), error.max(), max(np.ptp(error), 0.01))
+        means = months[["observed", "predicted"]].stack().dropna().to_numpy()
+        means = means if means.size else np.array([0.0, 0.5])
+        _spread(self._mean, means.min(), means.max(), max(np.ptp(means), 0.01))
         highest = max([0.1, *found.observed.tolist(), *found.predicted.tolist()])
         self._level.end = 1.05 * highest
         against = selection.evaluation.against
@@ -122,10 +134,12 @@ class PairPlots:
     def _draw_residuals(self) -> figure:
         fig = quiet(
             figure(
-                x_axis_type="datetime", tools="xpan,xwheel_zoom,reset,save", active_scroll=None, height=_HEIGHT,
+                x_axis_type="datetime", x_range=self._span, y_range=self._error, height=_HEIGHT,
+                tools="xpan,xwheel_zoom,reset,save", active_scroll=None,
                 sizing_mode="stretch_width", min_border_left=56, name="residuals",
             )
         )  # fmt: skip
+        fig.xaxis.ticker.desired_num_ticks = 3  # the plot is narrow
         fig.yaxis.axis_label = _UNITS
         self._zero = Span(location=0, dimension="width", line_dash="dashed")
         fig.add_layout(self._zero)
@@ -143,7 +157,7 @@ class PairPlots:
     def _draw_cycle(self) -> figure:
         fig = quiet(
             figure(
-                x_range=Range1d(0, 12), tools="save", height=_HEIGHT, sizing_mode="stretch_width",
+                x_range=Range1d(0, 12), y_range=self._mean, tools="save", height=_HEIGHT, sizing_mode="stretch_width",
                 min_border_left=56, name="cycle",
             )
         )  # fmt: skip
@@ -154,6 +168,13 @@ class PairPlots:
         self._cycle_observed = fig.line("month", "observed", source=self._months, line_width=1.5)
         self._cycle_product = fig.line("month", "predicted", source=self._months, line_width=3, name="months")
         return fig
+
+
+def _spread(shown: Range1d, low: Any, high: Any, width: Any) -> None:
+    """Show what lies between two ends, and a little around it; the reset tool comes back to it."""
+    around = width // 16 if isinstance(width, np.timedelta64) else width / 16
+    ends = low - around, high + around
+    shown.update(start=ends[0], end=ends[1], reset_start=ends[0], reset_end=ends[1])
 
 
 _FIGURES = ("Scatter", "Error in time", "Mean seasonal cycle")

@@ -51,6 +51,23 @@ def test_the_question_is_the_table_of_gsm3core(store):
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-6)
 
 
+def test_where_smap_is_missing_the_wetness_is_of_a_record_that_is_there(tmp_path):
+    """Stations of one dataset beside the satellite cells of another: no station has SMAP."""
+    ds = make_dataset(n_sites=48)
+    other = (ds[v.SM_INSITU] * 0.9 + 0.03).astype(np.float32).expand_dims({v.PRODUCT: ["SMOS"]})
+    ds = ds.assign({v.SM_PRODUCT: other.assign_attrs(ds[v.SM_SMAP].attrs)})
+    cells = np.arange(48) >= 30
+    ds[v.SM_SMAP] = ds[v.SM_SMAP].where(xr.DataArray(cells, dims=v.SITE))
+    ds[v.SM_INSITU] = ds[v.SM_INSITU].where(xr.DataArray(~cells, dims=v.SITE))
+    save_dataset(ds, tmp_path / DATASET)
+    asked = ask(Store(tmp_path, tmp_path / "runs"), product="SMOS")
+    assert asked.table.score.size == 30
+    assert asked.table.wetness == "mean_sm_insitu"
+    assert explaining.strata(asked, Bins()).sizes
+    with pytest.raises(DatasetError, match="Choose another one under Wetness"):
+        explaining.strata(ask(Store(tmp_path, tmp_path / "runs"), product="SMOS", wetness=v.SM_SMAP), Bins())
+
+
 @pytest.mark.parametrize(
     ("product", "wetness", "circular"),
     [("SMAP", v.SM_SMAP, True), ("SMAP", "SMOS", False), ("SMOS", "SMOS", True), ("SMAP", v.SM_INSITU, True)],
