@@ -124,7 +124,12 @@ def sources_table(found: dict[str, list[tuple[str, Presence, dict[str, str]]]]) 
             "files": there.files,
             "bytes": there.bytes,
         }
-        | {key: text for key, text in told.items() if key != "title"}
+        # What the catalogue says of its whereabouts is text, and stands beside what was found.
+        | {
+            f"catalogue_{key}" if key in ("here", "files") else key: text
+            for key, text in told.items()
+            if key != "title"
+        }
         for kind, sources in found.items()
         for title, there, told in sources
     ]

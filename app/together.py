@@ -40,8 +40,10 @@ def many_models(document: Document | None) -> Iterator[None]:
     if alone:
         document.hold("combine")
     try:
-        with document.models.freeze():
-            yield
+        # Not its own `freeze`, which an error within would leave frozen for ever.
+        document.models._push_freeze()
+        yield
     finally:
+        document.models._pop_freeze()
         if alone:
             document.unhold()

@@ -17,6 +17,11 @@ from gsm3core.resources import presets
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"training": {"epoch": 3}}, r"training.epoch is not a key. Did you mean 'epochs'\?"),
+    ({"training": {"epochs[0]": 3}}, r"training.epochs\[0\] is not a key. Did you mean 'epochs'\?"),
+    (
+        {"training": {"folds_at_once": "two"}},
+        r"training.folds_at_once: Input should be 'auto' \(given: 'two'\)",
+    ),
     ({"trainig": {}}, r"trainig is not a key. Did you mean 'training'\?"),
     (
         {"holdout": {"train": {"begin": "2015-04-01", "end": "2016-01-01"}}},

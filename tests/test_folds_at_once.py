@@ -20,7 +20,7 @@ from small_world import TINY, make_dataset
 from gsm3core import Run, run_experiment
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, TrainingError
-from gsm3core.experiment import create_run, execute
+from gsm3core.experiment import create_run, execute, places
 from gsm3core.experiment.places import Place, places_of
 from gsm3core.experiment.progress import Overview
 from gsm3core.models import device
@@ -228,7 +228,7 @@ def test_places(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert places_of(config(world, folds_at_once=2), 5)[0].threads == 3
 
 
-def test_places_by_themselves(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_by_themselves(world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A fold for each processor, as memory allows, at most four; one on a GPU, which has not been measured."""
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
     memory = {"SC_PHYS_PAGES": 64_000_000_000, "SC_PAGE_SIZE": 1}
@@ -239,6 +239,17 @@ def test_places_by_themselves(world: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert places_of(auto, 1) == [Place("cpu")]
     memory["SC_PHYS_PAGES"] = 8_200_000_000
     assert places_of(auto, 5) == [Place("cpu", 0.45, 3)] * 2
+    memory["SC_PHYS_PAGES"] = 64_000_000_000
+    monkeypatch.setattr(places, "_CONTAINER", tmp_path)
+    (tmp_path / "memory.max").write_text("8400000000\n")
+    assert len(places_of(auto, 5)) == 2
+    (tmp_path / "memory.max").write_text("max\n")
+    assert len(places_of(auto, 5)) == 4
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    (tmp_path / "cpu.max").write_text("300000 100000\n")
+    assert places_of(auto, 5) == [Place("cpu", 0.3, 1)] * 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
     memory["SC_PHYS_PAGES"] = 2_000_000_000
     assert places_of(auto, 5) == [Place("cpu")]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)

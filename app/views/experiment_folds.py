@@ -118,7 +118,7 @@ class FoldMap:
         networks = sorted({n for n in sites["network"] if n})
         self._form.holdout.offer(networks, [str(s) for s in sites.index], len(division.days))
         if division.problem:
-            self._waiting.fail(readable(division.problem))
+            self._waiting.fail(readable(division.problem, self._form.holdout.train.label))
         else:
             self._waiting.end()
         names = [_ALL, *(f.name for f in division.folds)] if len(division.folds) > 1 else [_ALL]
@@ -130,7 +130,7 @@ class FoldMap:
 
     def _fail(self, problem: str) -> None:
         self._division = None
-        self._waiting.fail(readable(problem))
+        self._waiting.fail(readable(problem, self._form.holdout.train.label))
         self._table.object = ""
 
     def show(self) -> None:

@@ -48,7 +48,9 @@ _LABELS = {
     "holdout.polygon": "an area on the map",
 }
 # A key is what its field is called, at the head of a line or within a sentence; of a section alone only at the head.
-_KEYS = re.compile("|".join(map(re.escape, _LABELS)) + r"|^holdout(?=:)", re.MULTILINE)
+_KEYS = re.compile(
+    rf"(?<![\w/.\\])(?:{'|'.join(map(re.escape, _LABELS))})(?!\w|\.\w)|^holdout(?=:)", re.MULTILINE
+)
 _LABELS["holdout"] = "Periods"
 
 
@@ -218,9 +220,18 @@ class ExperimentForm:
         self.holdout.take(config.holdout)
 
 
-def readable(message: str) -> str:
-    """Return a configuration error without its file's name and the names of its sections."""
+def readable(message: str, train: str = _LABELS["holdout.train"]) -> str:
+    """Return a configuration error without its file's name, its keys called as the fields of the form are.
+
+    Parameters
+    ----------
+    message
+        The error's.
+    train
+        What the field of the training days is called at the moment.
+    """
+    labels = _LABELS | {"holdout.train": train}
     lines = [
         line.strip().removeprefix("- ") for line in message.splitlines() if line.strip() != "configuration:"
     ]
-    return re.sub(_KEYS, lambda key: _LABELS[key[0]], "  \n".join(lines))
+    return re.sub(_KEYS, lambda key: labels[key[0]], "  \n".join(lines))

@@ -99,6 +99,10 @@ class HoldoutForm(param.Parameterized):
         self.name_choice.param.watch(self._explain, "value")
         for widget in (self.name_choice, *self._parts.values()):
             widget.param.watch(self._count, "value")
+        # What is typed is for the holdout that it was typed in. (Networks and sites are changed by the dataset too.)
+        for widget in (self.folds, self.block, self.train, self.test):
+            widget.param.watch(self._settle, "value")
+        self.param.watch(self._settle, "polygon")
         self.param.watch(self._count, "polygon")
         self._explain()
         self._left_open = True
@@ -137,6 +141,7 @@ class HoldoutForm(param.Parameterized):
         """Take the periods of a preset that is made for its own holdout."""
         if preset.train or preset.test:
             self.name_choice.value = preset.name
+            self._left_open = False
             for field, period in ((self.train, preset.train), (self.test, preset.test)):
                 field.value = field.value_input = f"{period.start} to {period.end}" if period else ""
 
@@ -159,6 +164,9 @@ class HoldoutForm(param.Parameterized):
 
     def _count(self, *_: param.parameterized.Event) -> None:
         self.changed += 1
+
+    def _settle(self, *_: param.parameterized.Event) -> None:
+        self._left_open = False
 
     def _explain(self, *_: param.parameterized.Event) -> None:
         self._left_open = False

@@ -103,7 +103,8 @@ class FactorControls(param.Parameterized):
 
     def show_wetness(self, record: str) -> None:
         """Show which record was taken, where the choice was left open."""
-        if record in self.wetness.options.values() and not self._selection.wetness:
+        records = self.wetness.options.values()
+        if record in records and self._selection.wetness not in records:
             self._following = True
             self.wetness.value = record
             self._following = False

@@ -114,7 +114,7 @@ class FactorTakeAway:
         s = self._selection
         # Where the choice was left open, the record that the sites have.
         taken = self.question.table.wetness.removeprefix(MEAN) if self.question is not None else ""
-        wetness = s.wetness or (taken if taken != v.SM_SMAP else "")
+        wetness = taken if taken != v.SM_SMAP else ""
         return factor_lines(
             self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, wetness=wetness,
             answer=self._asked(what),

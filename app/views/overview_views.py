@@ -92,8 +92,9 @@ def medians_table(found: pd.DataFrame, chosen: str, *, dark: bool) -> str:
             text = interval(
                 float(one["median"]), float(one["lower"]), float(one["upper"]), SCALES[metric].digits,
                 sign=metric == "bias",
-            )  # fmt: skip
-            cells.append(f"<td>{f'<b>{text}</b>' if best[metric] == product else text}</td>")
+            ).replace(", ", ",\u00a0")  # fmt: skip
+            # Where there is little room the interval goes below its median, whole.
+            cells.append(f'<td class="wrap">{f"<b>{text}</b>" if best[metric] == product else text}</td>')
         tint = product_colour(product, dark=dark)
         sites = min(int(found.loc[(product, metric), "sites"]) for metric in METRICS)
         rows.append(

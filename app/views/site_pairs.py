@@ -82,7 +82,7 @@ class PairPlots:
             "predicted": months["predicted"].to_numpy(),
         }  # fmt: skip
         days = found.time if len(found.time) else series.time
-        _spread(self._span, days[0], days[-1], days[-1] - days[0])
+        _spread(self._span, days[0], days[-1], max(days[-1] - days[0], np.timedelta64(16, "D")))
         error = np.append(found.predicted - found.observed, 0.0)
         _spread(self._error, error.min(), error.max(), max(np.ptp(error), 0.01))
         means = months[["observed", "predicted"]].stack().dropna().to_numpy()

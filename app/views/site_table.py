@@ -100,8 +100,10 @@ class SiteTable:
             "hidden_columns": [_HIDDEN] if further else [_HIDDEN, _CHOSEN],
         }
 
-    def _update(self, *_: param.parameterized.Event) -> None:
-        self.table.param.update(value=self._frame(), **self._columns())
+    def _update(self, *events: param.parameterized.Event) -> None:
+        # Another score begins with its worst, however a heading had sorted the table before.
+        anew = {"sorters": [], "page": 1} if any(event.name == "metric" for event in events) else {}
+        self.table.param.update(value=self._frame(), **self._columns(), **anew)
         self._mark()
 
     def _mark(self, *_: param.parameterized.Event) -> None:
@@ -120,9 +122,8 @@ def worst_first(table: pd.DataFrame, column: str, metric: str) -> pd.DataFrame:
     table
         A row a site.
     column, metric
-        Where the score is, and which it is. Of one whose sign tells a direction the largest is the worst, either way.
+        Where the score is, and which it is. Of one without a better direction the farthest from perfect is the worst.
     """
-    better_up = ALL_METRICS[metric].higher_is_better
-    values = table[column].abs() if better_up is None else table[column]
-    order = values.sort_values(ascending=better_up is True, na_position="last", kind="stable").index
+    loss = pd.Series(ALL_METRICS[metric].loss(table[column].to_numpy(float)), index=table.index)
+    order = loss.sort_values(ascending=False, na_position="last", kind="stable").index
     return table.loc[order].reset_index(drop=True)

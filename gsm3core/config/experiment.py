@@ -105,7 +105,7 @@ class ExperimentConfig(Section):
 
 def _explain(error: Any) -> str:
     # A key that takes a number or a word has a message for each; which of them it is says the message.
-    keys = [str(part) for part in error["loc"] if part != "constrained-int" and "[" not in str(part)]
+    keys = [str(p) for p in error["loc"] if p != "constrained-int" and not str(p).startswith("literal[")]
     where = ".".join(keys) or "configuration"
     if error["type"] == "extra_forbidden":
         section: Any = ExperimentConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from gsm3core.baselines import BASELINES
 from gsm3core.config import ExperimentConfig
@@ -12,6 +13,8 @@ from gsm3core.config import ExperimentConfig
 SHARED_OUT = 0.9
 # A step of a small network keeps no more than one processor busy, but every process holds the dataset.
 _MOST_BY_ITSELF, _BYTES_EACH = 4, 4e9
+# Where Linux says what a container may use (https://docs.kernel.org/admin-guide/cgroup-v2.html).
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,21 @@ def _by_itself(devices: list[str], folds: int) -> int:
     """How many folds share a device where the user leaves it open; always the same on one machine."""
     if folds == 1 or not _is_processor(devices[0]):
         return 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    return max(1, min(_processors(), _MOST_BY_ITSELF, int(memory / _BYTES_EACH)))
+    return max(1, min(_processors(), _MOST_BY_ITSELF, int(_memory() / _BYTES_EACH)))
+
+
+def _memory() -> float:
+    """Bytes of memory: the machine's, or less where a container may have less."""
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0.0
+    limits = [_words(_CONTAINER / name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    return min([has, *(float(words[0]) for words in limits if words and words[0].isdigit())])
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
 
 
 def _is_processor(device: str) -> bool:
@@ -93,4 +109,8 @@ def _processors() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if given.isdigit() and int(given):
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = _words(_CONTAINER / "cpu.max")  # microseconds of each period, or "max"
+    return (
+        max(1, min(here, int(share[0]) // int(share[1]))) if len(share) == 2 and share[0].isdigit() else here
+    )

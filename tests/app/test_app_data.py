@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.adding import NETWORK, PRODUCT, Wish, add, check, new_path
-from app.holdings import catalogue, holdings
+from app.holdings import catalogue, holdings, sources_table
 from app.views.data_upload import TableDropper
 from gsm3core import vocabulary as v
 from gsm3core.assembly.uploads import LARGEST
@@ -40,6 +40,13 @@ def wish(content=TABLE, kind=PRODUCT, **changes):
         "new_name": "With mine",
     }
     return Wish(**(values | changes), content=content.encode())
+
+
+def test_the_sources_taken_away_say_which_are_here():
+    table = sources_table(catalogue())
+    assert set(table.index) == set(source_entries())
+    assert table["here"].dtype == bool
+    assert (table["files"] > 0).equals(table["here"])
 
 
 def test_a_product_becomes_part_of_a_new_dataset(store):

@@ -139,10 +139,26 @@ def test_a_record_too_short_for_periods_begins_with_held_out_sites(form):
     assert form.holdout.chosen == "spatial_block"
 
 
+def test_what_was_typed_or_comes_with_a_preset_is_kept_for_another_dataset(form):
+    form.holdout.offer([], [], 731)
+    fill(form.holdout.test, "2015-04-01 to 2015-06-30")
+    form.holdout.offer([], [], 366)
+    assert form.holdout.chosen == "temporal"
+
+
+def test_the_periods_of_a_preset_are_kept_for_another_dataset(form):
+    form.holdout.offer([], [], 731)
+    form.preset.value = "smap-temporal"
+    form.holdout.offer([], [], 366)
+    assert form.holdout.chosen == "temporal"
+
+
 def test_a_message_names_fields_and_not_keys():
     said = readable("The record is too short. Give holdout.train and holdout.test.")
     assert said == "The record is too short. Give Training days and Test days."
     assert readable("configuration:\n  - holdout: they overlap") == "Periods: they overlap"
+    assert readable("holdout.train is 2010", "Days that train and test") == "Days that train and test is 2010"
+    assert readable("data/holdout.test.nc is missing") == "data/holdout.test.nc is missing"
 
 
 def test_a_choice_of_ones_own(form, store):

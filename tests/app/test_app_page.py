@@ -20,6 +20,7 @@ from bokeh.document import Document
 from bokeh.document.events import ColumnsPatchedEvent, DocumentPatchedEvent
 from bokeh.events import ConnectionLost
 from bokeh.models import ImportedStyleSheet
+from bokeh.plotting import figure
 from panel.io.state import set_curdoc
 
 from app import main
@@ -30,6 +31,7 @@ from app.page import make_page
 from app.pages.sites import sites
 from app.state import Selection
 from app.theme import SCALES, product_colour
+from app.together import many_models
 from app.views.boxplots import by_group, by_product
 from app.views.experiment_form import ExperimentForm, readable
 from app.views.site_map import SiteMap
@@ -336,12 +338,22 @@ def test_a_line_is_sent_as_it_is_in_the_end(store, selection):
     assert any(visible for visible, _ in told.values())
 
 
+def test_an_error_while_models_are_made_leaves_the_page_as_usable_as_before():
+    document = Document()
+    with pytest.raises(ZeroDivisionError), many_models(document):
+        1 / 0  # noqa: B018
+    added = figure()
+    document.add_root(added)
+    assert added.document is document
+    assert document.callbacks.hold_value is None
+
+
 def test_a_new_site_adds_no_models(store, selection):
     # A new model, or one that is replaced, lets Bokeh walk the whole document.
     plot, document = SeriesPlot(selection), Document()
     plot.show(store.series(DATASET, "", "S001"))
-    for figure in (plot.figure, plot.rain.figure, plot.days.figure):
-        document.add_root(figure)
+    for plotted in (plot.figure, plot.rain.figure, plot.days.figure):
+        document.add_root(plotted)
     walks: list[int] = []
     document.models.invalidate = lambda: walks.append(1)
     plot.show(store.series(DATASET, "", "S002"))

@@ -12,7 +12,9 @@ from app import main
 from app.pairs import pairs
 from app.state import Selection
 from app.views.site_days import stretches
+from app.views.site_pairs import PairPlots
 from app.views.site_series import SeriesPlot
+from app.views.site_table import worst_first
 from app.visitor import Visitor
 from gsm3core import vocabulary as v
 
@@ -58,6 +60,29 @@ def test_the_seasonal_cycle_is_the_mean_of_each_month(store, run):
         assert months.loc[month, "observed"] == pytest.approx(
             observed[observed.index.month == month].mean(), nan_ok=True
         )
+
+
+def test_one_day_alone_has_room_around_it(store, run):
+    selection = visit(store)
+    series = store.series(DATASET, run.id, "S002")
+    alone = np.arange(len(series.time)) == 5
+    records = {name: np.where(alone, values, np.nan) for name, values in series.records.items()}
+    plots = PairPlots(selection)
+    plots.show(replace(series, records=records))
+    for figure in (plots.scatter, plots.residuals, plots.cycle):
+        for shown in (figure.x_range, figure.y_range):
+            assert shown.end > shown.start
+    plots.show(replace(series, records={n: np.full_like(x, np.nan) for n, x in series.records.items()}))
+    assert plots.residuals.x_range.end > plots.residuals.x_range.start
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("R", "abc?"), ("RMSE", "cba?"), ("bias", "cba?"), ("KGE_alpha", "abc?")],  # perfect: 1, 0, 0 and 1
+)
+def test_the_worst_sites_come_first_and_those_without_a_score_last(metric, expected):
+    table = pd.DataFrame({"site": list("?cab"), "x": [np.nan, 1.2, 0.05, 0.6]})
+    assert "".join(worst_first(table, "x", metric)["site"]) == expected
 
 
 def test_stretches_of_days():

@@ -24,6 +24,7 @@ from gsm3core import vocabulary as v
 PRESET = "the preset"
 # Name -> what differs from the preset, by section. Windows of a year are what the derived inputs replace.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "no site held back": {"training": {"validation_share": 0.0, "validation_score": "R"}},
     "no derived inputs": {"data": {"derived": ()}},
     "windows of a year instead": {"data": {"derived": ()}, "training": {"window": 365, "batch": 16}},
     "no dynamics term": {"training": {"dynamics_weight": 0.0}},

@@ -15,6 +15,7 @@ from scipy import stats
 
 from gsm3core import Run, open_dataset, site_scores
 from gsm3core import vocabulary as v
+from gsm3core.baselines import BASELINES
 from gsm3core.evaluation.clusters import ClusterDraws, interval_about
 from gsm3core.experiment.division import folds_of
 from gsm3core.prediction import Records, estimate, load_models
@@ -63,7 +64,8 @@ def by_seed(run: Run, reference: str) -> Iterator[tuple[int, xr.Dataset]]:
     """Yield each network's seed and its scores at the sites and days that its fold tests."""
     observed = open_dataset(run.dataset_path)[reference].load()
     everything = xr.ones_like(observed[v.TIME], dtype=bool)
-    first, members = run.config.training.seed, run.config.training.members
+    first = run.config.training.seed
+    members = 1 if run.config.model.name in BASELINES else run.config.training.members
     for member in range(members):
         series = series_of_member(run, member, observed, everything)
         yield first + member, site_scores(series, observed, metrics=METRICS, intervals="none")

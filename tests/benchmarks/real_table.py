@@ -25,7 +25,7 @@ from benchmarks.real_calibration import calibration_table
 from gsm3core import ExperimentConfig, Run, compare_products, open_dataset, site_scores
 from gsm3core import vocabulary as v
 from gsm3core.baselines import BASELINES
-from gsm3core.experiment.division import targets_of
+from gsm3core.experiment.division import predicted_target, targets_of
 from gsm3core.run import list_runs
 from gsm3core.schema import fingerprint
 
@@ -128,7 +128,7 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
     series |= {
         f"{name}, one network": series_of_member(run, 0, observed, test_days)
         for name, run in fitting.items()
-        if run.config.training.members > 1
+        if run.config.training.members > 1 and run.config.model.name not in BASELINES
     }
     series = {
         name: array for name, array in series.items() if bool((array.notnull() & observed.notnull()).any())
@@ -144,7 +144,7 @@ def show(case: Case, runs: dict[str, Run], base: str, data: Path, out: Path) -> 
 
 def predicted_by(run: Run) -> str:
     """Return the record that a run's prediction is of: of two teachers the first, each of which may have an output."""
-    return targets_of(open_dataset(run.dataset_path), run.config)[0]
+    return predicted_target(targets_of(open_dataset(run.dataset_path), run.config))
 
 
 def compared(title: str, series: dict[str, xr.DataArray], observed: xr.DataArray, base: str) -> None:
