@@ -119,6 +119,20 @@ class Latest(Generic[T]):
         self._done(answer)  # type: ignore[arg-type]  # None only where the question was dropped
 
 
+def soon(act: Callable[[], None]) -> None:
+    """Change the page of the visitor at hand as soon as it is drawn; without one (a script, a test), now."""
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        act()
+        return
+
+    def together_when_drawn() -> None:
+        with together():
+            act()
+
+    when_drawn(document, together_when_drawn)
+
+
 def when_drawn(document: Document, act: Callable[[], None]) -> None:
     """Change a visitor's page now, or as soon as the browser has drawn it for the first time.
 

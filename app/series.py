@@ -35,6 +35,8 @@ class SiteSeries:
     predicted, spread, in_test, fold
         The run's prediction, its standard deviation where the run tells it, the days that test it, its fold;
         ``None`` and empty without a run.
+    spread_learnt
+        Whether the run learnt how wide that must be at sites that it held back; if not, it is too narrow.
     precipitation
         mm a day, where the dataset has it.
     lat
@@ -50,6 +52,7 @@ class SiteSeries:
     spread: Series | None
     in_test: NDArray[np.bool_] | None
     fold: str
+    spread_learnt: bool
     precipitation: Series | None
     lat: float
     attributes: dict[str, str]
@@ -102,6 +105,7 @@ def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Data
         spread=spread,
         in_test=in_test,
         fold=fold,
+        spread_learnt=run is not None and run.config.training.validation_share > 0,
         precipitation=at[PRECIPITATION].values if PRECIPITATION in at else None,
         lat=float(at[v.LAT]),
         attributes=attributes_at(ds, int(position[0])),

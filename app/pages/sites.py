@@ -6,6 +6,7 @@ import pandas as pd
 import panel as pn
 import param
 
+from app.background import soon
 from app.pages.part import SIDE_BY_SIDE, STRETCHED, Part, stack
 from app.state import Selection
 from app.taken import of_groups, of_sites
@@ -32,6 +33,7 @@ def sites(selection: Selection, visitor: Visitor) -> Part:
     controls = Controls(selection, visitor.store)
     main = stack(banner.column)
     views = _Views(selection, visitor)
+    drawn = False
 
     def look(runs_changed: bool) -> None:
         if runs_changed:
@@ -43,13 +45,20 @@ def sites(selection: Selection, visitor: Visitor) -> Part:
         # what has nothing to show is therefore not on the page at all, rather than hidden.
         if not main.visible:
             return
-        wanted = [banner.column, *views.with_something_to_show()]
+        wanted = [banner.column, *(views.with_something_to_show() if drawn else views.first())]
         if main.objects != wanted:
             main.objects = wanted
+
+    def arrange_all() -> None:
+        nonlocal drawn
+        drawn = True
+        arrange()
 
     selection.param.watch(arrange, "evaluation")
     main.param.watch(arrange, "visible")
     arrange()
+    # What is read first is drawn first; what lies below it comes when the browser has drawn that.
+    soon(arrange_all)
     return Part(main, controls.column, look)
 
 
@@ -60,8 +69,19 @@ class _Views:
         self._selection = selection
         self._visitor = visitor
         self._take = TakeAway(selection, visitor.store)
+        self._top: list[pn.viewable.Viewable] = []
         self._compared: list[pn.viewable.Viewable] = []
         self._alone: list[pn.viewable.Viewable] = []
+
+    def first(self) -> list[pn.viewable.Viewable]:
+        """Return the medians and the map alone, of what was loaded."""
+        evaluation = self._selection.evaluation
+        if evaluation is None:
+            return []
+        if not evaluation.products:
+            return self.with_something_to_show()
+        self._top = self._top or [Headline(self._selection).column, self._map()]
+        return self._top
 
     def with_something_to_show(self) -> list[pn.viewable.Viewable]:
         """Return, from top to bottom, what can be drawn of what was loaded."""
@@ -71,10 +91,10 @@ class _Views:
         if not evaluation.products:
             self._alone = self._alone or [self._map(), self._site_panel(compared=False), self._take.dialog]
             return self._alone
-        self._compared = self._compared or self._all()
+        self._compared = self._compared or [*self.first(), *self._below()]
         return self._compared
 
-    def _all(self) -> list[pn.viewable.Viewable]:
+    def _below(self) -> list[pn.viewable.Viewable]:
         selection, take = self._selection, self._take
         by_group, by_product = boxplots.by_group(selection), boxplots.by_product(selection)
         kinds = card(
@@ -107,9 +127,7 @@ class _Views:
         boxes = pn.Row(kinds, products, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)
         listed = Item(title="table of sites", tables={"Numbers": self._sites})
         table = card(take.beside(TableHeading(selection).pane, listed), SiteTable(selection).table)
-        return [
-            Headline(selection).column, self._map(), boxes, self._site_panel(compared=True), table, take.dialog
-        ]  # fmt: skip
+        return [boxes, self._site_panel(compared=True), table, take.dialog]
 
     def _map(self) -> pn.Column:
         site_map = SiteMap(self._selection)

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from app.background import soon
 from app.choices import distinct
 from app.evaluation import REFERENCES
 from app.state import NEWEST, PRODUCTS_ONLY, Selection
@@ -83,10 +84,10 @@ class Controls:
             self.run,
             self.reference,
             self._of_score,
-            FilterPanel(selection).column,
             sizing_mode="stretch_width",
             margin=(10, 0),
         )
+        soon(lambda: self.column.append(FilterPanel(selection).column))
         selection.param.watch(self.follow, "evaluation")
         selection.param.watch(self._follow_product, "product")
         selection.param.watch(self._follow_metric, "metric")

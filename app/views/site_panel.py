@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import panel as pn
 import param
@@ -18,6 +19,10 @@ from app.views.site_search import SiteSearch
 from app.views.site_series import SeriesPlot
 from app.views.take_away import Item, TakeAway
 from gsm3core import vocabulary as v
+
+# What the band about a run's line is: nine in ten only where the run could learn how wide that is.
+_LEARNT = "band: nine in ten, as learnt at sites held back"
+_NARROW = "band: what the run thinks of itself, not learnt at sites held back and too narrow at new ones"
 
 
 class SitePanel:
@@ -88,7 +93,7 @@ class SitePanel:
         row = evaluation.sites.loc[site]
         self._title.object = heading(
             f"{row[v.STATION]}, {row[v.REGION].replace('_', ' ')}",
-            _where(row, series),
+            about_site(row, series),
             simulated=evaluation.simulated,
         )
         self._problem.visible = False
@@ -101,7 +106,16 @@ class SitePanel:
         self._problem.param.update(object=f"This site cannot be shown. {problem}", visible=True)
 
 
-def _where(row: pd.Series, series: SiteSeries) -> str:
+def about_site(row: pd.Series, series: SiteSeries) -> str:
+    """Return the line below a site's name: where it is, what tested it, and what the band about a run's line is.
+
+    Parameters
+    ----------
+    row
+        Of :func:`app.site_frame.site_frame`.
+    series
+        What is drawn of it.
+    """
     north, east = ("N" if row[v.LAT] >= 0 else "S"), ("E" if row[v.LON] >= 0 else "W")
     parts = [row[v.NETWORK], f"{abs(row[v.LAT]):.2f}° {north}, {abs(row[v.LON]):.2f}° {east}"]
     if series.in_test is not None and series.in_test.any():
@@ -110,6 +124,8 @@ def _where(row: pd.Series, series: SiteSeries) -> str:
             if series.in_test.all()
             else "test days shaded"
         )
+    if series.spread is not None and np.isfinite(series.spread).any():
+        parts.append(_LEARNT if series.spread_learnt else _NARROW)
     if series.fold:
         parts.append(f"tested by fold {series.fold}")
     return " · ".join(str(p) for p in parts if p)

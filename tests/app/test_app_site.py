@@ -13,6 +13,7 @@ from app.pairs import pairs
 from app.state import Selection
 from app.views.site_days import stretches
 from app.views.site_pairs import PairPlots
+from app.views.site_panel import about_site
 from app.views.site_series import SeriesPlot
 from app.views.site_table import worst_first
 from app.visitor import Visitor
@@ -108,3 +109,13 @@ def test_the_spread_is_a_band_of_nine_in_ten(store, run):
     half = (plot._spread.data["high"] - plot._spread.data["low"]) / 2
     inside = (plot._spread.data["low"] > 0) & (plot._spread.data["high"] < 1)
     np.testing.assert_allclose(half[inside], 0.02 * norm.ppf(0.95), rtol=1e-3)
+
+
+def test_it_is_said_whether_the_width_of_the_band_was_learnt(store, run):
+    row = visit(store).evaluation.sites.loc["S002"]
+    series = store.series(DATASET, run.id, "S002")
+    assert not series.spread_learnt  # the run held no site back
+    assert "band" not in about_site(row, series)
+    told = replace(series, spread=np.full(len(series.time), 0.02))
+    assert "too narrow at new ones" in about_site(row, told)
+    assert "nine in ten" in about_site(row, replace(told, spread_learnt=True))

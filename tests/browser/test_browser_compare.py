@@ -150,7 +150,7 @@ def test_take_away(clean_page, url, finished_run, expected, tmp_path):
     page = clean_page
     open_compare(page, url, f"&run={finished_run.id}&sample=pairwise&other=SMAP")
     page.get_by_role("button", name="Take away: best product").click()
-    expect(page.get_by_text("Take away: best product", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Take away: best product")).to_be_visible()
     taken = {}
     for name in ("SVG", "Numbers (CSV)", "All of it (netCDF)"):
         with page.expect_download() as download:

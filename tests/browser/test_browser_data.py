@@ -69,7 +69,7 @@ def test_what_is_here_is_taken_away(clean_page, url, data_folder, tmp_path):
 
     def taken(card, name):
         page.get_by_role("button", name=f"Take away: {card}").click()
-        expect(page.get_by_text(f"Take away: {card}", exact=True)).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Take away: {card}")).to_be_visible()
         with page.expect_download() as download:
             page.get_by_role("button", name=f"{name} (CSV)").click()
         path = tmp_path / download.value.suggested_filename

@@ -116,7 +116,7 @@ def test_take_away(clean_page, url, finished_run, table, tmp_path):
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}")
     page.get_by_role("button", name="Take away: strata of wetness and aspect").click()
-    expect(page.get_by_text("Take away: strata of wetness and aspect", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Take away: strata of wetness and aspect")).to_be_visible()
     expect(page.get_by_role("button", name="SVG")).to_have_count(3)
     with page.expect_download() as download:
         page.get_by_role("button", name="Numbers (CSV)").click()

@@ -271,7 +271,7 @@ def test_take_away(clean_page, url, finished_run, demo, tmp_path):
     page = clean_page
     open_page(page, f"{url}?run={finished_run.id}&region=CONUS&product=SMOS")
     page.get_by_role("button", name="Take away: map of sites").click()
-    expect(page.get_by_text("Take away: map of sites", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Take away: map of sites")).to_be_visible()
     taken = {}
     for name in ("SVG", "PNG", "Numbers (CSV)", "Sites shown (netCDF)"):
         with page.expect_download() as download:
