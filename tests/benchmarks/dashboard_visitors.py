@@ -32,6 +32,7 @@ class WebVisitor:
         self._url = url
         self._socket: WebSocketClientConnection | None = None
         self._metric = self._sites = ""
+        self._reading: asyncio.Task[tuple[dict[str, Any], str]] | None = None
         self.messages = 0
         self.bytes = 0
 
@@ -81,16 +82,18 @@ class WebVisitor:
                 return time.perf_counter() - begin
 
     async def rest(self, seconds: float) -> None:
-        """Read what arrives for so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    await self._receive()
-        except TimeoutError:
-            return
+        """Read what arrives for so long. A message that is on its way then is read to its end by who reads next."""
+        until = time.perf_counter() + seconds
+        while (left := until - time.perf_counter()) > 0:
+            self._reading = self._reading or asyncio.create_task(self._read())
+            if not (await asyncio.wait({self._reading}, timeout=left))[0]:
+                return
+            await self._receive()
 
     def close(self) -> None:
         """Leave."""
+        if self._reading is not None:
+            self._reading.cancel()
         if self._socket is not None:
             self._socket.close()
 
@@ -116,6 +119,10 @@ class WebVisitor:
                 return header, content
 
     async def _receive(self) -> tuple[dict[str, Any], str]:
+        reading, self._reading = self._reading or asyncio.create_task(self._read()), None
+        return await reading
+
+    async def _read(self) -> tuple[dict[str, Any], str]:
         header = json.loads(await self._frame())
         await self._frame()
         content = await self._frame()
