@@ -36,6 +36,7 @@ from app.views.boxplots import by_group, by_product
 from app.views.experiment_form import ExperimentForm, readable
 from app.views.site_map import SiteMap
 from app.views.site_series import SeriesPlot
+from app.views.site_table import SiteTable
 from app.visitor import Visitor
 from gsm3core import vocabulary as v
 from gsm3core.errors import ConfigError, GSM3Error
@@ -316,6 +317,15 @@ def test_another_score_sends_numbers_alone(selection):
     assert set(patched) <= {"value", "lower", "upper"}
     expected = selection.evaluation.table(selection.product)["bias"].dropna()
     np.testing.assert_array_equal(patched["value"], expected.to_numpy())
+
+
+def test_another_score_begins_with_its_worst_however_the_table_was_sorted(selection):
+    view = SiteTable(selection)
+    view.table.param.update(sorters=[{"field": "station", "dir": "asc"}], page=1)
+    selection.choose_metric("RMSE")
+    assert view.table.sorters == []
+    rmse = view.table.value["RMSE"].dropna().to_numpy()
+    np.testing.assert_array_equal(rmse, np.sort(rmse)[::-1])
 
 
 def test_a_line_is_sent_as_it_is_in_the_end(store, selection):
