@@ -46,8 +46,18 @@ class Paired:
 
     @property
     def coords(self) -> dict[str, xr.DataArray]:
-        """Coordinates of a score: all but those of time."""
-        return {str(n): c for n, c in self.predicted.coords.items() if v.TIME not in c.dims}
+        """Coordinates of a score: all but those of time, the sites' own from the observations where only these have them."""
+        of_sites = {n: c for n, c in self.observed.coords.items() if c.dims == (v.SITE,) and n != v.SITE}
+        return {
+            str(n): _as_text(c)
+            for n, c in (of_sites | dict(self.predicted.coords)).items()
+            if v.TIME not in c.dims
+        }
+
+
+def _as_text(coord: xr.DataArray) -> xr.DataArray:
+    """Return text of fixed width, which every file format keeps; anything else as it is."""
+    return coord.copy(data=texts(coord.values)) if coord.dtype.kind in "OST" else coord
 
 
 def pair(predicted: xr.DataArray, observed: xr.DataArray) -> Paired:
