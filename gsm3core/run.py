@@ -18,7 +18,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError, RunError, did_you_mean
-from gsm3core.schema import write_whole
+from gsm3core.files import atomic_write
 
 _CONFIG = "config.toml"
 _PROVENANCE = "provenance.json"
@@ -85,7 +85,7 @@ class FoldFiles:
         """Means and standard deviations from the fold's training data."""
         return self.folder / "scaler.json"
 
-    def keep_spread_factor(self, factor: float) -> None:
+    def write_spread_factor(self, factor: float) -> None:
         """Keep what the spread of this fold's networks is multiplied by, whole or not at all."""
         beside = self._spread.with_suffix(".part")
         beside.write_text(json.dumps({"spread_factor": factor}), encoding="utf-8")
@@ -310,7 +310,7 @@ class Run:
 
     def write_predictions(self, predictions: xr.Dataset) -> None:
         """Keep the predictions of all folds together."""
-        write_whole(predictions, self.folder / _PREDICTIONS)
+        atomic_write(predictions, self.folder / _PREDICTIONS)
 
     def predictions(self) -> xr.Dataset:
         """Return what the run predicts, at every site by the fold that tests it.
@@ -330,7 +330,7 @@ class Run:
 
     def write_scores(self, reference: str, scores: xr.Dataset) -> None:
         """Keep the scores against one record (``sm_insitu`` or ``sm_smap``)."""
-        write_whole(scores, self._scores_path(reference))
+        atomic_write(scores, self._scores_path(reference))
 
     def scores(self, reference: str | None = None) -> xr.Dataset:
         """Return the per-site scores of the run and of every product, on the run's test days.

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from hypothesis import settings
-from small_world import make_dataset
+
+from support.small_world import make_dataset
 
 # Shared machines stall: a deadline would fail at random.
 settings.register_profile("gsm3", deadline=None, max_examples=60)

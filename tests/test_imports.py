@@ -25,7 +25,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import gsm3core.jobs.queue", {"torch", "panel"}),
         ("from gsm3core.experiment import create_run", {"torch", "panel"}),
         ("import gsm3core.demo", {"torch", "panel"}),
-        ("import app.main", {"torch", "sklearn"}),
+        ("import app.server.serve", {"torch", "sklearn"}),
     ],
 )
 def test_heavy_modules_stay_out(statement: str, not_loaded: set[str]) -> None:

@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from small_world import make_dataset
 
 from gsm3core import open_dataset
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
+from gsm3core.files import fingerprint
 from gsm3core.schema import (
     attribute_names,
     check_dataset,
-    fingerprint,
     forcing_names,
     open_series,
     products,
     save_dataset,
     target_names,
 )
+from support.small_world import make_dataset
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".nc"])

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from app.pages.compare import compare_page
-from app.pages.data import data_page
-from app.pages.experiments import experiments
-from app.pages.factors import factors_page
-from app.pages.overview import overview
-from app.pages.part import Part
-from app.pages.sites import sites
-from app.state import COMPARE, DATA, EXPERIMENTS, FACTORS, OVERVIEW, SITES, Selection
-from app.visitor import Visitor
+from app.pages.compare.page import compare_page
+from app.pages.data.page import data_page
+from app.pages.experiments.page import experiments
+from app.pages.factors.page import factors_page
+from app.pages.overview.page import overview
+from app.pages.sites.page import sites
+from app.session.controller import SessionController
+from app.session.selection import COMPARE, DATA, EXPERIMENTS, FACTORS, OVERVIEW, SITES, Selection
+from app.ui.page_layout import Part
 
-PAGES: Mapping[str, Callable[[Selection, Visitor], Part]] = MappingProxyType(
+PAGES: Mapping[str, Callable[[Selection, SessionController], Part]] = MappingProxyType(
     {
         OVERVIEW: overview,
         SITES: sites,

@@ -16,20 +16,20 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.assembly import provenance
-from gsm3core.assembly.compose import Sampled, compose, distances
 from gsm3core.assembly.insitu import write_station_table
-from gsm3core.assembly.places import Sites, files_of, find_sites
-from gsm3core.assembly.plan import runs_of
+from gsm3core.assembly.merge import Sampled, compose, distances
 from gsm3core.assembly.recipe import Recipe
 from gsm3core.assembly.sampling import Source, Spots, sample_days, sample_static
-from gsm3core.assembly.sites import describe_coordinates
-from gsm3core.assembly.wanted import Wanted
-from gsm3core.assembly.work import WorkFolder, written
+from gsm3core.assembly.site_selection import SelectedSites, files_of, find_sites
+from gsm3core.assembly.time_chunks import runs_of
+from gsm3core.assembly.variable_spec import Wanted
+from gsm3core.assembly.work_cache import WorkFolder, written
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, DatasetError
+from gsm3core.geography.site_coordinates import describe_coordinates
+from gsm3core.readers.availability import source_folder
 from gsm3core.readers.files import candidates, find_granules
-from gsm3core.readers.presence import source_folder
 from gsm3core.schema import check_suffix, save_dataset
 
 Listen = Callable[[str, int, int], None]
@@ -68,7 +68,7 @@ def assemble(
         Folder of finished pieces, ``.NAME.work`` beside the dataset by default. The same call after a kill goes on
         where it was; the pieces are removed in the end, and the folder if nothing else is in it.
     root
-        Folder of all sources, see :func:`gsm3core.readers.presence.source_folder`.
+        Folder of all sources, see :func:`gsm3core.readers.availability.source_folder`.
     overwrite
         Replace what is there.
     listen
@@ -160,7 +160,7 @@ def _sources(recipe: Recipe, wanted: tuple[Wanted, ...], root: Path | None) -> l
     return found
 
 
-def _sites(recipe: Recipe, folder: WorkFolder, listen: Listen) -> tuple[Sites, bool]:
+def _sites(recipe: Recipe, folder: WorkFolder, listen: Listen) -> tuple[SelectedSites, bool]:
     def make() -> tuple[xr.Dataset, dict[str, Any], list[Path]]:
         listen("stations", 0, 0)
         found = find_sites(recipe.sites, recipe.period, lambda done, of: listen("stations", done, of))
@@ -174,10 +174,10 @@ def _sites(recipe: Recipe, folder: WorkFolder, listen: Listen) -> tuple[Sites, b
         ds = opened.load()
     texts = {n: (a.dims, a.values.astype(str), a.attrs) for n, a in ds.coords.items() if a.dtype.kind in "OT"}
     table = pd.DataFrame(piece.account["table"], columns=piece.account["columns"])
-    return Sites(ds.assign_coords(texts).drop_encoding(), table, piece.account["steps"]), piece.fresh
+    return SelectedSites(ds.assign_coords(texts).drop_encoding(), table, piece.account["steps"]), piece.fresh
 
 
-def _period(recipe: Recipe, sites: Sites) -> Period:
+def _period(recipe: Recipe, sites: SelectedSites) -> Period:
     if recipe.period:
         return recipe.period
     if v.TIME not in sites.ds.dims:

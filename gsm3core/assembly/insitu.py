@@ -10,15 +10,15 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.assembly.manifest import checksum_of
-from gsm3core.assembly.sites import describe_coordinates
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.ismn import Progress, read_ismn
-from gsm3core.readers.ismn_choice import SensorChoice
+from gsm3core.files import checksum_of, fingerprint
+from gsm3core.geography.site_coordinates import describe_coordinates
+from gsm3core.readers.ismn.reader import Progress, read_ismn
+from gsm3core.readers.ismn.sensor_choice import SensorChoice
 from gsm3core.readers.uscrn_daily import FILE_NAME, STATION_TABLE, read_uscrn_daily
-from gsm3core.schema import check_dataset, fingerprint
+from gsm3core.schema import check_dataset
 
 ISMN = "ismn"
 USCRN = "uscrn-daily"
@@ -45,7 +45,7 @@ def build_insitu(
     period
         Days to keep.
     choice
-        Which ISMN sensors; see :class:`gsm3core.readers.ismn_choice.SensorChoice`.
+        Which ISMN sensors; see :class:`gsm3core.readers.ismn.sensor_choice.SensorChoice`.
     pulled
         The history step of the download, if there was one.
     progress

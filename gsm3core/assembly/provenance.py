@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gsm3core.assembly.compose import Sampled, distances
+from gsm3core.assembly.merge import Sampled, distances
 from gsm3core.assembly.recipe import Recipe
-from gsm3core.assembly.wanted import Wanted
+from gsm3core.assembly.variable_spec import Wanted
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError

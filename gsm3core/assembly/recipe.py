@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gsm3core.assembly.collocate import Method
-from gsm3core.assembly.wanted import Wanted, parse_wanted, wanted_of_selection
+from gsm3core.assembly.variable_spec import Wanted, parse_wanted, wanted_of_selection
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, did_you_mean
 
@@ -29,7 +29,7 @@ class Places(_Part):
     path
         The archive, the folder or the table.
     depth, min_hours, combine, flags
-        Of :class:`gsm3core.readers.ismn_choice.SensorChoice`.
+        Of :class:`gsm3core.readers.ismn.sensor_choice.SensorChoice`.
     """
 
     kind: Literal["ismn", "uscrn-daily", "table", "grid"]
@@ -63,7 +63,7 @@ class SourceSettings(_Part):
     Parameters
     ----------
     path
-        Folder of the producer's files; by default where :func:`gsm3core.readers.presence.source_folder` expects them.
+        Folder of the producer's files; by default where :func:`gsm3core.readers.availability.source_folder` expects them.
     method
         ``nearest`` or ``bilinear``, see :func:`gsm3core.assembly.collocate.to_sites`.
     minimum

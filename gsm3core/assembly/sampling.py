@@ -18,7 +18,7 @@ from gsm3core import vocabulary as v
 from gsm3core.assembly.collocate import DISTANCE, to_sites
 from gsm3core.assembly.daily import Statistic, to_daily
 from gsm3core.assembly.recipe import SourceSettings
-from gsm3core.assembly.work import Account
+from gsm3core.assembly.work_cache import Account
 from gsm3core.catalog import SourceEntry
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, DatasetError

@@ -14,9 +14,10 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import dataset_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.geography.regions import region_of
+from gsm3core.files import fingerprint
+from gsm3core.geography.site_coordinates import describe_coordinates
 from gsm3core.readers import make_reader
-from gsm3core.schema import attribute_names, check_dataset, fingerprint, forcing_names, is_simulated
+from gsm3core.schema import attribute_names, check_dataset, forcing_names, is_simulated
 
 
 def build(name: str, source: Path, *, period: Period | None = None) -> xr.Dataset:
@@ -126,17 +127,6 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
         out.attrs["simulated"] = "true"
     check_dataset(out, name="the joined dataset")
     return out
-
-
-def describe_coordinates(ds: xr.Dataset, *, known_regions: bool = False) -> xr.Dataset:
-    """Return the dataset with CF attributes on its coordinates and, unless they are known, its sites' regions."""
-    if not known_regions:
-        ds = ds.assign_coords({v.REGION: (v.SITE, region_of(ds[v.LAT].values, ds[v.LON].values))})
-    ds[v.SITE].attrs = {"cf_role": "timeseries_id", "long_name": "site"}
-    ds[v.TIME].attrs = {"standard_name": "time", "long_name": "UTC day"}
-    ds[v.LAT].attrs = {"units": "degrees_north", "standard_name": "latitude"}
-    ds[v.LON].attrs = {"units": "degrees_east", "standard_name": "longitude"}
-    return ds
 
 
 def _with_same_products(first: xr.Dataset, second: xr.Dataset) -> list[xr.Dataset]:

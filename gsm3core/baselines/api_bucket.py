@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.baselines.features import PRECIPITATION
-from gsm3core.baselines.record import Floats, as_prediction, inputs, lessons
+from gsm3core.baselines.training_record import Floats, as_prediction, inputs, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError
 from gsm3core.holdouts.base import Fold
@@ -88,7 +88,7 @@ def predict_bucket(
         raise ConfigError(
             f"model api_bucket needs {PRECIPITATION!r} among the forcings; it has {', '.join(forcings)}."
         )
-    taught = lessons(ds, fold, config)
+    taught = training_record(ds, fold, config)
     rain = ds[PRECIPITATION].transpose(v.SITE, v.TIME).values.astype(float)
     usual = _training_mean(rain, fold)
     rain = np.where(np.isfinite(rain), rain, usual)

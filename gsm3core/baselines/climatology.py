@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gsm3core import vocabulary as v
-from gsm3core.baselines.record import Floats, as_prediction, inputs, lessons
+from gsm3core.baselines.training_record import Floats, as_prediction, inputs, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.holdouts.base import Fold
 
@@ -45,7 +45,7 @@ def predict_climatology(
     squared distance; the number was chosen among training sites (docs/comparison_models.md).
     """
     forcings, _ = inputs(ds, config)
-    taught = lessons(ds, fold, config)
+    taught = training_record(ds, fold, config)
     days = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
     own = taught.of_site()
     has_own = np.isfinite(own).sum(axis=1) >= FEWEST_DAYS

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.baselines.features import FeatureTable, feature_table
-from gsm3core.baselines.record import Lessons, as_prediction, inputs, lessons
+from gsm3core.baselines.training_record import TrainingRecord, as_prediction, inputs, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError
 from gsm3core.holdouts.base import Fold
@@ -52,7 +52,7 @@ def predict_by_boosting(
     """
     forcings, attributes = inputs(ds, config)
     table = feature_table(ds, forcings, attributes, fold.train_sites)
-    taught = lessons(ds, fold, config)
+    taught = training_record(ds, fold, config)
     x, y = _training_rows(ds, table, taught, config, cancelled)
     model = _fit(x, y, table, config.training.seed, fold.name, tell, cancelled)
     values_ST = np.full((int(fold.test_sites.sum()), ds.sizes[v.TIME]), np.nan)
@@ -69,7 +69,7 @@ def predict_by_boosting(
 def _training_rows(
     ds: xr.Dataset,
     table: FeatureTable,
-    taught: Lessons,
+    taught: TrainingRecord,
     config: ExperimentConfig,
     cancelled: Callable[[], bool],
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

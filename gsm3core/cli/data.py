@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from gsm3core.cli.assembling import PLACES, recipe_from, run_recipe, show_history
+from gsm3core.cli.build import PLACES, recipe_from, run_recipe, show_history
 from gsm3core.cli.common import (
     Overwrite,
     SourcesFolder,
@@ -18,7 +18,7 @@ from gsm3core.cli.common import (
     finish_dataset,
     name_column,
 )
-from gsm3core.cli.stations import INSITU, build_insitu
+from gsm3core.cli.sources import INSITU, build_insitu
 from gsm3core.errors import ConfigError, DatasetError, did_you_mean
 
 data = typer.Typer(help="Build, join and describe datasets.", no_args_is_help=True)
@@ -28,7 +28,7 @@ data = typer.Typer(help="Build, join and describe datasets.", no_args_is_help=Tr
 def data_list(root: SourcesFolder = None) -> None:
     """List the data sets that can be built, and the sources: which are here, where, and what is missing."""
     from gsm3core.catalog import KINDS, dataset_entries, sources_of
-    from gsm3core.readers.presence import presence
+    from gsm3core.readers.availability import presence
 
     table = Table(
         name_column("name"), "what", "provider", "terms", title="Can be built", title_justify="left"
@@ -67,7 +67,7 @@ def data_describe(
         show_history(ds)
         return
     from gsm3core.catalog import dataset_entries, selections, source_entries
-    from gsm3core.readers.presence import describe_source
+    from gsm3core.readers.availability import describe_source
 
     rows: dict[str, Any]
     if name in dataset_entries():

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gsm3core.cli import analysis, runs, stations
+from gsm3core.cli import evaluate as analysis
+from gsm3core.cli import runs
+from gsm3core.cli import sources as stations
 from gsm3core.cli.common import console
 from gsm3core.cli.data import data
 from gsm3core.errors import CancelledError, GSM3Error
@@ -70,7 +72,7 @@ def app_command(
     # The library never imports the dashboard; the command starts it by name.
     from importlib import import_module
 
-    import_module("app.main").serve(
+    import_module("app.server.serve").serve(
         host,
         port,
         data=data_folder,

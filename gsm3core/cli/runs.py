@@ -180,7 +180,8 @@ def predict_command(
 ) -> None:
     """Predict soil moisture on a dataset with a run's networks: their mean, over all folds and members, and its spread."""
     from gsm3core.experiment import prepare_process
-    from gsm3core.schema import open_dataset, write_whole
+    from gsm3core.files import atomic_write
+    from gsm3core.schema import open_dataset
 
     prepare_process()
     from gsm3core.prediction import predict_dataset
@@ -190,7 +191,7 @@ def predict_command(
     if to.suffix not in (".nc", ".zarr"):
         raise ConfigError(f"{to} names no format: expected .nc (netCDF-4) or .zarr.")
     predicted = predict_dataset(open_run(run_id, out), open_dataset(dataset), device=device)
-    write_whole(predicted, to)
+    atomic_write(predicted, to)
     said = predicted[v.SM_PREDICTED].attrs["comment"]
     said += ", with its spread" if v.SM_PREDICTED_STD in predicted else ""
     said += f"; missing inputs filled: {predicted.attrs['filled']}" if predicted.attrs["filled"] else ""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.demo.landscape import precipitation_seasonality
-from gsm3core.demo.plan import DRY_TAPER, FORCING_ERRORS, IN_SITU_ERROR, PRODUCT_ERRORS, Plan
 from gsm3core.demo.radiation import ZERO_CELSIUS
 from gsm3core.demo.random_fields import Floats, stream
+from gsm3core.demo.scenario import DRY_TAPER, FORCING_ERRORS, IN_SITU_ERROR, PRODUCT_ERRORS, Scenario
 from gsm3core.demo.simulation import Simulation
 from gsm3core.geography.regions import region_of
 
@@ -22,7 +22,7 @@ _SENSOR_DEPTH_M = 0.05
 _MINERAL_DENSITY = 2.65
 
 
-def site_dataset(sim: Simulation, seed: int, plan: Plan) -> xr.Dataset:
+def site_dataset(sim: Simulation, seed: int, plan: Scenario) -> xr.Dataset:
     """Return the SiteDataset: inputs with their errors, and every soil-moisture record."""
     others = [name for name in PRODUCT_ERRORS if name != v.SMAP]
     daily = _forcings(sim, seed) | {v.SM_INSITU: sim.in_situ.T, v.SM_SMAP: sim.products[v.SMAP].T}
@@ -36,7 +36,7 @@ def site_dataset(sim: Simulation, seed: int, plan: Plan) -> xr.Dataset:
     return ds.assign_attrs(_global_attributes("GSM3 demonstration world (simulated)", seed, plan))
 
 
-def truth_dataset(sim: Simulation, seed: int, plan: Plan) -> xr.Dataset:
+def truth_dataset(sim: Simulation, seed: int, plan: Scenario) -> xr.Dataset:
     """Return the noise-free truth and the planted numbers of each site."""
     land, ground = sim.land, sim.ground
     daily: dict[str, tuple[NDArray[np.generic], str, str]] = {
@@ -166,7 +166,7 @@ def _variable(name: str, dims: tuple[str, ...], values: NDArray[np.generic]) -> 
     return xr.Variable(dims, np.ascontiguousarray(values, np.int8), attrs | flags)
 
 
-def _global_attributes(title: str, seed: int, plan: Plan) -> dict[str, str | int]:
+def _global_attributes(title: str, seed: int, plan: Scenario) -> dict[str, str | int]:
     errors = {name: asdict(error) for name, error in PRODUCT_ERRORS.items()}
     return {
         "title": title,

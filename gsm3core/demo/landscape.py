@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gsm3core.demo.climate_anchors import ANCHORS
 from gsm3core.demo.random_fields import Floats, distance_km
-from gsm3core.demo.sites import Sites
+from gsm3core.demo.sites import DemoSites
 
 _LAPSE_RATE = 0.006  # K m-1
 _COOLEST_SUMMER = 7.0  # deg C; nobody keeps a soil-moisture station where the ground never thaws
@@ -47,7 +47,7 @@ class Landscape:
     root_factor: Floats
 
 
-def make_landscape(rng: np.random.Generator, sites: Sites) -> Landscape:
+def make_landscape(rng: np.random.Generator, sites: DemoSites) -> Landscape:
     """Draw the landscape: climate between the anchors, terrain by network, texture and plants by aridity."""
     n, network = len(sites.lat), sites.network_number
     networks = int(network.max()) + 1
@@ -112,7 +112,7 @@ def precipitation_seasonality(landscape: Landscape) -> Floats:
     return months.std(axis=0) / months.mean(axis=0)
 
 
-def _interpolate(sites: Sites) -> Floats:
+def _interpolate(sites: DemoSites) -> Floats:
     table = np.array(ANCHORS, float)
     angle = 2.0 * np.pi * (table[:, 7] - 0.5) / 12.0
     quantities = np.column_stack(

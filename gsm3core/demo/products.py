@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
-from gsm3core.demo.plan import DRY_TAPER, IN_SITU_ERROR, PRODUCT_ERRORS, Plan, ProductError
 from gsm3core.demo.random_fields import Floats, exponential_filter, red_noise, stream
+from gsm3core.demo.scenario import DRY_TAPER, IN_SITU_ERROR, PRODUCT_ERRORS, ProductError, Scenario
 
 _CYCLE = 8
 _MOST = 0.8
@@ -18,7 +18,7 @@ _SMALLEST_WITH_STUCK = 20
 def observe_product(
     seed: int,
     name: str,
-    plan: Plan,
+    plan: Scenario,
     point: Floats,
     cell: Floats,
     ndvi: Floats,

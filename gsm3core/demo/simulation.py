@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.demo.landscape import Landscape, make_landscape
-from gsm3core.demo.plan import PRODUCT_ERRORS, Plan
 from gsm3core.demo.products import observe_in_situ, observe_product
 from gsm3core.demo.random_fields import Floats, red_noise, stream
-from gsm3core.demo.sites import Sites, place_sites
+from gsm3core.demo.scenario import PRODUCT_ERRORS, Scenario
+from gsm3core.demo.sites import DemoSites, place_sites
 from gsm3core.demo.soil import Ground, SoilWater, ground_of, run_ground
 from gsm3core.demo.weather import Weather, make_weather
 from gsm3core.geography.aspect import poleward_aspect
@@ -27,11 +27,11 @@ class Simulation:
 
     ``modelled`` is the point's water as the bucket has it, ``point`` the same with the planted disturbance
     (what the sensor stands in), ``cell`` that of the satellite cell; ``frozen`` and ``unseen`` (frozen or
-    under snow) those of the point and the cell; ``disturbance`` the log-spread ``s`` of :class:`Plan`.
+    under snow) those of the point and the cell; ``disturbance`` the log-spread ``s`` of :class:`Scenario`.
     """
 
     days: NDArray[np.datetime64]
-    sites: Sites
+    sites: DemoSites
     land: Landscape
     weather: Weather
     ground: Ground
@@ -48,7 +48,7 @@ class Simulation:
     products: dict[str, Floats]
 
 
-def simulate(seed: int, n_sites: int, days: NDArray[np.datetime64], plan: Plan) -> Simulation:
+def simulate(seed: int, n_sites: int, days: NDArray[np.datetime64], plan: Scenario) -> Simulation:
     """Simulate the world on consecutive ``days`` (``datetime64[D]``)."""
     sites = place_sites(stream(seed, "sites"), n_sites)
     land = make_landscape(stream(seed, "landscape"), sites)
@@ -88,7 +88,7 @@ def simulate(seed: int, n_sites: int, days: NDArray[np.datetime64], plan: Plan) 
     )
 
 
-def alaska_old_state(days: NDArray[np.datetime64], plan: Plan) -> Floats:
+def alaska_old_state(days: NDArray[np.datetime64], plan: Scenario) -> Floats:
     """Return what is left of Alaska's old ground on each day: 1 up to 2015-04-01, then towards 0."""
     elapsed = np.maximum((days - _DRIFT_BEGINS).astype(float), 0.0)
     return np.exp(-elapsed / plan.alaska_time_scale)
@@ -99,7 +99,7 @@ def _day_of_year(days: NDArray[np.datetime64]) -> Floats:
 
 
 def _run_both(
-    sites: Sites, land: Landscape, weather: Weather, days: NDArray[np.datetime64], plan: Plan
+    sites: DemoSites, land: Landscape, weather: Weather, days: NDArray[np.datetime64], plan: Scenario
 ) -> tuple[Ground, SoilWater, SoilWater]:
     """Run the bucket at the sensors and over their cells: level ground with the attributes' texture."""
     level, usual = np.zeros(len(sites.lat)), np.ones(len(sites.lat))
@@ -126,7 +126,7 @@ def _run_both(
     return point, at_point, over_cell
 
 
-def _disturbance(plan: Plan, poleward: Floats, smap: Floats) -> Floats:
+def _disturbance(plan: Scenario, poleward: Floats, smap: Floats) -> Floats:
     if not plan.aspect_effect:
         return np.zeros(len(poleward))
     looks = np.isfinite(smap).sum(axis=0)
@@ -135,7 +135,7 @@ def _disturbance(plan: Plan, poleward: Floats, smap: Floats) -> Floats:
     return np.where(mean <= plan.dry_limit, plan.aspect_strength * beyond, 0.0)
 
 
-def _disturb(seed: int, plan: Plan, modelled: Floats, spread: Floats, ground: Ground) -> Floats:
+def _disturb(seed: int, plan: Scenario, modelled: Floats, spread: Floats, ground: Ground) -> Floats:
     noise = red_noise(stream(seed, "aspect").standard_normal(modelled.shape), plan.aspect_memory)
     factor = np.exp(spread * noise - spread**2 / 2.0)
     return np.minimum(ground.residual + (modelled - ground.residual) * factor, ground.porosity)

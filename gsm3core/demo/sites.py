@@ -34,7 +34,7 @@ _KM_PER_DEGREE = 111.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sites:
+class DemoSites:
     """Position and name of every station, in the order of the regions; arrays ``(site)``."""
 
     lat: Floats
@@ -76,7 +76,7 @@ def region_counts(n_sites: int) -> dict[str, int]:
     return counts
 
 
-def place_sites(rng: np.random.Generator, n_sites: int) -> Sites:
+def place_sites(rng: np.random.Generator, n_sites: int) -> DemoSites:
     """Place stations in networks: centres spread over each region's land, stations scattered about them."""
     lat, lon, region, network, station = [], [], [], [], []
     for name, count in region_counts(n_sites).items():
@@ -90,7 +90,7 @@ def place_sites(rng: np.random.Generator, n_sites: int) -> Sites:
             region += [name] * size
             network += [f"SIM-{_CODES[name]}-{number:02d}"] * size
             station += [f"ST-{k:03d}" for k in range(1, size + 1)]
-    return Sites(
+    return DemoSites(
         lat=np.concatenate(lat),
         lon=np.concatenate(lon),
         region=np.array(region),

@@ -13,7 +13,6 @@ import numpy as np
 
 from gsm3core.demo import radiation as sun
 from gsm3core.demo.landscape import Landscape, seasonal_rain
-from gsm3core.demo.plan import FORCING_ERRORS
 from gsm3core.demo.random_fields import (
     Floats,
     distance_km,
@@ -23,7 +22,8 @@ from gsm3core.demo.random_fields import (
     spatial_factor,
     stream,
 )
-from gsm3core.demo.sites import Sites
+from gsm3core.demo.scenario import FORCING_ERRORS
+from gsm3core.demo.sites import DemoSites
 
 _GAMMA_SHAPE = 0.75
 _WET_PERSISTENCE = 0.3  # lag-1 correlation of wet and dry
@@ -54,7 +54,7 @@ class Weather:
     slope_warmth: Floats
 
 
-def make_weather(seed: int, sites: Sites, land: Landscape, day_of_year: Floats) -> Weather:
+def make_weather(seed: int, sites: DemoSites, land: Landscape, day_of_year: Floats) -> Weather:
     """Simulate the weather of consecutive days, given by their day of the year (1..366)."""
     days, rng = len(day_of_year), stream(seed, "weather")
     distance = distance_km(sites.lat, sites.lon, sites.lat, sites.lon)

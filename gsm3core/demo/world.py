@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gsm3core import schema
 from gsm3core import vocabulary as v
 from gsm3core.demo.dataset import site_dataset, truth_dataset
-from gsm3core.demo.plan import Plan
+from gsm3core.demo.scenario import Scenario
 from gsm3core.demo.simulation import simulate
 from gsm3core.errors import DatasetError
 
@@ -35,7 +35,7 @@ class DemoWorld:
 
     dataset: xr.Dataset
     truth: xr.Dataset
-    plan: Plan
+    plan: Scenario
 
 
 def demo_world(
@@ -44,7 +44,7 @@ def demo_world(
     start: str | date | np.datetime64 = "2015-04-01",
     end: str | date | np.datetime64 = "2020-12-31",
     seed: int = 0,
-    planted: bool | Plan = True,
+    planted: bool | Scenario = True,
 ) -> DemoWorld:
     """Simulate the demonstration world once and return its dataset together with its truth.
 
@@ -59,7 +59,7 @@ def demo_world(
         Not negative. The same arguments give the same values, bit for bit, on one machine; another
         ``n_sites`` or period gives another world.
     planted
-        True for the whole :class:`Plan`, False for none of it, or a plan of one's own.
+        True for the whole :class:`Scenario`, False for none of it, or a plan of one's own.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def demo_world(
         )
     if seed < 0:
         raise DatasetError(f"seed is {seed}; expected 0 or more. Use another whole number.")
-    plan = planted if isinstance(planted, Plan) else Plan() if planted else Plan.nothing()
+    plan = planted if isinstance(planted, Scenario) else Scenario() if planted else Scenario.nothing()
     simulation = simulate(seed, n_sites, _days(start, end), plan)
     dataset = site_dataset(simulation, seed, plan)
     schema.check_dataset(dataset, name="the demonstration world")
@@ -91,7 +91,7 @@ def demo_dataset(
     start: str | date | np.datetime64 = "2015-04-01",
     end: str | date | np.datetime64 = "2020-12-31",
     seed: int = 0,
-    planted: bool | Plan = True,
+    planted: bool | Scenario = True,
 ) -> xr.Dataset:
     """Return the demonstration world's SiteDataset; parameters and errors as in :func:`demo_world`.
 
@@ -112,7 +112,7 @@ def demo_truth(
     start: str | date | np.datetime64 = "2015-04-01",
     end: str | date | np.datetime64 = "2020-12-31",
     seed: int = 0,
-    planted: bool | Plan = True,
+    planted: bool | Scenario = True,
 ) -> xr.Dataset:
     """Return the truth behind :func:`demo_dataset` of the same arguments, on the same sites and days.
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, median_interval
 from gsm3core.evaluation.pairing import check_confidence, pair
 from gsm3core.metrics import (
     crps_empirical,
@@ -22,6 +21,7 @@ from gsm3core.metrics import (
     pit_gaussian,
 )
 from gsm3core.metrics.ensembles import MEMBER
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, median_interval
 
 LEVEL = "level"
 PIT_BIN = "pit_bin"

@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, interval_about, median_interval
-from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, check_confidence, pair, same_sample, texts
-from gsm3core.evaluation.significance import holm, wilcoxon_p, win_share
+from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, check_confidence, pair, same_sample
 from gsm3core.evaluation.site_scores import NO_PREDICTED, site_scores
+from gsm3core.files import texts
 from gsm3core.metrics import METRICS, Metric, metrics_named, paired_moments
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.statistics.hypothesis_tests import holm, wilcoxon_p, win_share
 
 SAMPLE = "sample"
 METRIC = "metric"

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
-from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, interval_about, median_interval
-from gsm3core.evaluation.pairing import check_confidence, texts
-from gsm3core.evaluation.significance import wilcoxon_p
+from gsm3core.evaluation.pairing import check_confidence
+from gsm3core.files import texts
 from gsm3core.metrics import Metric, metrics_named
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.statistics.hypothesis_tests import wilcoxon_p
 
 TRAIN = "train"
 EXPERIMENTS = (TRAIN, "temporal", "random_spatial", "cross_continental")

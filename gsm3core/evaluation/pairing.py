@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
+from gsm3core.files import texts
 
 PAIRWISE = "pairwise"
 SAME_SAMPLE = "same_sample"
@@ -115,8 +116,3 @@ def check_confidence(confidence: float) -> None:
         raise DatasetError(
             f"confidence is {confidence}; expected a number between 0 and 1, for instance 0.95."
         )
-
-
-def texts(labels: ArrayLike) -> NDArray[np.str_]:
-    """Return labels as fixed-width text, also from the variable-width text that pandas gives a coordinate."""
-    return np.array([str(label) for label in np.asarray(labels).ravel()], dtype=str)

@@ -11,13 +11,6 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.intervals import (
-    BLOCK_DAYS,
-    REPLICATES,
-    BlockDraws,
-    block_intervals,
-    fisher_interval,
-)
 from gsm3core.evaluation.pairing import check_confidence, pair
 from gsm3core.metrics import (
     METRICS,
@@ -29,6 +22,13 @@ from gsm3core.metrics import (
     metrics_named,
     paired_moments,
     rank_moments,
+)
+from gsm3core.statistics.block_bootstrap import (
+    BLOCK_DAYS,
+    REPLICATES,
+    BlockDraws,
+    block_intervals,
+    fisher_interval,
 )
 
 NO_OBSERVED = "no in-situ record"
@@ -92,7 +92,7 @@ def site_scores(
     -----
     The interval of R is Fisher's z with the effective sample size of
     :func:`gsm3core.metrics.effective_sample_size` in place of the number of days; the others come from
-    :func:`gsm3core.evaluation.intervals.block_intervals`.
+    :func:`gsm3core.statistics.block_bootstrap.block_intervals`.
     """
     if min_days < 2:
         raise DatasetError(f"min_days is {min_days}; a correlation needs at least 2 days.")

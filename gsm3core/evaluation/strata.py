@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
-from gsm3core.evaluation.pairing import texts
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
+from gsm3core.files import texts
 
 # The edge belongs to the drier group, as in the caption of the paper's figure 6.
 DRY_LIMIT = 0.08

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.clusters import REPLICATES, ClusterDraws, median_interval
-from gsm3core.evaluation.pairing import check_confidence, pair, texts
+from gsm3core.evaluation.pairing import check_confidence, pair
+from gsm3core.files import texts
 from gsm3core.metrics import METRICS, metrics_named
-from gsm3core.metrics.face import SEASONS, WINDOW, windowed_scores
+from gsm3core.metrics.windowed import SEASONS, WINDOW, windowed_scores
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, median_interval
 
 STRATUM = "stratum"
 SEASON = "season"

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.evaluation.collocation_algebra import PAIRS, about, correlation, covariances, scale, solve
-from gsm3core.evaluation.intervals import BLOCK_DAYS, REPLICATES, BlockDraws
 from gsm3core.evaluation.pairing import check_confidence
-from gsm3core.evaluation.widening import missed_variance, percentiles, widening_for_few
 from gsm3core.metrics import blocked_moments, is_constant, persistence
+from gsm3core.statistics.block_bootstrap import BLOCK_DAYS, REPLICATES, BlockDraws
+from gsm3core.statistics.small_sample import missed_variance, percentiles, widening_for_few
 
 Array = NDArray[np.float64]
 

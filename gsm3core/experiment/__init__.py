@@ -1,9 +1,9 @@
 """One configuration to one Run: every fold trained, predicted and scored, resumable at any point."""
 
-from gsm3core.experiment.division import satellite_groups
+from gsm3core.experiment.allocator import prepare_process
 from gsm3core.experiment.finetuning import create_finetune
-from gsm3core.experiment.process import prepare_process
-from gsm3core.experiment.running import create_run, execute, run_experiment
+from gsm3core.experiment.folds import satellite_groups
+from gsm3core.experiment.runner import create_run, execute, run_experiment
 
 __all__ = [
     "create_finetune",

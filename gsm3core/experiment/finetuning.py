@@ -12,7 +12,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError, DatasetError
-from gsm3core.experiment.division import folds_of, targets_of
+from gsm3core.experiment.folds import folds_of, targets_of
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
 from gsm3core.geography.grids import cell_of
 from gsm3core.holdouts.base import Fold, Mask

@@ -66,7 +66,7 @@ def progress_event(at: Position, state: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Overview:
+class RunProgress:
     """Where a whole run stands, from what its folds tell: one after the other, or several at once.
 
     Parameters

@@ -13,8 +13,8 @@ import xarray as xr
 
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError
+from gsm3core.files import fingerprint
 from gsm3core.run import Run
-from gsm3core.schema import fingerprint
 
 _VERSIONS = ("gsm3", "torch", "numpy", "xarray", "pandas", "scikit-learn")
 

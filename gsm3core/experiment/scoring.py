@@ -7,7 +7,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.site_scores import site_scores
-from gsm3core.evaluation.tested import tested_series
+from gsm3core.evaluation.test_days import tested_series
 from gsm3core.holdouts.base import Fold
 from gsm3core.run import Run
 from gsm3core.schema import target_names

@@ -12,9 +12,9 @@ from gsm3core.factors.importance import MEASURES, SHAP, factor_importance, impor
 from gsm3core.factors.models import Settings
 from gsm3core.factors.score_tables import read_score_table
 from gsm3core.factors.skill import SkillModel, fit_skill
-from gsm3core.factors.spatial import MoransI, morans_i
 from gsm3core.factors.strata import skill_strata
 from gsm3core.factors.table import FactorTable, factor_table
+from gsm3core.statistics.spatial_autocorrelation import MoransI, morans_i
 
 __all__ = [
     "MEASURES",

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from gsm3core.errors import ConfigError, did_you_mean
 from gsm3core.factors.models import BOOSTING, FOREST, LINEAR, Settings, fit_model
 from gsm3core.factors.permutation import permutation_increase, require_shap, shap_values
-from gsm3core.factors.resampling import Resamples, over_splits
-from gsm3core.factors.spatial import morans_i
 from gsm3core.factors.table import FactorTable, factor_table
 from gsm3core.factors.validation import (
     RANDOM,
@@ -25,6 +23,8 @@ from gsm3core.factors.validation import (
     cross_validated,
     splits,
 )
+from gsm3core.statistics.resampling import ClusterResamples, over_splits
+from gsm3core.statistics.spatial_autocorrelation import morans_i
 
 Array = NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def importance_of(
 
     Notes
     -----
-    Intervals over splits after Nadeau and Bengio, see :func:`gsm3core.factors.resampling.over_splits`. Association,
+    Intervals over splits after Nadeau and Bengio, see :func:`gsm3core.statistics.resampling.over_splits`. Association,
     not cause.
     """
     s = settings or Settings()
@@ -150,7 +150,7 @@ def importance_of(
         for n in ("cv_correlation", "cv_correlation_lower", "cv_correlation_upper", "cv_r2", "cv_rmse", "moran_i", "moran_p")
     }  # fmt: skip
     by_split: dict[str, list[float]] = {m: [] for m in fitted}
-    resamples = Resamples.make(clusters(table, s)[0], replicates=_REPLICATES, seed=seed)
+    resamples = ClusterResamples.make(clusters(table, s)[0], replicates=_REPLICATES, seed=seed)
     shares = []
     for i, scheme in enumerate(SCHEMES):
         predicted = {m: np.full((repeats, len(table)), np.nan) for m in fitted}

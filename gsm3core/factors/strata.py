@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from gsm3core.errors import DatasetError
 from gsm3core.factors.columns import POLEWARD_ASPECT
 from gsm3core.factors.models import Settings
-from gsm3core.factors.resampling import Resamples
-from gsm3core.factors.strata_test import StrataTest, holm, strata_test
 from gsm3core.factors.table import FactorTable
 from gsm3core.factors.validation import clusters
+from gsm3core.statistics.resampling import ClusterResamples
+from gsm3core.statistics.stratum_tests import StratumTest, holm, stratum_test
 
 Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def skill_strata(
         ``first_p`` between the bins of the first; ``second_p (stratum)`` between those of the second;
         ``outer_p (stratum)`` of the two outermost bins of the second against the others, with their difference of
         medians ``outer_difference`` and its interval; ``strata_p`` between the strata. ``..._test`` says how clusters
-        were respected, see :func:`gsm3core.factors.strata_test.strata_test`; ``..._p_holm`` counts all tests.
+        were respected, see :func:`gsm3core.statistics.stratum_tests.stratum_test`; ``..._p_holm`` counts all tests.
 
     Raises
     ------
@@ -88,10 +88,10 @@ def skill_strata(
         second = POLEWARD_ASPECT
     one, y = table.column(first), table.score
     names, kind = clusters(table, settings)
-    draws = Resamples.make(names, replicates=replicates, seed=seed)
+    draws = ClusterResamples.make(names, replicates=replicates, seed=seed)
 
-    def test(labels: NDArray[np.int64]) -> StrataTest:
-        return strata_test(y, labels, names, permutations=permutations, seed=seed)
+    def test(labels: NDArray[np.int64]) -> StratumTest:
+        return stratum_test(y, labels, names, permutations=permutations, seed=seed)
 
     first_bin, first_labels = binned(one, first_edges)
     low = np.where(np.isnan(one), -1, np.where(one <= limit, 0, 1))
@@ -125,8 +125,8 @@ def skill_strata(
 
 def _second(
     ds: xr.Dataset, y: Array, low: NDArray[np.int64], bins: tuple[NDArray[np.int64], list[str]],
-    draws: Resamples, confidence: float, bounds: tuple[float, float], test: Callable[[NDArray[np.int64]], StrataTest],
-) -> tuple[xr.Dataset, dict[str, StrataTest]]:  # fmt: skip
+    draws: ClusterResamples, confidence: float, bounds: tuple[float, float], test: Callable[[NDArray[np.int64]], StratumTest],
+) -> tuple[xr.Dataset, dict[str, StratumTest]]:  # fmt: skip
     """Add the boxes of the second factor below and above the limit, and return their tests."""
     number, labels = bins
     ds = ds.assign_coords(second_bin=labels)
@@ -162,7 +162,7 @@ def binned(values: ArrayLike, edges: Sequence[float]) -> tuple[NDArray[np.int64]
 
 
 def _box(
-    y: Array, here: NDArray[np.bool_], draws: Resamples, confidence: float, bounds: tuple[float, float]
+    y: Array, here: NDArray[np.bool_], draws: ClusterResamples, confidence: float, bounds: tuple[float, float]
 ) -> list[float]:
     if not here.any():
         return [np.nan] * 5 + [0.0, 0.0]
@@ -180,7 +180,7 @@ def _box(
 
 
 def _difference(
-    y: Array, a: NDArray[np.bool_], b: NDArray[np.bool_], draws: Resamples, confidence: float
+    y: Array, a: NDArray[np.bool_], b: NDArray[np.bool_], draws: ClusterResamples, confidence: float
 ) -> tuple[float, float, float]:
     if not a.any() or not b.any():
         return np.nan, np.nan, np.nan

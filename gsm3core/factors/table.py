@@ -19,8 +19,8 @@ from gsm3core.factors.columns import (
     wetness_name,
 )
 from gsm3core.factors.duplicates import linked, near_duplicates, rank_correlation
-from gsm3core.factors.sampling import random_effects_weights, sampling_variance
 from gsm3core.schema import is_simulated
+from gsm3core.statistics.meta_analysis import random_effects_weights, sampling_variance
 
 Array = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ class FactorTable:
 
         Notes
         -----
-        :func:`gsm3core.factors.sampling.random_effects_weights`. R is taken on Fisher's z, where its variance
+        :func:`gsm3core.statistics.meta_analysis.random_effects_weights`. R is taken on Fisher's z, where its variance
         ``1 / (n_effective - 3)`` does not know R itself: a site is not heavier for a high R.
         """
         y = np.arctanh(np.clip(self.score, -0.999, 0.999)) if self.metric == "R" else self.score

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError, did_you_mean
 from gsm3core.factors.models import Settings
-from gsm3core.factors.resampling import Resamples
-from gsm3core.factors.spatial import morans_i
 from gsm3core.factors.table import FactorTable
-from gsm3core.holdouts.base import Sites
+from gsm3core.holdouts.base import SiteInfo
 from gsm3core.holdouts.spatial_block import SpatialBlock
+from gsm3core.statistics.resampling import ClusterResamples
+from gsm3core.statistics.spatial_autocorrelation import morans_i
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -76,7 +76,7 @@ def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = Non
     if not (np.isfinite(table.lat).all() and np.isfinite(table.lon).all()):
         return None
     n = len(table)
-    sites = Sites(
+    sites = SiteInfo(
         site=table.site, network=table.network, region=table.region, lat=table.lat, lon=table.lon,
         group=np.arange(n), has_insitu=np.ones(n, bool), days=pd.DatetimeIndex([]),
     )  # fmt: skip
@@ -121,7 +121,12 @@ def splits(
 
 
 def cross_validated(
-    table: FactorTable, predicted: Array, plain: Array, resamples: Resamples, confidence: float, seed: int
+    table: FactorTable,
+    predicted: Array,
+    plain: Array,
+    resamples: ClusterResamples,
+    confidence: float,
+    seed: int,
 ) -> dict[str, float]:
     """Score predictions of sites held out.
 

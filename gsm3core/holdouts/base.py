@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sites:
+class SiteInfo:
     """What a holdout may know of the sites; never their soil moisture.
 
     Parameters
@@ -71,7 +71,7 @@ class Fold:
 class Holdout(Protocol):
     """Divides sites and days into folds; the same folds for the same sites and seed."""
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield the folds in a fixed order.
 
         Raises
@@ -98,7 +98,7 @@ def period_mask(days: pd.DatetimeIndex, period: Period, what: str) -> Mask:
     return mask
 
 
-def spatial_days(sites: Sites, train: Period | None) -> Mask:
+def spatial_days(sites: SiteInfo, train: Period | None) -> Mask:
     """Return the days that both train and test in a spatial holdout: the period given, or all."""
     return np.ones(len(sites.days), bool) if train is None else period_mask(sites.days, train, "train")
 

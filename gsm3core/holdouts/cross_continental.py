@@ -9,7 +9,7 @@ import numpy as np
 from gsm3core import vocabulary as v
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, Sites, spatial_days
+from gsm3core.holdouts.base import Fold, SiteInfo, spatial_days
 
 
 class CrossContinental:
@@ -29,7 +29,7 @@ class CrossContinental:
     def __init__(self, config: HoldoutConfig) -> None:
         self.config = config
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield one fold per region, named after it.
 
         Raises

@@ -9,7 +9,7 @@ import shapely
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError, did_you_mean
-from gsm3core.holdouts.base import Fold, Mask, Sites, spatial_days
+from gsm3core.holdouts.base import Fold, Mask, SiteInfo, spatial_days
 
 
 class Custom:
@@ -29,7 +29,7 @@ class Custom:
     def __init__(self, config: HoldoutConfig) -> None:
         self.config = config
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield the one fold.
 
         Raises
@@ -46,7 +46,7 @@ class Custom:
         days = spatial_days(sites, self.config.train)
         yield Fold(name="custom", train_sites=train, test_sites=test, train_days=days, test_days=days)
 
-    def _test(self, sites: Sites) -> Mask:
+    def _test(self, sites: SiteInfo) -> Mask:
         c = self.config
         if not (c.sites or c.networks or c.polygon):
             raise ConfigError("A custom holdout needs holdout.sites, holdout.networks or holdout.polygon.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, Sites, deal, spatial_days
+from gsm3core.holdouts.base import Fold, SiteInfo, deal, spatial_days
 
 
 class RandomSpatial:
@@ -28,7 +28,7 @@ class RandomSpatial:
     def __init__(self, config: HoldoutConfig) -> None:
         self.config = config
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield ``fold_1`` to ``fold_K``.
 
         Raises

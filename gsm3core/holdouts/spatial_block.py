@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, Sites, deal, spatial_days
+from gsm3core.holdouts.base import Fold, SiteInfo, deal, spatial_days
 
 _EARTH_RADIUS_KM = 6371.0
 _TRUE_LATITUDE = np.radians(30.0)
@@ -33,7 +33,7 @@ class SpatialBlock:
     def __init__(self, config: HoldoutConfig) -> None:
         self.config = config
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield ``fold_1`` to ``fold_K``.
 
         Raises
@@ -56,7 +56,7 @@ class SpatialBlock:
                 name=f"fold_{k + 1}", train_sites=~test, test_sites=test, train_days=days, test_days=days
             )
 
-    def blocks(self, sites: Sites) -> NDArray[np.int64]:
+    def blocks(self, sites: SiteInfo) -> NDArray[np.int64]:
         """Return the block of every site, as a number."""
         _, of_group = np.unique(sites.group, return_inverse=True)
         members = np.bincount(of_group)

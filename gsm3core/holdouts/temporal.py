@@ -9,7 +9,7 @@ import pandas as pd
 
 from gsm3core.config import HoldoutConfig, Period
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, Sites, period_mask
+from gsm3core.holdouts.base import Fold, SiteInfo, period_mask
 
 _YEAR = 365
 
@@ -27,7 +27,7 @@ class Temporal:
     def __init__(self, config: HoldoutConfig) -> None:
         self.config = config
 
-    def folds(self, sites: Sites) -> Iterator[Fold]:
+    def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield the one fold.
 
         Raises

@@ -1,16 +1,16 @@
 """Metrics of soil-moisture products: paired moments in one read, and every score made from them."""
 
+from gsm3core.metrics.autocorrelation import (
+    effective_sample_size,
+    lag1_autocorrelation,
+    mean_gap,
+    persistence,
+)
 from gsm3core.metrics.ensembles import (
     crps_empirical,
     crps_ensemble,
     ensemble_interval,
     pit_ensemble,
-)
-from gsm3core.metrics.memory import (
-    effective_sample_size,
-    lag1_autocorrelation,
-    mean_gap,
-    persistence,
 )
 from gsm3core.metrics.moments import (
     PairedMoments,
@@ -22,7 +22,7 @@ from gsm3core.metrics.moments import (
     rank_moments,
 )
 from gsm3core.metrics.probabilistic import crps_gaussian, gaussian_interval, pit_gaussian
-from gsm3core.metrics.table import ALL_METRICS, METRICS, MORE_METRICS, Metric, metrics_named
+from gsm3core.metrics.registry import ALL_METRICS, METRICS, MORE_METRICS, Metric, metrics_named
 
 __all__ = [
     "ALL_METRICS",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _REGISTRY = {
     "conus_smap": "gsm3core.readers.conus_smap:ConusSmapReader",
     "uscrn": "gsm3core.readers.uscrn:UscrnReader",
-    "ismn": "gsm3core.readers.ismn:IsmnReader",
+    "ismn": "gsm3core.readers.ismn.reader:IsmnReader",
     "uscrn_daily": "gsm3core.readers.uscrn_daily:UscrnDailyReader",
 }
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.ledger import Ledger
+from gsm3core.readers.step_counts import StepCounts
 
 FILE_NAME = re.compile(r"^CRND0103-(?P<year>\d{4})-(?P<station>[A-Z]{2}_[A-Za-z0-9._'-]+)\.txt$")
 STATION_TABLE = "stations.tsv"
@@ -58,7 +58,7 @@ class _Station:
     lat: float = np.nan
     lon: float = np.nan
     parts: list[tuple[NDArray[np.datetime64], NDArray[np.float64]]] = field(default_factory=list)
-    rows: Ledger = field(default_factory=Ledger)
+    rows: StepCounts = field(default_factory=StepCounts)
     refused: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -136,7 +136,7 @@ def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Datas
         )
     elevations = _elevations(root)
     ds = _dataset(used, elevations)
-    rows = Ledger.total(s.rows for s in stations.values())
+    rows = StepCounts.total(s.rows for s in stations.values())
     step = {
         "step": "read uscrn-daily", "files": len(files), "stations_read": len(stations), "stations_used": len(used),
         "elevations": len(elevations), **rows.as_step("rows"),
@@ -158,7 +158,7 @@ def _read_file(path: Path, station: _Station) -> None:
             days[k] = "NaT"
     dated = ~np.isnat(days)
     damaged = len(lines) - int(dated.sum())
-    station.rows.add(Ledger(len(lines), {"line without 28 readable fields": damaged}))
+    station.rows.add(StepCounts(len(lines), {"line without 28 readable fields": damaged}))
     if damaged:
         station.notes.append(f"{path.name}: {damaged} damaged lines")
     if whole:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.pairing import texts
-from gsm3core.report.material import Experiment
+from gsm3core.files import texts
+from gsm3core.report.inputs import Experiment
 from gsm3core.report.tables import Cell, Table
 
 NOT_TESTED = "not part of this run"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyproj import Proj
 
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.pairing import texts
+from gsm3core.files import texts
 from gsm3core.geography import coastlines
 from gsm3core.report.published import METRICS
 

@@ -8,10 +8,10 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.error_types import GLOBAL
-from gsm3core.evaluation.pairing import texts
 from gsm3core.evaluation.strata import available_strata, site_strata
 from gsm3core.evaluation.stratified import SEASON, STRATUM, season_scores, stratified_scores
-from gsm3core.report.material import Experiment
+from gsm3core.files import texts
+from gsm3core.report.inputs import Experiment
 from gsm3core.report.published import EXPERIMENTS, METRICS, paper_table
 from gsm3core.report.tables import JOIN, NOTHING, Cell, Table, interval, number, words
 

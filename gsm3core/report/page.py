@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from gsm3core import vocabulary as v
 from gsm3core.metrics import METRICS
-from gsm3core.report.material import AGAINST, Material
+from gsm3core.report.inputs import AGAINST, ReportInputs
 from gsm3core.report.sections import Section
 from gsm3core.report.sources import citations
 from gsm3core.run import Run
@@ -22,13 +22,13 @@ from gsm3core.run import Run
 _HERE = Path(__file__).resolve().parent
 
 
-def render(material: Material, sections: Sequence[Section], command: Sequence[str]) -> str:
+def render(material: ReportInputs, sections: Sequence[Section], command: Sequence[str]) -> str:
     """Return the page as HTML; every text of the user's is escaped.
 
     Parameters
     ----------
     material, sections
-        Of :func:`gsm3core.report.material.read_material` and :func:`gsm3core.report.sections.findings`.
+        Of :func:`gsm3core.report.inputs.read_inputs` and :func:`gsm3core.report.sections.findings`.
     command
         The command that makes the page again, as a list of words.
     """
@@ -63,7 +63,7 @@ def render(material: Material, sections: Sequence[Section], command: Sequence[st
     )
 
 
-def facts(material: Material) -> dict[str, str]:
+def facts(material: ReportInputs) -> dict[str, str]:
     """Return what the run is, by name: data, holdout, periods, model, versions."""
     run, config = material.main.run, material.main.run.config
     provenance = run.provenance
@@ -114,7 +114,7 @@ def _how(run: Run) -> str:
     return f" ({', '.join(periods)})" if periods else ""
 
 
-def _days(material: Material) -> str:
+def _days(material: ReportInputs) -> str:
     predictions = material.main.run.predictions()
     tested = predictions[v.IN_TEST].any(v.SITE).values
     if not tested.any():

@@ -11,10 +11,11 @@ from gsm3core import vocabulary as v
 from gsm3core.evaluation.comparison import compare_products
 from gsm3core.evaluation.error_types import TRAIN, error_types
 from gsm3core.evaluation.pairing import PAIRWISE
-from gsm3core.evaluation.tested import tested_series
-from gsm3core.report import figures, losses, medians, products, uncertainty
+from gsm3core.evaluation.test_days import tested_series
+from gsm3core.report import error_sources as losses
+from gsm3core.report import figures, medians, products, uncertainty
 from gsm3core.report.excluded import excluded_table
-from gsm3core.report.material import AGAINST, Material, train_scores
+from gsm3core.report.inputs import AGAINST, ReportInputs, train_scores
 from gsm3core.report.published import EXPERIMENTS
 from gsm3core.report.tables import Table
 
@@ -61,13 +62,13 @@ class Findings:
     datasets: dict[str, xr.Dataset]
 
 
-def findings(material: Material) -> Findings:
+def findings(material: ReportInputs) -> Findings:
     """Evaluate everything that the report shows.
 
     Parameters
     ----------
     material
-        Of :func:`gsm3core.report.material.read_material`.
+        Of :func:`gsm3core.report.inputs.read_inputs`.
     """
     main = material.main
     by_region = {e.holdout: medians.by_region(e) for e in material.experiments}
@@ -91,7 +92,7 @@ def findings(material: Material) -> Findings:
     return Findings(sections=sections, datasets=datasets | types)
 
 
-def _table_one(material: Material, by_region: dict[str, xr.Dataset]) -> Section:
+def _table_one(material: ReportInputs, by_region: dict[str, xr.Dataset]) -> Section:
     cautions = []
     if material.simulated:
         cautions.append(
@@ -116,7 +117,7 @@ def _table_one(material: Material, by_region: dict[str, xr.Dataset]) -> Section:
     )  # fmt: skip
 
 
-def _products(material: Material, dataset: xr.Dataset) -> tuple[Section, dict[str, xr.Dataset]]:
+def _products(material: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[str, xr.Dataset]]:
     main = material.main
     name, title = "products", "Products beside each other"
     if main.scores.sizes[v.PRODUCT] < 2:
@@ -169,7 +170,7 @@ def _stored_differently(stored: xr.Dataset, compared: xr.Dataset) -> float:
     return float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
 
 
-def _error_types(material: Material) -> tuple[Section, dict[str, xr.Dataset]]:
+def _error_types(material: ReportInputs) -> tuple[Section, dict[str, xr.Dataset]]:
     name, title = "errors", "Where the error comes from"
     by_holdout = {e.holdout: e for e in material.experiments}
     scores = {h: e.own for h, e in by_holdout.items() if h in EXPERIMENTS}
@@ -195,7 +196,7 @@ def _error_types(material: Material) -> tuple[Section, dict[str, xr.Dataset]]:
     }
 
 
-def _where(material: Material) -> Section:
+def _where(material: ReportInputs) -> Section:
     main = material.main
     drawings = [
         (figures.site_map(main.own, m), f"{figures.label(m)} of the run at each site; hollow: no score.")
@@ -220,7 +221,7 @@ def _where(material: Material) -> Section:
     )  # fmt: skip
 
 
-def _excluded(material: Material) -> Section:
+def _excluded(material: ReportInputs) -> Section:
     run = material.main.run
     events = list(run.events())
     filled: dict[str, int] = {}

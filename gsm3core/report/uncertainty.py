@@ -7,7 +7,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.calibration import LEVEL, calibration
-from gsm3core.report.material import Experiment
+from gsm3core.report.inputs import Experiment
 from gsm3core.report.tables import Cell, Table, interval, number
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gsm3core.errors import RunError
-from gsm3core.report.material import read_material
+from gsm3core.files import atomic_write
+from gsm3core.report.inputs import read_inputs
 from gsm3core.report.page import render
 from gsm3core.report.sections import findings
 from gsm3core.run import Run
-from gsm3core.schema import write_whole
 
 PAGE = "report.html"
 
@@ -51,7 +51,7 @@ def write_report(
     out = Path(out)
     _refuse(out, overwrite)
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
-    material = read_material(opened, reference)
+    material = read_inputs(opened, reference)
     found = findings(material)
     command = ["gsm3", "report", *(str(run.folder) for run in opened), "--out", out.name]
     command += ["--reference", reference] if reference else []
@@ -66,7 +66,7 @@ def write_report(
                 frame.to_csv(beside / "tables" / f"{table.name}.csv", index=False)
         for name, ds in found.datasets.items():
             ds = ds.assign_attrs(simulated=str(material.simulated).lower())
-            write_whole(ds, beside / "data" / f"{name}.nc")
+            atomic_write(ds, beside / "data" / f"{name}.nc")
         (beside / PAGE).write_text(page, encoding="utf-8")
         if out.exists():
             old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")

@@ -18,11 +18,11 @@ from gsm3core.errors import CancelledError, TrainingError
 from gsm3core.models.base import Model
 from gsm3core.models.precision import resolve_precision
 from gsm3core.training.checkpoint import Best, Progress, load_checkpoint, restore, save_checkpoint
-from gsm3core.training.failure import FirstFailure, check_divergence
-from gsm3core.training.meter import Meter, memory
+from gsm3core.training.epoch_metrics import Meter, memory
+from gsm3core.training.loss_checks import NonFiniteLossMonitor, check_divergence
 from gsm3core.training.objective import evaluate, passes_apart
 from gsm3core.training.optimizer import make_optimizer, make_schedule
-from gsm3core.training.step import RecordedStep, Step, make_scaler
+from gsm3core.training.step import CudaGraphStep, Step, make_scaler
 from gsm3core.windows import WindowSource
 
 CHECKPOINT_SECONDS = 2.0
@@ -103,8 +103,8 @@ def train(
         dynamics_weight=config.dynamics_weight,
     )  # fmt: skip
     plain = Step(model, optimizer, scaler, objective, config.clip_norm)
-    step = RecordedStep(plain, device) if config.cuda_graph else plain
-    failure, meter = FirstFailure(), Meter(config.batch * config.window * len(windows.streams))
+    step = CudaGraphStep(plain, device) if config.cuda_graph else plain
+    failure, meter = NonFiniteLossMonitor(), Meter(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()
 
@@ -149,7 +149,7 @@ def train(
         scores = validate(model.eval()) if validate else {}
         progress = replace(progress, epoch=epoch + 1, seconds=time.monotonic() - started)
         if scores and config.validation_score != "last":
-            badness = _badness(scores, config)
+            badness = _validation_loss(scores, config)
             if progress.best is None or badness < progress.best.badness:
                 progress = replace(progress, best=Best(epoch + 1, badness, _copy(model)))
         tell(
@@ -181,7 +181,7 @@ def updates_per_epoch(windows: WindowSource, config: TrainingConfig) -> int:
     return 1 if share >= 0.99 else math.ceil(math.log(0.01) / math.log(1 - share))
 
 
-def _badness(scores: dict[str, float], config: TrainingConfig) -> float:
+def _validation_loss(scores: dict[str, float], config: TrainingConfig) -> float:
     """What is to be lowest; a score that does not exist (R of a constant) is worse than any."""
     score = scores[config.validation_score]
     badness = 1 - score if config.validation_score == "R" else score

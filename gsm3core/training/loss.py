@@ -70,7 +70,7 @@ def masked_nll(location: torch.Tensor, scale: torch.Tensor, observed: torch.Tens
     return -torch.where(valid, likelihood, 0.0).sum() / valid.sum().clamp(min=1)
 
 
-def two_teacher_loss(terms: dict[str, torch.Tensor], weights: dict[str, float]) -> torch.Tensor:
+def multitask_loss(terms: dict[str, torch.Tensor], weights: dict[str, float]) -> torch.Tensor:
     """Return the weighted sum of the terms.
 
     Parameters

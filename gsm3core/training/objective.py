@@ -9,7 +9,7 @@ import torch
 from gsm3core.models.base import Model
 from gsm3core.models.distribution import location_and_scale
 from gsm3core.models.precision import autocast
-from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, two_teacher_loss
+from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, multitask_loss
 from gsm3core.windows import Batch
 
 # No soil holds so much water, nor so little: a number like this is a network that has blown up, before it is infinite.
@@ -90,7 +90,7 @@ def evaluate(
             fitted[name] = fitted[name] + dynamics_weight * centred / target[1]
         # "Not below" instead of "above": true for NaN too.
         broken_B[name] = ~(location_BT.detach().abs() < _NOT_A_SOIL).all(dim=1)
-    loss = two_teacher_loss(fitted, weights)
+    loss = multitask_loss(fitted, weights)
     taught = {name: torch.isfinite(b.y_BT).any() for name, b in batches.items()}
     return Terms(loss, _detached(rmse), _detached(nll), taught, broken_B)
 

@@ -54,7 +54,7 @@ class Step:
         return terms
 
 
-class RecordedStep:
+class CudaGraphStep:
     """The same update as one CUDA graph: recorded once, then started as a whole instead of kernel by kernel.
 
     Parameters

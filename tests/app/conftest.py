@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.store import Store
+from app.services.store import Store
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.evaluation.site_scores import site_scores

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-import planted_sources as planted
 import pytest
 import xarray as xr
-from planted_sources import DAYS, PLACES
 
 from gsm3core.assembly.assemble import assemble
 from gsm3core.assembly.recipe import Recipe
-from gsm3core.schema import fingerprint, open_dataset, products
+from gsm3core.files import fingerprint
+from gsm3core.schema import open_dataset, products
+from support import planted_sources as planted
+from support.planted_sources import DAYS, PLACES
 
 RECIPE = {
     "sites": {"kind": "ismn"},

@@ -114,7 +114,7 @@ def serve(
     """
     started: list[tuple[subprocess.Popen[bytes], Path]] = []
 
-    def start(runs_folder: Path, program: Sequence[str] = ("-m", "app.main")) -> tuple[str, Path]:
+    def start(runs_folder: Path, program: Sequence[str] = ("-m", "app.server.serve")) -> tuple[str, Path]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

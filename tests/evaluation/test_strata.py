@@ -8,14 +8,14 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from small_world import make_dataset
 
 from gsm3core import site_scores
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.clusters import ClusterDraws
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.evaluation.strata import available_strata, binned, site_strata
 from gsm3core.evaluation.stratified import season_scores, stratified_scores
+from gsm3core.statistics.cluster_bootstrap import ClusterDraws
+from support.small_world import make_dataset
 
 
 @pytest.mark.parametrize(

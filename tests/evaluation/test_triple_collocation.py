@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from benchmarks.benchmark_series import ar1
 
+from benchmarks.benchmark_series import ar1
 from gsm3core import triple_collocation
 from gsm3core.errors import DatasetError
 

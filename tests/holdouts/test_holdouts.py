@@ -15,14 +15,14 @@ from gsm3core import vocabulary as v
 from gsm3core.config import HoldoutConfig, Period
 from gsm3core.errors import ConfigError
 from gsm3core.holdouts import make_holdout
-from gsm3core.holdouts.base import Fold, Sites
+from gsm3core.holdouts.base import Fold, SiteInfo
 from gsm3core.holdouts.spatial_block import SpatialBlock
 
 DAYS = pd.date_range("2015-04-01", "2020-12-31")
 
 
 @st.composite
-def any_sites(draw: st.DrawFn, min_sites: int = 10) -> Sites:
+def any_sites(draw: st.DrawFn, min_sites: int = 10) -> SiteInfo:
     """Sites in any regions, several in one satellite cell, with and without in-situ records."""
     n = draw(st.integers(min_sites, 60))
     region = np.array(draw(st.lists(st.sampled_from([*v.REGIONS, v.NO_REGION]), min_size=n, max_size=n)))
@@ -36,9 +36,9 @@ def any_sites(draw: st.DrawFn, min_sites: int = 10) -> Sites:
 
 def sites_at(
     region: np.ndarray, group: np.ndarray, insitu: np.ndarray, at: np.ndarray, days: pd.DatetimeIndex = DAYS
-) -> Sites:
+) -> SiteInfo:
     n = len(group)
-    return Sites(
+    return SiteInfo(
         site=np.array([f"s{i}" for i in range(n)]),
         network=np.array([f"net{i % 3}" for i in range(n)]),
         lat=at[:, 0],
@@ -50,16 +50,16 @@ def sites_at(
     )
 
 
-def folds_of(sites: Sites, /, **config: object) -> list[Fold]:
+def folds_of(sites: SiteInfo, /, **config: object) -> list[Fold]:
     return list(make_holdout(HoldoutConfig.model_validate(config)).folds(sites))
 
 
-def enough_groups(sites: Sites, k: int) -> bool:
+def enough_groups(sites: SiteInfo, k: int) -> bool:
     return len(np.unique(sites.group)) >= k
 
 
 @given(any_sites(), st.integers(2, 6), st.integers(0, 5))
-def test_random_spatial(sites: Sites, k: int, seed: int) -> None:
+def test_random_spatial(sites: SiteInfo, k: int, seed: int) -> None:
     if not enough_groups(sites, k):
         with pytest.raises(ConfigError, match="separate satellite cells"):
             folds_of(sites, name="random_spatial", folds=k, seed=seed)
@@ -80,7 +80,7 @@ def test_random_spatial(sites: Sites, k: int, seed: int) -> None:
 
 
 @given(any_sites(min_sites=40), st.integers(2, 5))
-def test_random_spatial_spreads_both_kinds(sites: Sites, k: int) -> None:
+def test_random_spatial_spreads_both_kinds(sites: SiteInfo, k: int) -> None:
     groups, first = np.unique(sites.group, return_index=True)
     at = np.stack([sites.lat, sites.lon], 1)[first]
     alone = sites_at(sites.region[first], groups, sites.has_insitu[first], at)
@@ -93,7 +93,7 @@ def test_random_spatial_spreads_both_kinds(sites: Sites, k: int) -> None:
 
 
 @given(any_sites())
-def test_cross_continental(sites: Sites) -> None:
+def test_cross_continental(sites: SiteInfo) -> None:
     present = {r for r in v.REGIONS if (sites.region == r).any()}
     if not present or set(sites.region) == present == {next(iter(present))}:
         with pytest.raises(ConfigError, match="at least two regions"):
@@ -108,7 +108,7 @@ def test_cross_continental(sites: Sites) -> None:
 
 
 @given(any_sites(), st.integers(0, 1500), st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
-def test_temporal(sites: Sites, start: int, train_days: int, between: int, test_days: int) -> None:
+def test_temporal(sites: SiteInfo, start: int, train_days: int, between: int, test_days: int) -> None:
     def period(first: int, days: int) -> Period:
         return Period(start=DAYS[first].date(), end=DAYS[first + days - 1].date())
 
@@ -121,13 +121,13 @@ def test_temporal(sites: Sites, start: int, train_days: int, between: int, test_
     assert fold.test_days.sum() == test_days
 
 
-def some_sites(n: int = 20, days: pd.DatetimeIndex = DAYS) -> Sites:
+def some_sites(n: int = 20, days: pd.DatetimeIndex = DAYS) -> SiteInfo:
     at = np.stack([np.linspace(30, 45, n), np.linspace(-120, -80, n)], 1)
     return sites_at(np.array(["CONUS", "Asia"] * (n // 2)), np.arange(n), np.ones(n, bool), at, days)
 
 
 @given(any_sites(min_sites=20), st.integers(2, 4), st.floats(50, 3000))
-def test_spatial_block(sites: Sites, k: int, block_km: float) -> None:
+def test_spatial_block(sites: SiteInfo, k: int, block_km: float) -> None:
     holdout = SpatialBlock(HoldoutConfig(name="spatial_block", folds=k, block_km=block_km))
     block = holdout.blocks(sites)
     for group in np.unique(sites.group):

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_world import make_dataset
-from test_windows import windows_of
 
 from gsm3core.config import ModelConfig
 from gsm3core.errors import ConfigError
@@ -16,6 +14,8 @@ from gsm3core.models import precision
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.models.precision import autocast, resolve_precision
 from gsm3core.training.objective import evaluate
+from support.folds import windows_of
+from support.small_world import make_dataset
 
 CPU = torch.device("cpu")
 STREAMS = ("sm_insitu", "sm_smap")

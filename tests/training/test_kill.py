@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_world import TINY, make_dataset
 
 from gsm3core import Run, run_experiment
 from gsm3core.config import ExperimentConfig
 from gsm3core.experiment import create_run, execute
 from gsm3core.schema import save_dataset
+from support.small_world import TINY, make_dataset
 
 # A checkpoint after every epoch, so that there is one to be killed in.
 GO_ON = """

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from small_world import make_dataset
-from test_windows import windows_of
 
 from gsm3core.config import DataConfig, ModelConfig, TrainingConfig
 from gsm3core.errors import CancelledError, RunError, TrainingError
@@ -23,6 +21,8 @@ from gsm3core.scaling import fit_scaler
 from gsm3core.training import loop
 from gsm3core.training.loop import train, updates_per_epoch
 from gsm3core.windows import TrainingWindows, training_windows
+from support.folds import windows_of
+from support.small_world import make_dataset
 
 TARGET = (0.2, 0.1)
 STREAMS = ("sm_insitu", "sm_smap")

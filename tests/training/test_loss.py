@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import gappy_pairs
 
-from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, two_teacher_loss
+from gsm3core.training.loss import masked_centred_rmse, masked_nll, masked_rmse, multitask_loss
+from support.strategies import gappy_pairs
 
 
 @given(gappy_pairs(min_days=1))
@@ -73,11 +73,11 @@ def test_the_gradient_without_window_means_is_right_and_finite_at_zero_error() -
 
 def test_two_teachers_are_summed_and_an_empty_one_is_dropped() -> None:
     a, b = torch.tensor(0.1), torch.tensor(0.04)
-    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {})) == pytest.approx(0.14)
-    assert float(two_teacher_loss({"sm_insitu": a, "sm_smap": b}, {"sm_smap": 0.5})) == pytest.approx(0.12)
+    assert float(multitask_loss({"sm_insitu": a, "sm_smap": b}, {})) == pytest.approx(0.14)
+    assert float(multitask_loss({"sm_insitu": a, "sm_smap": b}, {"sm_smap": 0.5})) == pytest.approx(0.12)
     y = torch.tensor([0.1, 0.3], requires_grad=True)
     empty = masked_rmse(y, torch.full((2,), float("nan")))
-    loss = two_teacher_loss({"sm_insitu": masked_rmse(y, torch.tensor([0.2, 0.3])), "sm_smap": empty}, {})
+    loss = multitask_loss({"sm_insitu": masked_rmse(y, torch.tensor([0.2, 0.3])), "sm_smap": empty}, {})
     loss.backward()
     assert loss.item() == pytest.approx(0.1 / math.sqrt(2))
     np.testing.assert_allclose(y.grad, [-1 / math.sqrt(2), 0], atol=1e-6)
@@ -99,10 +99,10 @@ def test_gradients_of_both_losses_are_right_in_double_precision(
     observed = {"a": torch.tensor(insitu, dtype=torch.float64), "b": torch.tensor(smap, dtype=torch.float64)}
 
     def rmse(y: torch.Tensor) -> torch.Tensor:
-        return two_teacher_loss({n: masked_rmse(y, o) for n, o in observed.items()}, {"b": 0.7})
+        return multitask_loss({n: masked_rmse(y, o) for n, o in observed.items()}, {"b": 0.7})
 
     def nll(y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        return two_teacher_loss({n: masked_nll(y, scale, o) for n, o in observed.items()}, {"b": 0.7})
+        return multitask_loss({n: masked_nll(y, scale, o) for n, o in observed.items()}, {"b": 0.7})
 
     assert torch.autograd.gradcheck(rmse, (y,))
     assert torch.autograd.gradcheck(nll, (y, scale))

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from small_world import make_dataset
-from test_windows import windows_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gsm3core.config import ModelConfig
 from gsm3core.models.multitask_lstm import MultitaskLSTM
-from gsm3core.training.failure import FirstFailure
-from gsm3core.training.meter import Meter
+from gsm3core.training.epoch_metrics import Meter
+from gsm3core.training.loss_checks import NonFiniteLossMonitor
 from gsm3core.training.objective import evaluate
 from gsm3core.training.step import Step, make_scaler
+from support.folds import windows_of
+from support.small_world import make_dataset
 
 # Operators whose result's value or shape depends on numbers on the device.
 READS = {"_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "_unique2", "item"}
@@ -58,7 +58,7 @@ def test_a_step_never_reads_a_value(head: str, heads: str, dropout_on: str, prec
         evaluate, target=(0.2, 0.1), weights={"sm_smap": 0.5}, precision="fp32", dynamics_weight=2.0
     )
     step = Step(model, optimizer, make_scaler(precision, windows.device), objective, 1.0)
-    failure, meter = FirstFailure(), Meter(days=800)
+    failure, meter = NonFiniteLossMonitor(), Meter(days=800)
     generator = windows.generator(0)
     with Watch() as watch:
         for update, batches in enumerate(windows.epoch(8, 3, generator)):

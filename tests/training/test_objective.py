@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_world import make_dataset
-from test_windows import windows_of
 
 from gsm3core.config import ModelConfig
 from gsm3core.models.distribution import location_and_scale
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.training.objective import evaluate
+from support.folds import windows_of
+from support.small_world import make_dataset
 
 TARGET = (0.2, 0.1)
 WEIGHTS = {"sm_insitu": 1.0, "sm_smap": 0.5}

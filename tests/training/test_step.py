@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_world import make_dataset
-from test_windows import windows_of
 
 from gsm3core.config import ModelConfig, TrainingConfig
 from gsm3core.models.multitask_lstm import MultitaskLSTM
@@ -18,6 +16,8 @@ from gsm3core.training.objective import Terms, evaluate, passes_apart
 from gsm3core.training.optimizer import make_optimizer, make_schedule
 from gsm3core.training.step import Step, make_scaler
 from gsm3core.windows import Batch
+from support.folds import windows_of
+from support.small_world import make_dataset
 
 CPU = torch.device("cpu")
 TARGET = (0.2, 0.1)

@@ -1,0 +1,129 @@
+"""The table of sites with the scores of the selected product, worst first; a click on a row selects the site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import param
+from bokeh.models import NumberFormatter
+
+from app.services.metric_labels import metric_name
+from app.session.selection import Selection
+from app.ui.card import COMPACT
+from app.ui.workarounds.tabulator_stylesheets import calm
+from gsm3core import vocabulary as v
+from gsm3core.metrics import ALL_METRICS, METRICS
+
+_HIDDEN = v.SITE
+# The score that is chosen where it is none of the four: a column of its own, before them.
+_CHOSEN = "chosen"
+_TITLES = {
+    v.STATION: "Station",
+    v.NETWORK: "Network",
+    v.REGION: "Region",
+    _CHOSEN: "",
+    "R": "R",
+    "RMSE": "RMSE",
+    "ubRMSE": "ubRMSE",
+    "bias": "Bias",
+    "n_valid": "Days",
+    "reason": "Why no score",
+}
+_FORMATS = {
+    _CHOSEN: "0.000",
+    "R": "0.00",
+    "RMSE": "0.000",
+    "ubRMSE": "0.000",
+    "bias": "0.000",
+    "n_valid": "0",
+}
+
+
+class SiteTable:
+    """Sites and scores, sortable.
+
+    Parameters
+    ----------
+    selection
+        Of the visitor; a click changes its site.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self.table = pn.widgets.Tabulator(
+            self._frame(),
+            **self._columns(),
+            formatters={n: NumberFormatter(format=f, nan_format="–") for n, f in _FORMATS.items()},
+            header_tooltips={m: ALL_METRICS[m].meaning for m in METRICS}
+            | {"n_valid": "Days that the product and the reference both have."},
+            text_align=dict.fromkeys(_FORMATS, "right"),
+            widths={v.STATION: 190, v.NETWORK: 130, v.REGION: 120, "reason": 260}
+            | dict.fromkeys(_FORMATS, 92),
+            show_index=False,
+            disabled=True,
+            selectable=1,
+            pagination="remote",
+            page_size=10,
+            stylesheets=[COMPACT],
+            layout="fit_data_stretch",
+            theme="simple",
+            sizing_mode="stretch_width",
+            margin=0,
+            configuration={"placeholder": "No site is left"},
+        )
+        calm(self.table)
+        self.table.on_click(self._click)
+        selection.param.watch(self._update, ["shown", "product", "metric"])
+        selection.param.watch(self._mark, "site_shown")
+
+    def _frame(self) -> pd.DataFrame:
+        selection, metric = self._selection, self._selection.metric
+        if selection.evaluation is None:
+            return pd.DataFrame({name: [] for name in (_HIDDEN, *_TITLES)})
+        table = selection.evaluation.table(selection.product)[selection.shown.mask].reset_index()
+        if metric not in METRICS and metric in table:
+            table[_CHOSEN] = table[metric]
+        for name in _TITLES:
+            if name not in table:
+                table[name] = float("nan")
+        table[v.REGION] = table[v.REGION].str.replace("_", " ")
+        return worst_first(table[[_HIDDEN, *_TITLES]], _CHOSEN if metric not in METRICS else metric, metric)
+
+    def _columns(self) -> dict[str, Any]:
+        """Return what the columns are called and which are not shown, by the chosen score."""
+        metric = self._selection.metric
+        further = metric not in METRICS
+        return {
+            "titles": _TITLES | {_CHOSEN: metric_name(metric) if further else ""},
+            "hidden_columns": [_HIDDEN] if further else [_HIDDEN, _CHOSEN],
+        }
+
+    def _update(self, *events: param.parameterized.Event) -> None:
+        # Another score begins with its worst, however a heading had sorted the table before.
+        anew = {"sorters": [], "page": 1} if any(event.name == "metric" for event in events) else {}
+        self.table.param.update(value=self._frame(), **self._columns(), **anew)
+        self._mark()
+
+    def _mark(self, *_: param.parameterized.Event) -> None:
+        rows = self.table.value.index[self.table.value[_HIDDEN] == self._selection.site_shown]
+        self.table.selection = [int(row) for row in rows]
+
+    def _click(self, event: pn.models.tabulator.CellClickEvent) -> None:
+        self._selection.choose_site(str(self.table.value[_HIDDEN].iloc[event.row]))
+
+
+def worst_first(table: pd.DataFrame, column: str, metric: str) -> pd.DataFrame:
+    """Return the rows by the column of a score: the worst first, those without it last.
+
+    Parameters
+    ----------
+    table
+        A row a site.
+    column, metric
+        Where the score is, and which it is. Of one without a better direction the farthest from perfect is the worst.
+    """
+    loss = pd.Series(ALL_METRICS[metric].loss(table[column].to_numpy(float)), index=table.index)
+    order = loss.sort_values(ascending=False, na_position="last", kind="stable").index
+    return table.loc[order].reset_index(drop=True)

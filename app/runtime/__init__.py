@@ -1,0 +1,1 @@
+"""Threads, event-loop batching and session lifetime of the server."""

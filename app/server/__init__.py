@@ -1,0 +1,1 @@
+"""The server process: start, access control, and the page's shell."""

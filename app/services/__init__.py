@@ -1,0 +1,1 @@
+"""Data services of the dashboard: reading, caching, scoring and summarising; no widgets."""

@@ -1,0 +1,227 @@
+"""What the pages show: the scores of every product at every site, as tables a view can draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from app.services.site_table import CLIMATE, KINDS, LAND_COVER
+from gsm3core import vocabulary as v
+from gsm3core.evaluation.strata import ASPECT_EDGES, WETNESS_EDGES, binned
+from gsm3core.metrics import METRICS
+
+ALL_YEAR = "all"
+WETNESS, ASPECT_BINS = "wetness", "aspect"
+GROUPINGS = (*KINDS, WETNESS, ASPECT_BINS)
+NOT_SCORED = "not part of this run"
+NO_PRODUCT = "there is no product to compare yet"
+REFERENCES = {v.SM_INSITU: "in situ", v.SM_SMAP: "SMAP"}
+_ORDER = {
+    v.REGION: (*v.REGIONS, v.NO_REGION),
+    LAND_COVER: tuple(v.IGBP_CLASSES.values()),
+    CLIMATE: tuple(v.KOPPEN_CLASSES.values()),
+}
+_COUNTS = ("n_valid", "n_effective")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """Scores against one reference, of one run and the products of its dataset or of the products alone.
+
+    Parameters
+    ----------
+    dataset, run, reference
+        What was asked for; ``run`` is empty for the products alone.
+    own
+        What the run calls its prediction among the products; empty without a run.
+    season
+        Of which days: ``all``, or a season as it is at the site.
+    simulated
+        Whether the data are the demonstration world.
+    sites
+        Of :func:`app.services.site_table.site_table_of`.
+    wetness
+        Of :func:`app.services.site_table.mean_soil_moisture`.
+    scores
+        As :func:`gsm3core.site_scores` returns them, ``(product, site)``; no product where nothing can be
+        compared.
+    """
+
+    dataset: str
+    run: str
+    reference: str
+    own: str = ""
+    season: str = ALL_YEAR
+    simulated: bool
+    sites: pd.DataFrame
+    wetness: pd.DataFrame
+    scores: xr.Dataset
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The products in the order of the scores, the run first."""
+        names = [str(p) for p in self.scores[v.PRODUCT].values] if v.PRODUCT in self.scores.dims else []
+        return sorted(names, key=lambda name: name != self.own)
+
+    @cached_property
+    def _kept(self) -> dict[Any, Any]:
+        """Names and groups that were asked for once."""
+        return {}
+
+    @cached_property
+    def _columns(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Product -> score -> every site: plain arrays, read at every click, where a selection by label is slow."""
+        if not self.products:
+            return {}
+        arrays = {str(n): a.transpose(v.PRODUCT, v.SITE).values for n, a in self.scores.data_vars.items()}
+        rows = {str(p): k for k, p in enumerate(self.scores[v.PRODUCT].values)}
+        return {p: {n: a[rows[p]] for n, a in arrays.items()} for p in self.products}
+
+    @property
+    def against(self) -> str:
+        """What the products are compared with, as a sentence says it."""
+        return REFERENCES.get(self.reference, self.reference)
+
+    @property
+    def regions(self) -> dict[str, int]:
+        """Number of sites by region, in the paper's order, without empty ones."""
+        counts = self.sites[v.REGION].value_counts()
+        return {name: int(counts[name]) for name in self.names(v.REGION)}
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names that the sites have of a kind (region, network, land cover, climate), in order."""
+        if kind not in self._kept:
+            there = set(self.sites[kind]) - {""}
+            known = [name for name in _ORDER.get(kind, ()) if name in there]
+            self._kept[kind] = [*known, *sorted(there - set(known))]
+        return list(self._kept[kind])
+
+    @property
+    def groupings(self) -> list[str]:
+        """By what the sites can be grouped: what the dataset knows of them."""
+        known = {kind for kind in KINDS if (self.sites[kind] != "").any()}
+        known |= {WETNESS} if self.wetness.notna().any(axis=None) else set()
+        known |= {ASPECT_BINS} if self.sites["poleward_aspect"].notna().any() else set()
+        return [name for name in GROUPINGS if name in known]
+
+    def groups(self, by: str, moisture_of: str = v.SMAP) -> tuple[NDArray[np.str_], list[str]]:
+        """Return the group of every site, empty where it is not known, and the groups in their order.
+
+        Parameters
+        ----------
+        by
+            One of :data:`GROUPINGS`.
+        moisture_of
+            Of which record the mean soil moisture is binned.
+        """
+        key = (by, moisture_of if by == WETNESS else "")
+        if key not in self._kept:
+            self._kept[key] = self._groups(by, moisture_of)
+        labels, order = self._kept[key]
+        return labels, order
+
+    def _groups(self, by: str, moisture_of: str) -> tuple[NDArray[np.str_], list[str]]:
+        if by == WETNESS:
+            of = self.wetness.get(moisture_of, pd.Series(np.nan, self.sites.index))
+            labels, order = binned(of.to_numpy(), WETNESS_EDGES, "m³ m⁻³")
+        elif by == ASPECT_BINS:
+            labels, order = binned(self.sites["poleward_aspect"].to_numpy(), ASPECT_EDGES)
+        else:
+            labels, order = self.sites[by].to_numpy().astype(str), self.names(by)
+        return labels, [name for name in order if (labels == name).any()]
+
+    def table(self, product: str) -> pd.DataFrame:
+        """Return every site with one product's scores, and the ``reason`` where there is none."""
+        table = self.sites.copy()
+        if product in self.products:
+            columns = self._columns[product]
+            table = table.assign(**{n: a for n, a in columns.items() if a.dtype.kind in "fi"})
+            reason = columns["reason"].astype(str)
+        else:
+            table[[*METRICS, *_COUNTS]] = np.nan
+            reason = np.full(len(table), NO_PRODUCT)
+        no_score = np.isnan(table["bias"].to_numpy()) & (reason == "")
+        table["reason"] = np.where(no_score, NOT_SCORED, reason)
+        return table
+
+    def has(self, metric: str) -> bool:
+        """Tell whether a score was computed."""
+        return metric in self.scores
+
+    def values(self, product: str, metric: str) -> NDArray[np.float64]:
+        """Return the scores of one product by one metric at every site; NaN where there is none."""
+        found = self._columns.get(product, {}).get(metric)
+        return np.full(len(self.sites), np.nan) if found is None else np.asarray(found, np.float64)
+
+    def ends(self, product: str, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the lower and upper ends of the scores' intervals; NaN where there are none."""
+        return self.values(product, f"{metric}_lower"), self.values(product, f"{metric}_upper")
+
+    def at_site(self, site: str) -> pd.DataFrame:
+        """Return every score of every product at one site, indexed by product."""
+        at = self.sites.index.get_loc(site)
+        rows = {p: {n: a[at] for n, a in columns.items()} for p, columns in self._columns.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", dtype=object)
+
+    def with_at_least(self, days: int) -> Evaluation:
+        """Return the same without the scores of fewer days; what had one then says why it has none.
+
+        Parameters
+        ----------
+        days
+            Fewest paired days. What the scores were made with already asks for some.
+        """
+        if not self.products or days <= int(self.scores.attrs.get("min_days", 0)):
+            return self
+        n = self.scores["n_valid"]
+        few = (n < days).values
+        scores = self.scores.map(
+            lambda a: a.where(~few) if a.dtype.kind == "f" and a.name not in _COUNTS else a, keep_attrs=True
+        )
+        counted = np.char.add(
+            np.nan_to_num(n.values).astype(int).astype(str), f" paired days, fewer than {days}"
+        )
+        reason = self.scores["reason"].values.astype(str)
+        newly = few & (n.values > 0) & (reason == "")
+        scores["reason"] = self.scores["reason"].dims, np.where(newly, counted, reason)
+        return replace(self, scores=scores)
+
+    def typical_site(self, product: str, metric: str, among: NDArray[np.bool_]) -> str:
+        """Return the site whose score is the median, a fair one to look at first; empty if none has any.
+
+        Parameters
+        ----------
+        product, metric
+            Whose scores.
+        among
+            Mask over the sites.
+        """
+        values = self.values(product, metric) if product in self.products else np.zeros(len(self.sites))
+        valid = np.flatnonzero(np.isfinite(values) & among)
+        if not valid.size:
+            return ""
+        ranked = valid[np.argsort(values[valid], kind="stable")]
+        return str(self.sites.index[ranked[(ranked.size - 1) // 2]])
+
+    def nearest_site(self, x: float, y: float, within: float, among: NDArray[np.bool_]) -> str:
+        """Return the site nearest to a point of the map, or an empty string if none is near.
+
+        Parameters
+        ----------
+        x, y, within
+            Mercator metres.
+        among
+            Mask over the sites: those that are on the map.
+        """
+        sites = self.sites[among]
+        if sites.empty:
+            return ""
+        distance = np.hypot(sites["x"].to_numpy() - x, sites["y"].to_numpy() - y)
+        k = int(distance.argmin())
+        return str(sites.index[k]) if distance[k] <= within else ""

@@ -1,0 +1,1 @@
+"""Widgets, layout and formatting that pages share; no page-specific content."""

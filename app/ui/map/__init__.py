@@ -1,0 +1,1 @@
+"""Maps of sites in web-Mercator coordinates."""

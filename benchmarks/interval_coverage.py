@@ -1,0 +1,92 @@
+"""How often nominal 95 % intervals hold the truth, ours beside the ones that take days as independent.
+
+python benchmarks/run.py coverage [--pairs 1000] [--days 2100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from benchmarks.benchmark_series import known_pair
+from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.metrics import METRICS
+from gsm3core.statistics.block_bootstrap import BlockDraws, block_intervals, fisher_interval
+
+MEMORY = (0.0, 0.8, 0.9, 0.95, 0.98)
+
+
+def independent_days(scores: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, tuple]:
+    """The field's analytic intervals: Fisher's z on n, the mean's standard error, chi-square for ubRMSE."""
+    from scipy.stats import chi2
+
+    n = scores.n_valid.values
+    z = NormalDist().inv_cdf(0.975)
+    half = z * scores.ubRMSE.values / np.sqrt(n - 1)
+    ub2 = scores.ubRMSE.values**2 * n
+    return {
+        "R": fisher_interval(scores.R.values, n, 0.95),
+        "bias": (scores.bias.values - half, scores.bias.values + half),
+        "ubRMSE": (np.sqrt(ub2 / chi2.ppf(0.975, n - 1)), np.sqrt(ub2 / chi2.ppf(0.025, n - 1))),
+    }
+
+
+def covered(ends: tuple, truth: float) -> float:
+    lower, upper = ends
+    return float(((lower <= truth) & (upper >= truth)).mean())
+
+
+def coverage(
+    lag1: float, *, pairs: int, days: int, seed: int = 1, **options: Any
+) -> dict[str, dict[str, float]]:
+    """Share of pairs whose interval holds the truth, by kind of interval and metric.
+
+    ``options`` are those of :func:`benchmarks.benchmark_series.known_pair`.
+    """
+    rng = np.random.default_rng(seed)
+    x, y, truth = known_pair(rng, pairs, days, lag1, **options)
+    coords = {"site": np.arange(pairs), "time": pd.date_range("2015-04-01", periods=days)}
+    a, b = (xr.DataArray(s, dims=("site", "time"), coords=coords) for s in (x, y))
+    scores = site_scores(a, b)
+    ours = {m: (scores[f"{m}_lower"].values, scores[f"{m}_upper"].values) for m in METRICS}
+    draws = BlockDraws.make(days)
+    plain = block_intervals(
+        x, y, [METRICS[m] for m in ("bias", "RMSE", "ubRMSE")], draws, 0.95, corrected=False
+    )
+    naive = independent_days(scores, x, y)
+    return {
+        kind: {m: covered(ends[m], truth[m]) for m in ends}
+        for kind, ends in (("ours", ours), ("plain blocks", plain), ("independent days", naive))
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="run.py coverage", description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--days", type=int, default=2100)
+    options = parser.parse_args(arguments)
+    started = time.perf_counter()
+    days = options.days
+    cases: dict[str, dict[str, Any]] = {
+        "AR(1)": {"days": days}, "season + AR(1)": {"days": days, "seasonal": True},
+        "AR(1), a look every 3 days": {"days": days, "every": 3},
+        "AR(1) + white noise": {"days": days, "white": 0.04}, "AR(1), 365 days": {"days": 365},
+    }  # fmt: skip
+    rows = []
+    for case, of_it in cases.items():
+        for lag1 in MEMORY:
+            for kind, values in coverage(lag1, pairs=options.pairs, **of_it).items():
+                rows.append({"series": case, "interval": kind, "lag1": lag1, **values})
+    table = pd.DataFrame(rows).set_index(["series", "interval", "lag1"]).unstack("lag1")
+    sys.stdout.write(f"{options.pairs} pairs, {options.days} days, 10 % gaps in each series\n")
+    for metric in METRICS:
+        sys.stdout.write(f"\n{metric}\n{table[metric].dropna(how='all').round(3).to_string()}\n")
+    sys.stdout.write(f"\n{time.perf_counter() - started:.0f} s\n")

@@ -1,0 +1,39 @@
+"""The benchmarks, none of them a test: python benchmarks/run.py NAME, a name of BENCHMARKS below."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Started as a script: neither the repository nor the tests' shared worlds are on the path.
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+BENCHMARKS = {
+    "speed": "benchmarks.kernel_speed",
+    "coverage": "benchmarks.interval_coverage",
+    "parity": "benchmarks.metric_parity",
+    "hawaii": "benchmarks.hawaii_products",
+    "demo": "benchmarks.planted_errors",
+    "factors": "benchmarks.factor_worlds",
+    "dashboard": "benchmarks.dashboard",
+    "factor-speed": "benchmarks.factor_speed",
+    "real": "benchmarks.real_table",
+    "ablation": "benchmarks.ablation",
+    "ismn": "benchmarks.ismn_archive",
+    "gpu": "benchmarks.gpu_speed",
+    "training": "benchmarks.training_speed",
+}
+
+
+def main() -> None:
+    """Run the benchmark that is named first; without a name, speed."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "speed"
+    if name not in BENCHMARKS:
+        sys.exit(f"{name!r} is no benchmark. Known: {', '.join(BENCHMARKS)}.")
+    import_module(BENCHMARKS[name]).main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What a comparison model may learn from in a fold, and where it predicts: the same sites and days as the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.config import ExperimentConfig
+from gsm3core.errors import DatasetError, TrainingError, did_you_mean
+from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import record_span
+from gsm3core.schema import attribute_names, forcing_names, target_names
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """A fold's training targets; what is held out is not there.
+
+    Parameters
+    ----------
+    streams
+        Target name -> ``(site, time)`` m3 m-3, NaN at every site and day that does not train. In-situ first; a
+        target without a training value is not in it.
+    """
+
+    streams: dict[str, Floats]
+
+    @property
+    def reference(self) -> str:
+        """The record whose climate a prediction has: in situ where any teaches, else the satellite's."""
+        return next(iter(self.streams))
+
+    def of_site(self) -> Floats:
+        """Return each site's own training record ``(site, time)``: in situ where it has one, else the satellite's."""
+        first, *others = self.streams.values()
+        own = first.copy()
+        for other in others:
+            untaught = ~np.isfinite(own).any(axis=1)
+            own[untaught] = other[untaught]
+        return own
+
+
+def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> TrainingRecord:
+    """Take a fold's training targets.
+
+    Parameters
+    ----------
+    ds
+        A SiteDataset.
+    fold
+        Only the targets at its training sites on its training days are read.
+    config
+        ``data.targets`` says which records teach; ``data.forcings`` where a site has a record at all.
+
+    Raises
+    ------
+    DatasetError
+        If the configuration names a variable that the dataset does not have.
+    TrainingError
+        If no target has a training value.
+    """
+    targets = _chosen(config.data.targets, target_names(ds), "target")
+    trains_ST = record_span(ds, inputs(ds, config)[0]) & fold.train_sites[:, None] & fold.train_days
+    streams = {}
+    for name in sorted(targets, key=v.TARGETS.index):
+        values = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
+        values = np.where(trains_ST & np.isfinite(values), values, np.nan)
+        if np.isfinite(values).any():
+            streams[name] = values
+    if not streams:
+        raise TrainingError(
+            f"fold {fold.name}: no soil moisture to train on ({', '.join(targets)}) at the {int(fold.train_sites.sum())} "
+            f"training sites on the {int(fold.train_days.sum())} training days."
+        )
+    return TrainingRecord(streams)
+
+
+def inputs(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[str], list[str]]:
+    """Return the names of the forcings and attributes that the configuration chooses; all where it names none.
+
+    Raises
+    ------
+    DatasetError
+        If one is not in the dataset, or the dataset has no forcing.
+    """
+    forcings = _chosen(config.data.forcings, forcing_names(ds), "forcing")
+    if not forcings:
+        raise DatasetError(
+            "The dataset has no forcing: expected at least one (site, time) input beside soil moisture."
+        )
+    return forcings, _chosen(config.data.attributes, attribute_names(ds), "attribute")
+
+
+def as_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[str]) -> xr.DataArray:
+    """Give predicted values the shape of a fold's prediction, clipped to the physical range 0 to 1.
+
+    Parameters
+    ----------
+    values_ST
+        ``(test site, time)`` m3 m-3, the fold's test sites in the dataset's order.
+    ds, fold
+        Dataset and division.
+    forcings
+        Outside a site's record of these a prediction is NaN.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``sm_predicted (site, time)``; the attribute ``clipped`` counts the values that were outside 0 to 1.
+    """
+    chosen = ds.isel({v.SITE: fold.test_sites})
+    values = np.where(record_span(chosen, forcings), values_ST, np.nan)
+    clipped = int(((values < 0) | (values > 1)).sum())
+    return xr.DataArray(
+        np.clip(values, 0, 1).astype(np.float32),
+        dims=(v.SITE, v.TIME),
+        coords={v.SITE: chosen[v.SITE], v.TIME: ds[v.TIME]},
+        name=v.SM_PREDICTED,
+        attrs={"units": v.SM_UNITS, "long_name": "predicted soil moisture", "clipped": clipped},
+    )
+
+
+def _chosen(names: tuple[str, ...] | None, there: list[str], what: str) -> list[str]:
+    for name in names or ():
+        if name not in there:
+            raise DatasetError(
+                f"{what} {name!r} is not in the dataset. {did_you_mean(name, there)} It has: {', '.join(there) or 'none'}."
+            )
+    return list(names) if names is not None else there

@@ -1,0 +1,1 @@
+"""Downloading source files over HTTP, with or without an account."""

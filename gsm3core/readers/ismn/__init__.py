@@ -1,0 +1,1 @@
+"""ISMN archives: sensors, static variables and daily soil moisture."""

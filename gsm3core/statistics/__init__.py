@@ -1,0 +1,1 @@
+"""Statistical inference: bootstrap intervals, hypothesis tests and spatial autocorrelation."""

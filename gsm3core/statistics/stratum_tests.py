@@ -1,0 +1,159 @@
+"""Whether strata differ beyond chance when sites of one cluster are alike: permuted within, or flipped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gsm3core.errors import DatasetError
+
+Array = NDArray[np.float64]
+
+WITHIN, BETWEEN = "within clusters", "between clusters"
+
+
+@dataclass(frozen=True, slots=True)
+class StratumTest:
+    """Result of :func:`stratum_test`.
+
+    Parameters
+    ----------
+    p
+        Two-sided; NaN where there is nothing to compare.
+    how
+        ``within clusters`` or ``between clusters``.
+    informative
+        Clusters that the test learns from.
+    """
+
+    p: float
+    how: str
+    informative: int
+
+
+def stratum_test(
+    values: ArrayLike,
+    labels: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    how: str | None = None,
+    permutations: int = 4999,
+    seed: int = 0,
+) -> StratumTest:
+    """Test that strata do not differ, taking sites of a cluster as alike.
+
+    Parameters
+    ----------
+    values
+        Score of each site; NaN is left out.
+    labels
+        Stratum of each site, a number; negative belongs nowhere.
+    clusters
+        Cluster of each site: its network.
+    how
+        ``"within clusters"`` compares sites with others of their own cluster alone: the sharper test where strata
+        vary inside clusters, as aspect does. ``"between clusters"`` takes each cluster as one draw: the one that is
+        left where a cluster lies in one stratum whole, as aridity does. By default within, where at least half of
+        the sites are in clusters that hold more than one stratum.
+    permutations, seed
+        Draws of the null.
+
+    Raises
+    ------
+    DatasetError
+        If ``how`` is not known.
+
+    Notes
+    -----
+    Within: labels are permuted inside clusters, the statistic is Kruskal and Wallis's on ranks aligned by the
+    cluster's mean (Hodges and Lehmann 1962, doi:10.1214/aoms/1177704575). Exact when sites of a cluster are
+    exchangeable. Between: each cluster's sum of centred ranks by stratum has its sign flipped at random (score
+    bootstrap, Kline and Santos 2012, doi:10.1515/2156-6674.1006): any likeness inside a cluster is allowed. It needs
+    some ten clusters to have any power, and its level is approximate when few are in one stratum.
+    """
+    y, label = np.asarray(values, float), np.asarray(labels)
+    here = np.isfinite(y) & (label >= 0)
+    y = y[here]
+    cluster = np.unique(np.asarray(clusters)[here].astype(str), return_inverse=True)[1]
+    groups, label = np.unique(label[here], return_inverse=True)
+    if how not in (None, WITHIN, BETWEEN):
+        raise DatasetError(f"how is {how!r}; expected {WITHIN!r} or {BETWEEN!r}.")
+    if len(groups) < 2:
+        return StratumTest(np.nan, how or WITHIN, 0)
+    held = np.zeros((cluster.max() + 1, len(groups)))
+    np.add.at(held, (cluster, label), 1)
+    mixed = (held > 0).sum(1) > 1
+    if how is None:
+        how = WITHIN if mixed[cluster].mean() >= 0.5 else BETWEEN
+    if how == WITHIN:
+        p = _within(y, label, cluster, len(groups), permutations, seed)
+        return StratumTest(p if mixed.any() else np.nan, how, int(mixed.sum()))
+    return StratumTest(_between(y, label, cluster, len(groups), permutations, seed), how, len(held))
+
+
+def holm(p: Sequence[float]) -> Array:
+    """Return p-values corrected for their number (Holm 1979); NaN stays and does not count."""
+    given = np.asarray(p, float)
+    order = np.argsort(given)[: np.isfinite(given).sum()]
+    out = np.full(given.shape, np.nan)
+    steps = given[order] * (len(order) - np.arange(len(order)))
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return out
+
+
+def _within(
+    y: Array,
+    label: NDArray[np.int64],
+    cluster: NDArray[np.int64],
+    n_groups: int,
+    permutations: int,
+    seed: int,
+) -> float:
+    from scipy.stats import rankdata
+
+    order = np.argsort(cluster, kind="stable")
+    y, label, cluster = y[order], label[order], cluster[order]
+    mean = np.bincount(cluster, y) / np.bincount(cluster)
+    rank = rankdata(np.round(y - mean[cluster], 12))
+    rank -= rank.mean()
+    count = np.bincount(label, minlength=n_groups)
+
+    def statistic(ranks: Array) -> float:
+        return float((np.bincount(label, ranks, n_groups) ** 2 / count).sum())
+
+    rng = np.random.default_rng(seed)
+    observed = statistic(rank)
+    as_large = 0
+    for _ in range(permutations):
+        # Sorted by cluster first: sites change places inside their own cluster alone.
+        shuffled = np.lexsort((rng.random(len(y)), cluster))
+        as_large += statistic(rank[shuffled]) >= observed * (1 - 1e-12)
+    return (1 + as_large) / (1 + permutations)
+
+
+def _between(
+    y: Array,
+    label: NDArray[np.int64],
+    cluster: NDArray[np.int64],
+    n_groups: int,
+    permutations: int,
+    seed: int,
+) -> float:
+    from scipy.stats import rankdata
+
+    rank = rankdata(y)
+    rank -= rank.mean()
+    share = np.bincount(label, minlength=n_groups) / len(label)
+    score = np.zeros((cluster.max() + 1, n_groups))
+    centred = (label[:, None] == np.arange(n_groups)) - share
+    np.add.at(score, cluster, centred * rank[:, None])
+    # Signs leave the outer products as they are: one inverse serves all draws. Its rank is one less than the strata.
+    inverse = np.linalg.pinv(score.T @ score, rcond=1e-10, hermitian=True)
+    rng = np.random.default_rng(seed)
+    signs = np.vstack([np.ones(len(score)), rng.choice([-1.0, 1.0], (permutations, len(score)))])
+    total = signs @ score
+    statistic = np.einsum("ij,jk,ik->i", total, inverse, total)
+    return float((statistic >= statistic[0] * (1 - 1e-9)).mean())

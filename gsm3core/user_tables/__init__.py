@@ -1,0 +1,1 @@
+"""A user's own tables: checked, read, and joined to a dataset."""

@@ -1,0 +1,166 @@
+"""What is here, and what a visitor adds: checked, written whole, never anywhere else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from app.pages.data.upload import TableDropper
+from app.services.dataset_inventory import catalogue, holdings, sources_table
+from app.services.uploads import NETWORK, PRODUCT, UploadRequest, add, check, new_path
+from gsm3core import vocabulary as v
+from gsm3core.catalog import source_entries
+from gsm3core.errors import DatasetError
+from gsm3core.files import fingerprint
+from gsm3core.schema import open_dataset
+from gsm3core.user_tables.upload import LARGEST
+
+DATASET = "bucket.zarr"
+TABLE = """site,time,value,units
+S001,2015-04-03,0.21,m3 m-3
+S001,2015-04-04,0.22,m3 m-3
+S004,2015-04-03,0.31,m3 m-3
+nowhere,2015-04-03,0.5,m3 m-3
+"""
+STATIONS = """site,time,value,units,lat,lon
+a,2015-04-03,21,%,40.01,-100.0
+a,2015-04-04,22,%,40.01,-100.0
+far,2015-04-03,22,%,-60.0,100.0
+"""
+
+
+def wish(content=TABLE, kind=PRODUCT, **changes):
+    values = {
+        "dataset": DATASET,
+        "kind": kind,
+        "name": "Mine",
+        "units": "",
+        "file": "mine.csv",
+        "new_name": "With mine",
+    }
+    return UploadRequest(**(values | changes), content=content.encode())
+
+
+def test_the_sources_taken_away_say_which_are_here():
+    table = sources_table(catalogue())
+    assert set(table.index) == set(source_entries())
+    assert table["here"].dtype == bool
+    assert (table["files"] > 0).equals(table["here"])
+
+
+def test_a_product_becomes_part_of_a_new_dataset(store):
+    before = fingerprint(store.data / DATASET)
+    added = add(store, wish())
+    assert added.dataset == "With mine.zarr"
+    assert (added.used, added.days) == (2, 3)
+    ds = open_dataset(store.data / added.dataset).load()
+    mine = ds[v.SM_PRODUCT].sel({v.PRODUCT: "Mine"})
+    assert mine.sel({v.SITE: "S001", v.TIME: "2015-04-04"}).item() == pytest.approx(0.22)
+    assert int(mine.notnull().sum()) == 3
+    assert list(ds[v.PRODUCT].values) == ["SMOS", "Mine"]
+    assert fingerprint(store.data / DATASET) == before
+    refused = added.sites[added.sites["outcome"] == "refused"]
+    assert refused["site"].tolist() == ["nowhere"]
+    assert "With mine.zarr" in store.datasets()
+    assert not [p for p in store.data.iterdir() if p.name.startswith(".")]  # nothing half-written
+
+
+def test_a_network_borrows_from_its_neighbour(store):
+    added = add(store, wish(STATIONS, NETWORK, name="Farm"))
+    table = added.sites.set_index("site")
+    assert table.loc["a", "outcome"] == "used"
+    assert table.loc["far", "outcome"] == "refused"
+    ds = open_dataset(store.data / added.dataset).load()
+    assert ds[v.SM_INSITU].sel({v.SITE: "Farm_a", v.TIME: "2015-04-03"}).item() == pytest.approx(0.21)
+    neighbour = table.loc["a", "neighbour"]
+    np.testing.assert_array_equal(
+        ds["precipitation"].sel({v.SITE: "Farm_a"}).values,
+        ds["precipitation"].sel({v.SITE: neighbour}).values,
+    )
+
+
+def test_the_check_says_what_a_table_holds(store):
+    upload = check(wish())
+    assert (upload.sites_count, upload.rows_used, upload.first_day, upload.last_day) == (
+        3,
+        4,
+        "2015-04-03",
+        "2015-04-04",
+    )
+    assert upload.highest == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside", "a/b", "", " ", ".hidden", "x" * 61, "CON\0", "a\\b", "naïve", "bucket", "Bucket.zarr"],
+)
+def test_a_name_is_a_name_and_never_a_path(store, name):
+    with pytest.raises(DatasetError):
+        new_path(store, name)
+    assert new_path(store, "fine name-1.zarr") == store.data / "fine name-1.zarr"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "SMAP"}, "is there already"),
+        ({"name": "<b>"}, "is no name for a product"),
+        ({"content": "site,time\nS001,2015-04-03\n"}, "no column 'value'"),
+        ({"content": "site,time,value,units\nS001,2015-04-03,cm,m3 m-3\n"}, "is no number"),
+        ({"content": "site,time,value,units\nS0O1,2015-04-03,0.2,m3 m-3\n"}, "did you mean"),
+        ({"file": "mine.pkl"}, "a table is one of"),
+        ({"file": "mine.csv", "content": "\x00\x01"}, "is not text"),
+    ],
+)
+def test_a_table_that_is_not_in_order_is_refused_and_nothing_is_written(store, changes, said):
+    before = sorted(p.name for p in store.data.iterdir())
+    with pytest.raises(DatasetError, match=said):
+        add(store, wish(**changes))
+    assert sorted(p.name for p in store.data.iterdir()) == before
+
+
+def test_the_server_stops_taking_what_is_too_large():
+    dropper = TableDropper()
+
+    def send(chunk, total, data):
+        event = {"name": "big.csv", "chunk": chunk, "total_chunks": total, "type": "text/csv", "data": data}
+        dropper._process_event(SimpleNamespace(event_name="upload_event", data=event))
+
+    half = b"x" * (LARGEST // 2)
+    send(1, 3, half)
+    send(2, 3, half)
+    assert sum(map(len, dropper._file_buffer["big.csv"])) <= LARGEST
+    send(3, 3, b"one more")
+    assert dropper.value == {}
+    assert dropper._file_buffer == {}
+    send(1, 1, TABLE.encode())
+    assert list(dropper.value) == ["big.csv"]
+
+
+def test_datasets_tell_what_they_hold(store):
+    add(store, wish())
+    (store.data / "broken.nc").write_text("not netCDF")
+    found = {h.name: h for h in holdings(store)}
+    assert set(found) == {DATASET, "With mine.zarr", "broken.nc"}
+    assert "cannot be read" in found["broken.nc"].problem
+    ds = store.dataset(DATASET)
+    old, new = found[DATASET], found["With mine.zarr"]
+    assert (old.sites, old.networks, old.regions) == (ds.sizes[v.SITE], 4, 3)
+    assert (old.first_day, old.last_day) == ("2015-04-01", "2016-05-04")
+    assert old.records == ("in situ", "SMAP", "SMOS")
+    assert new.records == ("in situ", "SMAP", "SMOS", "Mine")
+    assert new.history[-1]["step"] == "add-product"
+    assert set(old.of_kind("daily input")) == {"precipitation", "air_temperature"}
+    assert old.simulated
+
+
+def test_the_catalogue_is_whole(monkeypatch, tmp_path):
+    monkeypatch.setenv("GSM3_SOURCES", str(tmp_path))
+    entry = source_entries()["uscrn-daily"]
+    (tmp_path / "uscrn-daily").mkdir()
+    (tmp_path / "uscrn-daily" / entry.example).write_text("x")
+    found = {p.name: p for sources in catalogue().values() for _, p, _ in sources}
+    assert set(found) == set(source_entries())
+    assert [name for name, p in found.items() if p.here] == ["uscrn-daily"]

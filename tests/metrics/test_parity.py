@@ -1,0 +1,37 @@
+"""Every metric against other libraries or its definition written out, on random gappy series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.metric_parity import largest_differences
+from gsm3core.errors import DatasetError
+from gsm3core.metrics import ALL_METRICS, metrics_named
+
+
+def test_equal_to_other_libraries() -> None:
+    table = largest_differences(100)
+    assert set(table.metric) == set(ALL_METRICS)
+    assert (table.unmatched == 0).all(), "a library has a score where we have none, or the other way round"
+    # Rounding of sums of 400 values; NSE divides by a variance that can be a thousandth of the error.
+    assert (table.largest < 1e-11).all(), table.to_string()
+
+
+@pytest.mark.slow
+def test_equal_to_other_libraries_on_a_thousand_series() -> None:
+    table = largest_differences(1000)
+    assert (table.unmatched == 0).all()
+    assert (table.largest < 1e-11).all(), table.to_string()
+
+
+def test_an_unknown_metric_is_named() -> None:
+    with pytest.raises(DatasetError, match=r"metric 'rmse' is not known\. Did you mean 'RMSE'"):
+        metrics_named(["rmse"])
+
+
+def test_loss_orders_products() -> None:
+    assert ALL_METRICS["R"].loss(np.array(0.9)) < ALL_METRICS["R"].loss(np.array(0.2))
+    assert ALL_METRICS["RMSE"].loss(np.array(0.02)) < ALL_METRICS["RMSE"].loss(np.array(0.05))
+    assert ALL_METRICS["bias"].loss(np.array(-0.02)) < ALL_METRICS["bias"].loss(np.array(0.05))
+    assert ALL_METRICS["KGE_beta"].loss(np.array(0.9)) < ALL_METRICS["KGE_beta"].loss(np.array(1.3))

@@ -1,0 +1,144 @@
+"""Block bootstrap: what it resamples, how it is widened, and whether it holds the truth as often as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.benchmark_series import known_pair
+from benchmarks.interval_coverage import coverage
+from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.metrics import ALL_METRICS, METRICS, blocked_moments, paired_moments
+from gsm3core.statistics.block_bootstrap import BlockDraws, block_intervals
+from gsm3core.statistics.small_sample import missed_variance, percentiles
+
+ERRORS = [METRICS[n] for n in ("bias", "RMSE", "ubRMSE")]
+
+
+def test_a_replicate_is_its_blocks_put_one_after_another() -> None:
+    rng = np.random.default_rng(0)
+    x, y = np.where(rng.random((2, 100)) < 0.2, np.nan, rng.random((2, 100)) + 5)
+    draws = BlockDraws.make(100, block_days=30, replicates=100)
+    assert draws.edges.tolist() == [0, 30, 60, 90, 100]
+    found = draws.resample(blocked_moments(x, y, draws.edges)).to_array()
+    for replicate, counts in enumerate(draws.counts[:20]):
+        days = np.concatenate(
+            [
+                np.tile(np.arange(a, b), int(k))
+                for a, b, k in zip(draws.edges, draws.edges[1:], counts, strict=False)
+            ]
+        )
+        np.testing.assert_allclose(found[replicate], paired_moments(x[days], y[days]).to_array(), atol=1e-12)
+
+
+def test_errors_from_difference_sums_equal_those_from_all_moments() -> None:
+    """The fast path in single precision against the general one, at its percentiles."""
+    rng = np.random.default_rng(1)
+    x, y, _ = known_pair(rng, 12, 700, 0.9, seasonal=True, gaps=0.3)
+    draws = BlockDraws.make(700)
+    found = block_intervals(x, y, ERRORS, draws, 0.95, corrected=False)
+    moments = draws.resample(blocked_moments(x, y, draws.edges))
+    whole = paired_moments(x, y)
+    for metric in ERRORS:
+        low, middle, high = percentiles(metric.from_moments(moments), 0.95)
+        about = (
+            metric.from_moments(whole) - middle
+            if metric.name == "bias"
+            else metric.from_moments(whole) / middle
+        )
+        expected = [low + about, high + about] if metric.name == "bias" else [low * about, high * about]
+        np.testing.assert_allclose(found[metric.name], expected, rtol=2e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("lag1", [0.0, 0.5, 0.9, 0.98])
+@pytest.mark.parametrize("length", [10, 30, 90])
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_missed_variance_is_exact_for_ar1_and_white_noise(lag1: float, length: int, share: float) -> None:
+    """Long-run variance over the variance of a block's mean, summed term by term."""
+    lags = np.arange(-length + 1, length)
+    rho = np.where(lags == 0, 1.0, share * lag1 ** np.abs(lags))
+    of_block = ((length - np.abs(lags)) * rho).sum() / length
+    long_run = 1 + 2 * share * lag1 / (1 - lag1)
+    assert missed_variance(np.array(share), np.array(lag1), length) == pytest.approx(
+        long_run / of_block, rel=1e-9
+    )
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 400), st.floats(0, 1))
+def test_missed_variance_never_narrows(share: float, lag1: float, length: int, density: float) -> None:
+    assert 1 <= missed_variance(np.array(share), np.array(lag1), length, density) < np.inf
+
+
+def test_percentiles_leave_out_empty_replicates() -> None:
+    values = np.stack([np.arange(1001.0), np.arange(1001.0), np.full(1001, np.nan)])
+    values[1, ::10] = np.nan
+    low, middle, high = percentiles(values, 0.9)
+    np.testing.assert_allclose([low[0], middle[0], high[0]], [50, 500, 950])
+    np.testing.assert_allclose([low[1], middle[1], high[1]], np.nanquantile(values[1], [0.05, 0.5, 0.95]))
+    assert np.isnan([low[2], middle[2], high[2]]).all()
+
+
+CASES = {"plain": {}, "white noise": {"white": 0.04}, "a look every 3 days": {"every": 3}}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("lag1", [0.0, 0.9, 0.95])
+def test_nominal_intervals_hold_the_truth(lag1: float, case: str) -> None:
+    """600 pairs: three standard errors of a share of 0.95 are 0.027; 0.015 more is allowed for under-covering."""
+    found = coverage(lag1, pairs=600, days=2100, seed=21, **CASES[case])
+    for metric, share in found["ours"].items():
+        assert 0.908 <= share <= 0.99, (metric, share)
+    if lag1 >= 0.9 and case == "plain":
+        assert max(found["independent days"].values()) < 0.6, "what the field's usual intervals do here"
+        assert all(found["plain blocks"][m] < found["ours"][m] for m in ("bias", "RMSE", "ubRMSE"))
+
+
+def scored(**options: object) -> xr.Dataset:
+    rng = np.random.default_rng(2)
+    x, y, _ = known_pair(rng, 5, 400, 0.8, seasonal=False, gaps=0.2)
+    x[0, 25:] = np.nan  # one block
+    x[1] = y[1] + 0.05  # no error but a bias
+    x[2, 200:] = np.nan
+    coords = {
+        "site": list("ABCDE"),
+        "time": np.arange(np.datetime64("2015-04-01"), np.datetime64("2015-04-01") + 400),
+    }
+    a, b = (xr.DataArray(s, dims=("site", "time"), coords=coords) for s in (x, y))
+    return site_scores(a, b, min_days=5, **options)
+
+
+def test_ends_in_site_scores() -> None:
+    found = scored(metrics=["R", "RMSE", "ubRMSE", "bias", "KGE", "anomaly_R"])
+    for name in ("R", "RMSE", "ubRMSE", "bias", "KGE"):
+        lower, value, upper = (found[n].values for n in (f"{name}_lower", name, f"{name}_upper"))
+        known = np.isfinite(lower)
+        assert (lower[known] <= value[known] + 1e-12).all()
+        assert (upper[known] >= value[known] - 1e-12).all()
+        assert known[2:].all()
+    assert "anomaly_R_lower" not in found
+    assert np.isnan(found.RMSE_lower[0]), "one block tells nothing about a spread"
+    np.testing.assert_allclose([found.bias_lower[1], found.bias_upper[1]], 0.05, atol=1e-6)
+    assert (found.RMSE_lower[2:] > 0).all()
+    wide = scored(confidence=0.99)
+    assert (wide.bias_upper - wide.bias_lower > found.bias_upper - found.bias_lower)[2:].all()
+
+
+def test_one_seed_one_result_and_a_switch() -> None:
+    xr.testing.assert_identical(scored(), scored())
+    assert not scored().identical(scored(seed=1))
+    assert not any(str(n).startswith("bias_") for n in scored(intervals="R"))
+    assert "R_lower" in scored(intervals="R")
+    assert not any("_lower" in str(n) for n in scored(intervals="none"))
+
+
+def test_effective_days_below_the_least_are_a_reason() -> None:
+    found = scored(min_effective=40.0)
+    few = found.n_effective.values < 40
+    assert few.any()
+    assert not few.all()
+    assert np.isnan(found.RMSE.values[few]).all()
+    assert all("effective days, fewer than 40" in r for r in found.reason.values[few])
+    assert set(ALL_METRICS) > set(METRICS)

@@ -1,0 +1,85 @@
+"""Holm's correction, signed ranks and win shares against worked cases; cluster medians against repetition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from gsm3core.statistics.cluster_bootstrap import ClusterDraws, median_interval
+from gsm3core.statistics.hypothesis_tests import holm, wilcoxon_p, win_share
+
+
+def test_holm_by_hand() -> None:
+    # Sorted 0.005 (x4), 0.01 (x3), 0.03 (x2), 0.04 (x1, but not below the one before).
+    np.testing.assert_allclose(holm([0.01, 0.04, np.nan, 0.03, 0.005]), [0.03, 0.06, np.nan, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_raw_and_bonferroni(p: list[float]) -> None:
+    corrected = holm(p)
+    assert (corrected >= np.array(p) - 1e-15).all()
+    assert (corrected <= np.minimum(np.array(p) * len(p), 1) + 1e-15).all()
+
+
+def test_holm_keeps_the_family_error_rate() -> None:
+    """15 true null hypotheses, 4,000 times: at least one rejection at 5 % in at most 5 % of the families."""
+    p = np.random.default_rng(0).random((4000, 15))
+    families = np.mean([(holm(row) < 0.05).any() for row in p])
+    assert families <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_wilcoxon_is_scipys_and_rounding_is_a_tie() -> None:
+    d = np.random.default_rng(1).normal(0.2, 1, 80)
+    assert wilcoxon_p(d) == pytest.approx(stats.wilcoxon(d, method="asymptotic").pvalue)
+    assert wilcoxon_p(d[:12]) == pytest.approx(stats.wilcoxon(d[:12], method="exact").pvalue)
+    assert wilcoxon_p(np.full(100, 1e-8)) == 1.0
+    assert np.isnan(wilcoxon_p([np.nan]))
+
+
+def test_win_share_counts_ties_half() -> None:
+    assert win_share([1, 2, 3, 4, np.nan], [2, 2, 1, 5, 1]) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
+    assert np.isnan(win_share([np.nan], [1.0]))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.one_of(st.just(np.nan), st.floats(-1, 1))), min_size=1, max_size=25
+    )
+)
+def test_median_of_a_replicate_is_that_of_its_sites_repeated(sites: list[tuple[int, float]]) -> None:
+    clusters, values = (np.array(a) for a in zip(*sites, strict=True))
+    draws = ClusterDraws.make(clusters, replicates=100)
+    assert draws.of_sites == (len(set(clusters)) < 5 or len(set(clusters)) == len(clusters))
+    found = draws.medians(values)
+    for k in range(100):
+        repeated = np.repeat(values, draws.counts[k, draws.cluster].astype(int))
+        repeated = repeated[np.isfinite(repeated)]
+        expected = np.median(repeated) if len(repeated) else np.nan
+        np.testing.assert_allclose(found[k], expected, atol=1e-15)
+
+
+def test_networks_that_differ_widen_the_interval() -> None:
+    """20 networks of 30 sites, between-network spread 1 and within 0.2: sites alone would be too sure by far."""
+    rng = np.random.default_rng(3)
+    network = np.repeat(np.arange(20), 30)
+    held = {"networks": 0, "sites": 0}
+    for _ in range(60):
+        values = rng.normal(size=20)[network] + 0.2 * rng.normal(size=600)
+        for kind, names in (("networks", network), ("sites", np.arange(600))):
+            _, low, high = median_interval(values, ClusterDraws.make(names, replicates=300), 0.95)
+            held[kind] += low <= 0 <= high
+    assert held["networks"] / 60 >= 0.86  # three standard errors below 0.95
+    assert held["sites"] / 60 < 0.6
+
+
+def test_few_networks_are_resampled_by_site() -> None:
+    assert ClusterDraws.make(["SCAN"] * 7).of_sites
+    assert ClusterDraws.make(list("AABBCCDD")).of_sites
+    assert not ClusterDraws.make(list("AABBCCDDEE")).of_sites
+    middle, low, high = median_interval(np.arange(7.0), ClusterDraws.make(["SCAN"] * 7), 0.95)
+    assert low < middle == 3 < high
+    assert np.isnan(median_interval([1.0], ClusterDraws.make(["A"]), 0.95)[1])
+    assert np.isnan(median_interval([np.nan, np.nan], ClusterDraws.make(["A", "B"]), 0.95)).all()

@@ -1,0 +1,1 @@
+"""Synthetic datasets, runs and servers that tests and benchmarks share."""
