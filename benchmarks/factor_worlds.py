@@ -23,7 +23,7 @@ from gsm3core.demo import Plan, demo_world
 from gsm3core.factors import FactorTable, factor_table, importance_of, skill_strata
 from gsm3core.factors.importance import NOISE
 
-ASPECT, WETNESS = "poleward_aspect", "mean_sm_smap"
+ASPECT, MOISTURE = "poleward_aspect", "mean_sm_smap"
 LEVEL = 0.05
 
 
@@ -53,11 +53,11 @@ def findings(table: FactorTable) -> dict[str, Any]:
         ),
         "dry stratum different at all (p alone)": bool(dry["outer_p"] < LEVEL),
         "moist stratum different at all (p alone)": bool(moist["outer_p"] < LEVEL),
-        "aspect and wetness are the first two": set(order[:2]) == {ASPECT, WETNESS},
+        "aspect and mean soil moisture are the first two": set(order[:2]) == {ASPECT, MOISTURE},
         "aspect is among the first three": order.index(ASPECT) < 3,
         "aspect above noise": ASPECT in above,
-        "wetness above noise": WETNESS in above,
-        "any other factor above noise": bool(above - {ASPECT, WETNESS}),
+        "mean soil moisture above noise": MOISTURE in above,
+        "any other factor above noise": bool(above - {ASPECT, MOISTURE}),
         "interval of the noise column holds 0": bool(noise["lower"] <= 0 <= noise["upper"]),
         "cv random": float(forest.sel(scheme="random")),
         "cv network": float(forest.sel(scheme="network")),

@@ -84,7 +84,7 @@ def factor_lines(
     metric: str,
     *,
     min_days: int,
-    wetness: str,
+    moisture: str,
     answer: Sequence[str],
 ) -> str:
     """Return a script that ends with ``found``: what the factors of the sites shown say of a product's scores.
@@ -93,8 +93,8 @@ def factor_lines(
     ----------
     store, evaluation, filters, product, metric, min_days
         What is on the page.
-    wetness
-        Record whose mean is the wetness factor; empty for SMAP's, or in situ's where there is no SMAP.
+    moisture
+        Record whose mean is the mean soil moisture factor; empty for SMAP's, or in situ's where there is no SMAP.
     answer
         Name in :mod:`gsm3core.factors` that is called with the table, and its further arguments as they are written.
     """
@@ -120,7 +120,7 @@ def factor_lines(
         lines += [
             f"scores[{metric!r}] = scores[{metric!r}].where(scores['n_valid'] >= {min_days})",
         ]
-    asked = f", wetness={wetness!r}" if wetness else ""
+    asked = f", moisture={moisture!r}" if moisture else ""
     lines += [
         "", f"table = factor_table(scores, ds, metric={metric!r}, product={product!r}{asked})",
         f"found = {answer[0]}({', '.join(['table', *answer[1:]])})  {_ASSOCIATION}", "print(found)",

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from app.services.site_table import CLIMATE, KINDS, LAND_COVER
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.strata import ASPECT_EDGES, WETNESS_EDGES, binned
+from gsm3core.evaluation.strata import ASPECT_EDGES, MOISTURE_EDGES, binned
 from gsm3core.metrics import METRICS
 
 ALL_YEAR = "all"
-WETNESS, ASPECT_BINS = "wetness", "aspect"
-GROUPINGS = (*KINDS, WETNESS, ASPECT_BINS)
+MOISTURE, ASPECT_BINS = "mean_soil_moisture", "aspect"
+GROUPINGS = (*KINDS, MOISTURE, ASPECT_BINS)
 NOT_SCORED = "not part of this run"
 NO_PRODUCT = "there is no product to compare yet"
 REFERENCES = {v.SM_INSITU: "in situ", v.SM_SMAP: "SMAP"}
@@ -46,7 +46,7 @@ class Evaluation:
         Whether the data are the demonstration world.
     sites
         Of :func:`app.services.site_table.site_table_of`.
-    wetness
+    moisture
         Of :func:`app.services.site_table.mean_soil_moisture`.
     scores
         As :func:`gsm3core.site_scores` returns them, ``(product, site)``; no product where nothing can be
@@ -60,7 +60,7 @@ class Evaluation:
     season: str = ALL_YEAR
     simulated: bool
     sites: pd.DataFrame
-    wetness: pd.DataFrame
+    moisture: pd.DataFrame
     scores: xr.Dataset
 
     @cached_property
@@ -106,7 +106,7 @@ class Evaluation:
     def groupings(self) -> list[str]:
         """By what the sites can be grouped: what the dataset knows of them."""
         known = {kind for kind in KINDS if (self.sites[kind] != "").any()}
-        known |= {WETNESS} if self.wetness.notna().any(axis=None) else set()
+        known |= {MOISTURE} if self.moisture.notna().any(axis=None) else set()
         known |= {ASPECT_BINS} if self.sites["poleward_aspect"].notna().any() else set()
         return [name for name in GROUPINGS if name in known]
 
@@ -120,16 +120,16 @@ class Evaluation:
         moisture_of
             Of which record the mean soil moisture is binned.
         """
-        key = (by, moisture_of if by == WETNESS else "")
+        key = (by, moisture_of if by == MOISTURE else "")
         if key not in self._kept:
             self._kept[key] = self._groups(by, moisture_of)
         labels, order = self._kept[key]
         return labels, order
 
     def _groups(self, by: str, moisture_of: str) -> tuple[NDArray[np.str_], list[str]]:
-        if by == WETNESS:
-            of = self.wetness.get(moisture_of, pd.Series(np.nan, self.sites.index))
-            labels, order = binned(of.to_numpy(), WETNESS_EDGES, "m³ m⁻³")
+        if by == MOISTURE:
+            of = self.moisture.get(moisture_of, pd.Series(np.nan, self.sites.index))
+            labels, order = binned(of.to_numpy(), MOISTURE_EDGES, "m³ m⁻³")
         elif by == ASPECT_BINS:
             labels, order = binned(self.sites["poleward_aspect"].to_numpy(), ASPECT_EDGES)
         else:

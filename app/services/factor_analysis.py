@@ -78,8 +78,8 @@ class FactorQuery:
         return [name for name in self.table.factors if name not in self.table.classes]
 
 
-def wetness_records(store: Store, dataset: str) -> dict[str, str]:
-    """Return the records whose mean can serve as wetness: what they are called -> their name."""
+def moisture_records(store: Store, dataset: str) -> dict[str, str]:
+    """Return the records whose mean can serve as mean soil moisture: what they are called -> their name."""
     ds = store.dataset(dataset)
     names = {"SMAP": v.SM_SMAP, "In situ": v.SM_INSITU}
     found = {label: name for label, name in names.items() if name in target_names(ds)}
@@ -87,7 +87,7 @@ def wetness_records(store: Store, dataset: str) -> dict[str, str]:
 
 
 def question(
-    store: Store, evaluation: Evaluation, shown: Shown, product: str, metric: str, wetness: str = ""
+    store: Store, evaluation: Evaluation, shown: Shown, product: str, metric: str, moisture: str = ""
 ) -> FactorQuery:
     """Put a product's scores beside the factors.
 
@@ -99,8 +99,8 @@ def question(
         What is loaded, and which of its sites are looked at.
     product, metric
         Whose scores by which metric.
-    wetness
-        Record whose mean is the wetness factor; empty for SMAP's, or another's where too few of the sites have SMAP.
+    moisture
+        Record whose mean is the mean soil moisture factor; empty for SMAP's, or another's where too few of the sites have SMAP.
 
     Raises
     ------
@@ -112,16 +112,16 @@ def question(
     version = _version(path)
     days = int(e.scores.attrs.get("min_days", 0))
     scored = np.isfinite(e.values(product, metric)) & shown.mask
-    what = (e.run, e.reference, e.season, days, product, metric, wetness, scored.tobytes())
+    what = (e.run, e.reference, e.season, days, product, metric, moisture, scored.tobytes())
     key = (path, version, store.runs_folder, *what)
 
     def make() -> FactorQuery:
         attributes = _ATTRIBUTES.get((path, version), lambda: _site_attributes(store.dataset(e.dataset)))
         scores = e.scores.isel({v.SITE: np.flatnonzero(scored)}).assign_attrs(reference=e.reference)
         names = [n for n in attributes.attrs["factors"] if n in attributes]
-        chosen = wetness or usual_wetness(attributes, scored, wetness_records(store, e.dataset))
+        chosen = moisture or usual_moisture(attributes, scored, moisture_records(store, e.dataset))
         table = factor_table(
-            scores, attributes, metric=metric, product=product, wetness=chosen or None, factors=names
+            scores, attributes, metric=metric, product=product, moisture=chosen or None, factors=names
         )
         nearby = morans_i(table.score, table.lat, table.lon)
         return FactorQuery(key, table, attributes, e.sites, product, shown.words, nearby)
@@ -129,7 +129,7 @@ def question(
     return _kept((*key, "question"), make)
 
 
-def usual_wetness(attributes: xr.Dataset, scored: NDArray[np.bool_], records: dict[str, str]) -> str:
+def usual_moisture(attributes: xr.Dataset, scored: NDArray[np.bool_], records: dict[str, str]) -> str:
     """Return the first record with a mean at half of the sites that have a score, else the one with most; empty if none.
 
     Parameters
@@ -139,7 +139,7 @@ def usual_wetness(attributes: xr.Dataset, scored: NDArray[np.bool_], records: di
     scored
         ``(site)``, whether it has a score.
     records
-        Of :func:`wetness_records`.
+        Of :func:`moisture_records`.
     """
     known = {name: int(attributes[MEAN + name].notnull().values[scored].sum()) for name in records.values()}
     enough = [name for name, n in known.items() if n >= scored.sum() / 2]
@@ -154,15 +154,15 @@ def strata(asked: FactorQuery, bins: Bins) -> xr.Dataset:
     DatasetError
         If no site has a mean of the record that divides dry sites from moist ones.
     """
-    if not asked.table.wetness:
+    if not asked.table.moisture:
         raise DatasetError(
             "None of the sites with a score has a value of the record that divides dry from moist. Choose another "
-            "one under Wetness."
+            "one under Mean soil moisture."
         )
     return _kept(
         (asked.key, "strata", bins),
         lambda: skill_strata(
-            asked.table, first_edges=bins.wetness, second_edges=bins.aspect, limit=bins.limit
+            asked.table, first_edges=bins.moisture, second_edges=bins.aspect, limit=bins.limit
         ),
     )
 

@@ -112,7 +112,7 @@ def _parts(evaluation: Evaluation, filters: Filters) -> dict[str, Mask]:
     sites = evaluation.sites
     parts = {k: sites[k].isin(wanted).to_numpy() for k in KINDS if (wanted := getattr(filters, k))}
     if filters.moisture:
-        of = evaluation.wetness.get(filters.moisture_of)
+        of = evaluation.moisture.get(filters.moisture_of)
         parts["moisture"] = (
             np.zeros(len(sites), bool) if of is None else _within(of.to_numpy(), filters.moisture)
         )

@@ -186,7 +186,7 @@ class Store:
     def _evaluate(self, dataset: str, run_id: str, reference: str, season: str, more: bool) -> Evaluation:
         ds = self.dataset(dataset)
         path = self.dataset_path(dataset)
-        sites, wetness = self._sites.get(
+        sites, moisture = self._sites.get(
             (path, _version(path)), lambda: (site_table_of(ds), mean_soil_moisture(ds))
         )
         run = self.run(run_id) if run_id else None
@@ -200,7 +200,7 @@ class Store:
             season=season,
             simulated=is_simulated(ds),
             sites=sites,
-            wetness=wetness,
+            moisture=moisture,
             scores=score(ds, reference, run, predictions, season, more),
         )
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from gsm3core.errors import ConfigError
-from gsm3core.factors.strata import ASPECT_EDGES, DRY_LIMIT, WETNESS_EDGES
+from gsm3core.factors.strata import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,18 +16,18 @@ class Bins:
 
     Parameters
     ----------
-    wetness, aspect
+    moisture, aspect
         Edges that rise; a value on an edge belongs below it.
     limit
         Dry at and below it, m3 m-3.
     """
 
-    wetness: tuple[float, ...] = WETNESS_EDGES
+    moisture: tuple[float, ...] = MOISTURE_EDGES
     aspect: tuple[float, ...] = ASPECT_EDGES
     limit: float = DRY_LIMIT
 
     @classmethod
-    def typed(cls, wetness: str, aspect: str, limit: str) -> Bins:
+    def typed(cls, moisture: str, aspect: str, limit: str) -> Bins:
         """Read what a visitor typed: numbers with commas between them.
 
         Raises
@@ -36,7 +36,7 @@ class Bins:
             If something is no number, or edges do not rise.
         """
         edges = {
-            "Wetness bins": _numbers(wetness, "Wetness bins"),
+            "Mean soil moisture bins": _numbers(moisture, "Mean soil moisture bins"),
             "Aspect bins": _numbers(aspect, "Aspect bins"),
         }
         for label, numbers in edges.items():
@@ -47,7 +47,7 @@ class Bins:
         one = _numbers(limit, "Dry up to")
         if len(one) != 1:
             raise ConfigError(f"Dry up to: one number is expected, such as {DRY_LIMIT}.")
-        return cls(wetness=edges["Wetness bins"], aspect=edges["Aspect bins"], limit=one[0])
+        return cls(moisture=edges["Mean soil moisture bins"], aspect=edges["Aspect bins"], limit=one[0])
 
 
 def _numbers(text: str, label: str) -> tuple[float, ...]:

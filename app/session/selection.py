@@ -86,7 +86,7 @@ class Selection(param.Parameterized):
         default=OUTLINE, objects=[OUTLINE, ONLINE], doc="What lies below the sites of the map."
     )
     factor = param.String(default="", doc="Factor whose effect is shown; the most important by default.")
-    wetness = param.String(default="", doc="Record whose mean divides dry sites from moist ones.")
+    factor_moisture = param.String(default="", doc="Record whose mean divides dry sites from moist ones.")
     theme = param.Selector(default="light", objects=["light", "dark"], doc="Light or dark page.")
 
     run_shown = param.String(
@@ -162,7 +162,7 @@ class Selection(param.Parameterized):
             kind: [name for name in getattr(self, kind) if name in evaluation.names(kind)]
             for kind in ("region", "network", "land_cover", "climate")
         }
-        records = [str(name) for name in evaluation.wetness]
+        records = [str(name) for name in evaluation.moisture]
         if self.moisture_of not in records:
             fitting["moisture_of"] = next(iter(records), v.SMAP)
         if self.grouping not in evaluation.groupings:

@@ -33,7 +33,7 @@ IN_ADDRESS = (
     "spread",
     "background",
     "factor",
-    "wetness",
+    "factor_moisture",
     "theme",
 )
 _MOST_NAMES = 100

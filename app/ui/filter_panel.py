@@ -58,7 +58,7 @@ class FilterPanel:
         self._following = False
         self.kinds = {kind: self._choice(kind) for kind in _LABELS}
         self.moisture_of = pmui.Select(
-            label="Wetness by", options=[], description=_HELP["moisture_of"], **_IN_GROUP
+            label="Mean soil moisture by", options=[], description=_HELP["moisture_of"], **_IN_GROUP
         )
         self.moisture = self._range("Mean soil moisture", "moisture", (0.0, 0.5), 0.01)
         self.aspect = self._range("Poleward aspect", "aspect", (-1.0, 1.0), 0.05)
@@ -91,7 +91,7 @@ class FilterPanel:
         )
         groups = pmui.Accordion(
             ("Network, land cover, climate", self._group(*list(self.kinds.values())[1:])),
-            ("Wetness and aspect", self._group(self.moisture_of, self.moisture, self.aspect)),
+            ("Mean soil moisture and aspect", self._group(self.moisture_of, self.moisture, self.aspect)),
             ("Season and days", self._group(self.season, self.min_days)),
             active=[],
             title_variant="body2",
@@ -129,8 +129,8 @@ class FilterPanel:
                 found = counts(evaluation, filters, kind)
                 options = {f"{name.replace('_', ' ')} ({n})": name for name, n in found.items()}
                 _set(widget, options=options, value=list(getattr(filters, kind)), visible=len(found) > 1)
-            records = [str(name) for name in evaluation.wetness]
-            wettest = evaluation.wetness.max(axis=None) if records else np.nan
+            records = [str(name) for name in evaluation.moisture]
+            wettest = evaluation.moisture.max(axis=None) if records else np.nan
             end = max(0.1, np.ceil(20 * wettest) / 20) if np.isfinite(wettest) else 0.5
             _set(self.moisture_of, options=records, value=filters.moisture_of)
             _set(self.moisture, end=float(end), value=filters.moisture or (0.0, float(end)))

@@ -51,8 +51,8 @@ class Bucket:
 
     def soil_moisture(self, rain_ST: Floats, usual: float) -> Floats:
         """Return the bucket's soil moisture ``(site, time)``, m3 m-3, for rain without gaps, mm d-1."""
-        wet = wetness(antecedent(rain_ST, self.keeps, usual), self.storage)
-        return self.dry[:, None] + self.gain[:, None] * wet
+        saturated = saturation(antecedent(rain_ST, self.keeps, usual), self.storage)
+        return self.dry[:, None] + self.gain[:, None] * saturated
 
 
 def predict_bucket(
@@ -76,9 +76,9 @@ def predict_bucket(
 
     Notes
     -----
-    ``API_t = k API_{t-1} + P_t``, wetness ``w = 1 - exp(-API / c)`` (``API`` itself for infinite c), soil moisture
+    ``API_t = k API_{t-1} + P_t``, saturation ``w = 1 - exp(-API / c)`` (``API`` itself for infinite c), soil moisture
     linear in ``w``: dry end and gain are least squares. The index is that of Kohler and Linsley (1951, U.S. Weather
-    Bureau Research Paper 34); the saturating form keeps a wet spell from adding water for ever, as the filling of
+    Bureau Research Paper 34); the saturating form keeps a saturated spell from adding water for ever, as the filling of
     pores does. A site with :data:`FEWEST_DAYS` training days of its own (temporal holdouts) has its own bucket, all
     others share the one that fits all training sites best. A missing day's rain, and that of the days before the
     record, is the training mean: a gap is no drought.
@@ -149,8 +149,8 @@ def fit_bucket(
             raise CancelledError("Cancelled while a bucket was being fitted; nothing of this fold is kept.")
         api = antecedent(rain_ST, np.broadcast_to(keeps, number), usual)
         for storage in storages:
-            wet = wetness(api, np.broadcast_to(storage, number))
-            dry, gain, error = _line(wet, target_ST, shared)
+            saturated = saturation(api, np.broadcast_to(storage, number))
+            dry, gain, error = _line(saturated, target_ST, shared)
             found = Bucket(np.broadcast_to(keeps, groups), np.broadcast_to(storage, groups), dry, gain, error)
             better = error < best.error
             best = Bucket(*(np.where(better, getattr(found, n), getattr(best, n)) for n in Bucket.__slots__))
@@ -187,7 +187,7 @@ def antecedent(rain_ST: Floats, keeps: Floats, usual: float) -> Floats:
     return api.T
 
 
-def wetness(api_ST: Floats, storage: Floats) -> Floats:
+def saturation(api_ST: Floats, storage: Floats) -> Floats:
     """Return ``1 - exp(-API / c)``, or the index itself where c is infinite."""
     full = storage[:, None]
     if np.isinf(full).all():
@@ -196,7 +196,7 @@ def wetness(api_ST: Floats, storage: Floats) -> Floats:
 
 
 def _line(wet_ST: Floats, target_ST: Floats, shared: bool) -> tuple[Floats, Floats, Floats]:
-    """Least squares of soil moisture on wetness: dry end, gain, and the root mean square error left."""
+    """Least squares of soil moisture on saturation: dry end, gain, and the root mean square error left."""
     known = np.isfinite(target_ST)
     axes = (0, 1) if shared else (1,)
     n = np.atleast_1d(known.sum(axes))

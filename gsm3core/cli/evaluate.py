@@ -43,7 +43,7 @@ def factors_command(
     metric: Annotated[str, typer.Option(help="The score to explain.")] = "R",
     reference: Annotated[str | None, typer.Option(help="Scores against sm_insitu or sm_smap.")] = None,
     product: Annotated[str | None, typer.Option(help="A product instead of the run itself.")] = None,
-    wetness: Annotated[
+    moisture: Annotated[
         str | None, typer.Option(help="Mean soil moisture of: sm_smap (default), sm_insitu or a product.")
     ] = None,
     table_file: Annotated[
@@ -57,7 +57,8 @@ def factors_command(
         str, typer.Option(help="With --table: columns that together name a cluster of sites (network).")
     ] = "",
     by: Annotated[
-        str | None, typer.Option(help="Strata of another factor than wetness, as NAME:EDGE,EDGE,...")
+        str | None,
+        typer.Option(help="Strata of another factor than mean soil moisture, as NAME:EDGE,EDGE,..."),
     ] = None,
     then: Annotated[
         str | None, typer.Option(help="Strata within those below and above --limit, as NAME:EDGE,EDGE,...")
@@ -65,7 +66,7 @@ def factors_command(
     limit: Annotated[
         float | None,
         typer.Option(
-            help="Divides the first factor for --then: by default 0.08 of wetness, else its middle edge."
+            help="Divides the first factor for --then: by default 0.08 of mean soil moisture, else its middle edge."
         ),
     ] = None,
     held_out: Annotated[str | None, typer.Option(help="network, spatial_block or random.")] = None,
@@ -97,7 +98,7 @@ def factors_command(
             open_dataset(run.dataset_path),
             metric=metric,
             product=product or v.MODEL_PRODUCTS[run.config.model.name],
-            wetness=wetness,
+            moisture=moisture,
         )
     measures = [m for m in factors.MEASURES if shap or m != factors.SHAP]
     with console.status(f"Fitting {metric} at {len(table)} sites, held out in three ways ..."):
@@ -107,7 +108,7 @@ def factors_command(
         skill = factors.fit_skill(table, held_out=held_out, weighted=weighted, seed=seed)
     print_plain = Console(soft_wrap=True, highlight=False, markup=False)
     print_plain.print(report.importance_text(found))
-    if table.wetness or strata_of:
+    if table.moisture or strata_of:
         strata = factors.skill_strata(table, seed=seed, **strata_of)
         print_plain.print("\n" + report.strata_text(strata))
         found = found.merge(strata, combine_attrs="drop_conflicts")

@@ -1,4 +1,4 @@
-"""Kinds of sites: by region, network, land cover, climate, texture, elevation, wetness and aspect."""
+"""Kinds of sites: by region, network, land cover, climate, texture, elevation, mean soil moisture and aspect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gsm3core.files import texts
 
 # The edge belongs to the drier group, as in the caption of the paper's figure 6.
 DRY_LIMIT = 0.08
-WETNESS_EDGES = (DRY_LIMIT, 0.16, 0.24, 0.32)
+MOISTURE_EDGES = (DRY_LIMIT, 0.16, 0.24, 0.32)
 ASPECT_EDGES = (-0.6, -0.2, 0.2, 0.6)
 ELEVATION_EDGES = (200.0, 500.0, 1000.0, 2000.0)
 
@@ -111,7 +111,7 @@ def binned(values: ArrayLike, edges: Sequence[float], units: str = "") -> Labels
     return np.where(np.isfinite(x), labels, ""), names
 
 
-def _wetness(ds: xr.Dataset) -> NDArray[np.float64]:
+def _moisture(ds: xr.Dataset) -> NDArray[np.float64]:
     return np.asarray(ds[v.SM_SMAP].mean(v.TIME, skipna=True).values, float)
 
 
@@ -119,8 +119,8 @@ def _aspect(ds: xr.Dataset) -> Labels:
     labels, names = binned(ds["poleward_aspect"].values, ASPECT_EDGES)
     if v.SM_SMAP not in ds:
         return labels, names
-    wetness = _wetness(ds)
-    groups = np.where(np.isnan(wetness), "", np.where(wetness <= DRY_LIMIT, "dry", "moist"))
+    moisture = _moisture(ds)
+    groups = np.where(np.isnan(moisture), "", np.where(moisture <= DRY_LIMIT, "dry", "moist"))
     joined = np.char.add(np.char.add(groups, ", aspect "), labels)
     order = [f"{group}, aspect {name}" for group in ("dry", "moist") for name in names]
     return np.where((groups == "") | (labels == ""), "", joined), order
@@ -139,7 +139,9 @@ STRATIFICATIONS: dict[str, Stratification] = {
     "elevation": Stratification(
         ("elevation",), lambda ds: binned(ds["elevation"].values, ELEVATION_EDGES, "m")
     ),
-    "wetness": Stratification((v.SM_SMAP,), lambda ds: binned(_wetness(ds), WETNESS_EDGES, v.SM_UNITS)),
+    "mean_soil_moisture": Stratification(
+        (v.SM_SMAP,), lambda ds: binned(_moisture(ds), MOISTURE_EDGES, v.SM_UNITS)
+    ),
     "aspect": Stratification(("poleward_aspect",), _aspect),
 }
 """Ways of dividing sites by name. Season is no property of a site: see :func:`gsm3core.evaluation.stratified.season_scores`."""

@@ -1,4 +1,4 @@
-"""What a site can be described by: attributes, long-term means, wetness, poleward aspect, by name."""
+"""What a site can be described by: attributes, long-term means, mean soil moisture, poleward aspect, by name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ POLEWARD_ASPECT = "poleward_aspect"
 ASPECT = "aspect"
 
 
-def wetness_name(attributes: xr.Dataset, wetness: str | xr.DataArray | None) -> str | None:
-    """Return the name of the wetness factor, such as ``mean_sm_smap``; None where there is nothing to take.
+def moisture_name(attributes: xr.Dataset, moisture: str | xr.DataArray | None) -> str | None:
+    """Return the name of the mean soil moisture factor, such as ``mean_sm_smap``; None where there is nothing to take.
 
     Parameters
     ----------
     attributes
         A SiteDataset, or any dataset with variables ``(site)``.
-    wetness
+    moisture
         A soil-moisture record (``sm_smap``, ``sm_insitu``) or product by name, an array ``(site[, time])`` of one's
         own, or None: SMAP's as in the paper, else the in-situ record's.
 
@@ -36,15 +36,15 @@ def wetness_name(attributes: xr.Dataset, wetness: str | xr.DataArray | None) -> 
     DatasetError
         If the record is not there.
     """
-    if isinstance(wetness, xr.DataArray):
-        return str(wetness.name or "wetness")
-    if wetness is not None:
-        if _source(attributes, MEAN + wetness) is None:
+    if isinstance(moisture, xr.DataArray):
+        return str(moisture.name or "moisture")
+    if moisture is not None:
+        if _source(attributes, MEAN + moisture) is None:
             known = [n for n in v.TARGETS if n in attributes] + list(products(attributes))
             raise DatasetError(
-                f"wetness {wetness!r} is not a record of the dataset. {did_you_mean(wetness, known)}"
+                f"mean soil moisture {moisture!r} is not a record of the dataset. {did_you_mean(moisture, known)}"
             )
-        return MEAN + wetness
+        return MEAN + moisture
     usual = [MEAN + name for name in (v.SM_SMAP, v.SM_INSITU)]
     return next((name for name in usual if _source(attributes, name) is not None), None)
 

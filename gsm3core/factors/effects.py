@@ -107,7 +107,7 @@ def effect_surface(
     table, model, weighted, confidence, seed, settings
         As for :func:`factor_effect`.
     first, second
-        Two quantities; the second is the table's wetness by default.
+        Two quantities; the second is the table's mean soil moisture by default.
     bins
         Of each factor.
     replicates
@@ -120,7 +120,7 @@ def effect_surface(
         the sum of the two effects; ``lower``, ``upper`` of the effect; ``sites (first_bin, second_bin)``. A cell
         without any site takes its nearest neighbour's step: nothing is known there.
     """
-    second = second or table.wetness
+    second = second or table.moisture
     if not second or first == second:
         raise DatasetError(
             f"a surface needs two factors; {first!r} and {second!r} were given. Name the second one."

@@ -43,7 +43,7 @@ def factor_importance(
     *,
     metric: str = "R",
     product: str | None = None,
-    wetness: str | xr.DataArray | None = None,
+    moisture: str | xr.DataArray | None = None,
     factors: Sequence[str] | None = None,
     **options: Any,
 ) -> xr.Dataset:
@@ -51,7 +51,7 @@ def factor_importance(
 
     Parameters
     ----------
-    scores, attributes, metric, product, wetness, factors
+    scores, attributes, metric, product, moisture, factors
         As for :func:`gsm3core.factors.factor_table`.
     **options
         As for :func:`importance_of`.
@@ -66,7 +66,9 @@ def factor_importance(
     GSM3Error
         If something named is not there, or there are too few sites.
     """
-    table = factor_table(scores, attributes, metric=metric, product=product, wetness=wetness, factors=factors)
+    table = factor_table(
+        scores, attributes, metric=metric, product=product, moisture=moisture, factors=factors
+    )
     return importance_of(table, **options)
 
 
@@ -210,7 +212,7 @@ def importance_of(
     return ds.assign_attrs(
         metric=table.metric, sites=len(table), held_out=held_out, folds=folds, repeats=repeats,
         permutations=permutations, seed=seed, confidence=confidence, weighted=str(weights is not None).lower(),
-        clusters=clusters(table, s)[1], wetness=table.wetness, dropped=json.dumps(table.dropped),
+        clusters=clusters(table, s)[1], moisture=table.moisture, dropped=json.dumps(table.dropped),
         note=table.note,
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ class SkillModel:
         ----------
         attributes
             A SiteDataset, or variables ``(site)`` of the factors' names: no soil moisture need be measured there
-            beyond the wetness factor, if the table has one.
+            beyond the mean soil moisture factor, if the table has one.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The paper's figure 6: a score by bins of wetness, and by aspect apart for dry and moist sites, tested by clusters."""
+"""A score by bins of mean soil moisture and, for dry and moist sites apart, by poleward aspect (figure 6 of the paper)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 # The edge belongs to the drier group, as in the caption of the paper's figure 6.
 DRY_LIMIT = 0.08
-WETNESS_EDGES = (0.08, 0.16, 0.24, 0.32, 0.40, 0.48)
+MOISTURE_EDGES = (0.08, 0.16, 0.24, 0.32, 0.40, 0.48)
 ASPECT_EDGES = (-0.6, -0.2, 0.2, 0.6)
 _NUMBERS = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
 
@@ -30,7 +30,7 @@ def skill_strata(
     table: FactorTable,
     *,
     first: str | None = None,
-    first_edges: Sequence[float] = WETNESS_EDGES,
+    first_edges: Sequence[float] = MOISTURE_EDGES,
     limit: float | None = None,
     second: str | None = None,
     second_edges: Sequence[float] = ASPECT_EDGES,
@@ -47,9 +47,9 @@ def skill_strata(
     table
         Of :func:`gsm3core.factors.factor_table`.
     first, first_edges
-        By default the table's wetness, in the paper's steps of 0.08. Values on an edge belong to the lower bin.
+        By default the table's mean soil moisture, in the paper's steps of 0.08. Values on an edge belong to the lower bin.
     limit
-        Divides the sites into two strata; on it is in the lower one. Of wetness 0.08 by default; of another factor
+        Divides the sites into two strata; on it is in the lower one. Of mean soil moisture 0.08 by default; of another factor
         the middle one of its edges.
     second, second_edges
         By default poleward aspect; where the table lacks it, the first factor is shown alone.
@@ -73,17 +73,17 @@ def skill_strata(
 
     Notes
     -----
-    Association, not cause; and where wetness is of the record that the score was made with, it is circular, which
+    Association, not cause; and where mean soil moisture is of the record that the score was made with, it is circular, which
     ``note`` then says.
     """
-    first = first or table.wetness
+    first = first or table.moisture
     if not first:
-        raise DatasetError("the table has no wetness; name the factor to divide by (first=...).")
+        raise DatasetError("the table has no mean soil moisture; name the factor to divide by (first=...).")
     for edges in (first_edges, second_edges):
         if len(edges) < 1 or any(b <= a for a, b in itertools.pairwise(edges)):
             raise DatasetError(f"edges are {tuple(edges)}; expected rising numbers.")
     if limit is None:
-        limit = DRY_LIMIT if first == table.wetness else sorted(first_edges)[len(first_edges) // 2]
+        limit = DRY_LIMIT if first == table.moisture else sorted(first_edges)[len(first_edges) // 2]
     if second is None and POLEWARD_ASPECT in table.factors:
         second = POLEWARD_ASPECT
     one, y = table.column(first), table.score

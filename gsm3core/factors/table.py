@@ -16,7 +16,7 @@ from gsm3core.factors.columns import (
     available_factors,
     class_meanings,
     factor_values,
-    wetness_name,
+    moisture_name,
 )
 from gsm3core.factors.duplicates import linked, near_duplicates, rank_correlation
 from gsm3core.schema import is_simulated
@@ -55,10 +55,10 @@ class FactorTable:
         ``(factor)`` numbers; correlated factors share one and are permuted together.
     dropped
         Factors left out, and why.
-    wetness
-        Name of the wetness factor, or empty.
+    moisture
+        Name of the mean soil moisture factor, or empty.
     circular
-        Whether that wetness is the mean of the record that the score was made with.
+        Whether that mean soil moisture is the mean of the record that the score was made with.
     simulated
         Whether the sites are the demonstration world's.
     """
@@ -76,7 +76,7 @@ class FactorTable:
     classes: dict[str, dict[float, str]]
     groups: NDArray[np.int64]
     dropped: dict[str, str] = field(default_factory=dict)
-    wetness: str = ""
+    moisture: str = ""
     circular: bool = False
     simulated: bool = False
 
@@ -90,8 +90,8 @@ class FactorTable:
         if not self.circular:
             return said
         return (
-            f"{said} {self.wetness} is the mean of a record that the score was made with: its errors are in "
-            "both, and what it tells of the score is circular. Take another wetness to judge it."
+            f"{said} {self.moisture} is the mean of a record that the score was made with: its errors are in "
+            "both, and what it tells of the score is circular. Take another mean soil moisture to judge it."
         )
 
     def column(self, factor: str) -> Array:
@@ -147,7 +147,7 @@ def factor_table(
     *,
     metric: str = "R",
     product: str | None = None,
-    wetness: str | xr.DataArray | None = None,
+    moisture: str | xr.DataArray | None = None,
     factors: Sequence[str] | None = None,
     duplicate_correlation: float = DUPLICATE_CORRELATION,
     group_correlation: float = GROUP_CORRELATION,
@@ -162,15 +162,15 @@ def factor_table(
         A SiteDataset, or any dataset with variables ``(site)``. Series become long-term means (``mean_...``).
     metric, product
         What is to be explained; the product is the run itself where it is among several and no other model is.
-    wetness
+    moisture
         Where the mean soil moisture is from: ``sm_smap`` (the paper's, and the default where there is one),
         ``sm_insitu``, a product's name, or an array ``(site)``. The mean of the very record that R was made with is a
         **circular** predictor: its errors are in both. The table and all results then say so.
     factors
-        Names; by default every attribute and the long-term mean of every forcing, and the wetness.
+        Names; by default every attribute and the long-term mean of every forcing, and the mean soil moisture.
     duplicate_correlation
         Absolute rank correlation from which factors are the same thing twice; of those the one with the fewest
-        missing values is kept, among equals the most central. Wetness and poleward aspect are kept before others.
+        missing values is kept, among equals the most central. Mean soil moisture and poleward aspect are kept before others.
     group_correlation
         Mean absolute rank correlation from which factors are permuted together.
 
@@ -196,9 +196,9 @@ def factor_table(
     one = one.isel({v.SITE: sites.get_indexer(both)})
     if np.ptp(one[metric].values) == 0:
         raise DatasetError(f"{metric} is the same at all {len(both)} sites: there is nothing to explain.")
-    wet = wetness_name(attributes, wetness)
-    if isinstance(wetness, xr.DataArray):
-        means = wetness.mean(v.TIME, skipna=True) if v.TIME in wetness.dims else wetness
+    wet = moisture_name(attributes, moisture)
+    if isinstance(moisture, xr.DataArray):
+        means = moisture.mean(v.TIME, skipna=True) if v.TIME in moisture.dims else moisture
         attributes = attributes.assign({str(wet): means.reset_coords(drop=True)})
     attributes = attributes.isel({v.SITE: theirs.get_indexer(both)})
     names = list(factors) if factors is not None else available_factors(attributes)
@@ -206,7 +206,7 @@ def factor_table(
         names.append(wet)
     if not names:
         raise DatasetError(
-            "the dataset has no attribute, forcing or wetness: nothing to explain the score by."
+            "the dataset has no attribute, forcing or mean soil moisture: nothing to explain the score by."
         )
     values = factor_values(attributes, names)
     meanings = {n: m for n in names if (m := class_meanings(attributes, n)) is not None}
@@ -248,7 +248,7 @@ def factor_table(
         classes=present,
         groups=linked(correlation[np.ix_(left, left)], group_correlation, "average"),
         dropped=dropped,
-        wetness=wet if wet in names else "",
+        moisture=wet if wet in names else "",
         circular=bool(wet) and _made_with(one, scores, str(wet).removeprefix(MEAN)),
         simulated=simulated,
     )

@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 from gsm3core.baselines import predict_fold
-from gsm3core.baselines.api_bucket import antecedent, fit_bucket, wetness
+from gsm3core.baselines.api_bucket import antecedent, fit_bucket, saturation
 from gsm3core.baselines.climatology import nearby_mean, year_of
 from gsm3core.baselines.gradient_boosting import _draw
 from gsm3core.config import ExperimentConfig
@@ -53,7 +53,7 @@ def test_own_buckets_are_found_again(fullness: float) -> None:
     keeps = np.array([0.6, 0.8, 0.9, 0.95, 0.985])
     storage = 2.0 / (1 - keeps) / fullness
     rain = rain_of(5, 900)
-    wet = wetness(antecedent(rain, keeps, 2.0), storage)
+    wet = saturation(antecedent(rain, keeps, 2.0), storage)
     rng = np.random.default_rng(1)
     target = np.where(rng.random(wet.shape) < 0.5, np.nan, 0.06 + 0.35 * wet)
     found = fit_bucket(rain, target, 2.0, shared=False)
@@ -86,7 +86,7 @@ def test_a_bucket_world_is_predicted_at_sites_and_days_never_seen() -> None:
     n, days = 12, 700
     ds = make_dataset(n, days)
     rain = ds["precipitation"].values.astype(float)
-    truth = 0.05 + 0.4 * wetness(antecedent(rain, np.full(n, 0.93), rain.mean()), np.full(n, 60.0))
+    truth = 0.05 + 0.4 * saturation(antecedent(rain, np.full(n, 0.93), rain.mean()), np.full(n, 60.0))
     ds["sm_insitu"].values[:] = truth
     for fold in (held_out(n, days), later(n, days, 350)):
         predicted = predict_fold("api_bucket", ds, fold, CONFIG)
@@ -218,7 +218,7 @@ def test_a_site_with_few_days_of_its_own_has_the_shared_bucket() -> None:
     n, days = 10, 700
     ds = make_dataset(n, days)
     rain = ds["precipitation"].values.astype(float)
-    truth = 0.05 + 0.4 * wetness(antecedent(rain, np.full(n, 0.93), rain.mean()), np.full(n, 60.0))
+    truth = 0.05 + 0.4 * saturation(antecedent(rain, np.full(n, 0.93), rain.mean()), np.full(n, 60.0))
     ds["sm_insitu"].values[:] = truth
     ds["sm_insitu"][3, 5:350] = np.nan
     ds = ds.drop_vars("sm_smap")

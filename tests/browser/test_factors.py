@@ -48,22 +48,22 @@ def test_strata_are_those_of_gsm3core(clean_page, url, finished_run, table, draw
     boxes = drawn(page, "strata_first_boxes")
     for name in ("median", "lower", "upper", "q25", "q75", "sites"):
         np.testing.assert_allclose(boxes[name], strata[f"first_{name}"].values[here], rtol=1e-4, atol=1e-5)
-    expect(page.get_by_text("R of GSM3 LSTM by wetness and aspect")).to_be_visible()
+    expect(page.get_by_text("R of GSM3 LSTM by mean soil moisture and aspect")).to_be_visible()
 
-    page.get_by_label("Wetness bins").fill("0.1, 0.2, 0.3")
-    page.get_by_label("Wetness bins").press("Enter")
+    page.get_by_label("Mean soil moisture bins").fill("0.1, 0.2, 0.3")
+    page.get_by_label("Mean soil moisture bins").press("Enter")
     again = skill_strata(table, first_edges=(0.1, 0.2, 0.3))
     wanted = again["first_sites"].values[again["first_sites"].values > 0]
     eventually(page, lambda: list(drawn(page, "strata_first_boxes")["sites"]) == list(wanted))
 
-    page.get_by_label("Wetness bins").fill("0.3, 0.2")
-    page.get_by_label("Wetness bins").press("Enter")
+    page.get_by_label("Mean soil moisture bins").fill("0.3, 0.2")
+    page.get_by_label("Mean soil moisture bins").press("Enter")
     expect(page.get_by_text("the edges must rise", exact=False)).to_be_visible()
 
 
-def test_wetness_of_the_reference_is_called_circular(clean_page, url, finished_run):
+def test_moisture_of_the_reference_is_called_circular(clean_page, url, finished_run):
     page = clean_page
-    open_factors(page, url, f"&run={finished_run.id}&wetness=sm_insitu")
+    open_factors(page, url, f"&run={finished_run.id}&factor_moisture=sm_insitu")
     expect(page.get_by_text("is circular", exact=False)).to_be_visible()
 
 
@@ -115,8 +115,10 @@ def test_take_away(clean_page, url, finished_run, table, tmp_path):
     """The strata leave the page as three pictures and one table, and their lines of Python make the same."""
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}")
-    page.get_by_role("button", name="Take away: strata of wetness and aspect").click()
-    expect(page.get_by_role("heading", name="Take away: strata of wetness and aspect")).to_be_visible()
+    page.get_by_role("button", name="Take away: strata of mean soil moisture and aspect").click()
+    expect(
+        page.get_by_role("heading", name="Take away: strata of mean soil moisture and aspect")
+    ).to_be_visible()
     expect(page.get_by_role("button", name="SVG")).to_have_count(3)
     with page.expect_download() as download:
         page.get_by_role("button", name="Numbers (CSV)").click()

@@ -59,9 +59,9 @@ def test_tables_are_printed_and_written(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_circular_wetness_is_said(run: Run) -> None:
+def test_circular_moisture_is_said(run: Run) -> None:
     done = CliRunner().invoke(
-        cli.app, ["factors", "one", "--runs", str(run.folder.parent), "--wetness", "sm_insitu"]
+        cli.app, ["factors", "one", "--runs", str(run.folder.parent), "--moisture", "sm_insitu"]
     )
     assert "circular" in done.output and "mean_sm_insitu" in done.output
 

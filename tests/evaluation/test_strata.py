@@ -60,7 +60,7 @@ def with_attributes() -> xr.Dataset:
 def test_every_stratification_divides_the_sites() -> None:
     ds = with_attributes()
     assert set(available_strata(ds)) == {
-        "region", "network", "land_cover", "climate", "soil_texture", "elevation", "wetness", "aspect"
+        "region", "network", "land_cover", "climate", "soil_texture", "elevation", "mean_soil_moisture", "aspect"
     }  # fmt: skip
     scores = site_scores(ds.sm_smap, ds.sm_insitu, intervals="none")
     for by in available_strata(ds):

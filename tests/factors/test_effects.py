@@ -95,7 +95,7 @@ def test_effect_of_a_class_is_the_mean_over_all_sites() -> None:
     np.testing.assert_allclose((found["effect"] * found["sites"]).sum(), 0, atol=1e-9)
 
 
-def test_surface_of_aspect_and_wetness() -> None:
+def test_surface_of_aspect_and_moisture() -> None:
     scores, attributes = simulated(n=600, signal=0.0)
     dry = attributes["mean_sm_smap"] <= 0.15
     scores["R"] = scores["R"] - 0.3 * (dry & (np.abs(attributes["poleward_aspect"]) > 0.6))

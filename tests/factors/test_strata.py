@@ -124,7 +124,7 @@ def test_holm_is_statsmodels() -> None:
 
 
 def test_the_limit_of_another_factor_is_its_own() -> None:
-    """0.08 m3 m-3 divides wetness, and no other factor."""
+    """0.08 m3 m-3 divides mean soil moisture, and no other factor."""
     table = simulated_table()
     few = {"permutations": 99, "replicates": 100}
     assert skill_strata(table, **few).attrs["limit"] == 0.08

@@ -51,12 +51,12 @@ def test_aspect_becomes_poleward_and_means_are_over_the_record() -> None:
     np.testing.assert_allclose(table.column("poleward_aspect"), expected)
     assert "aspect" not in table.factors
     np.testing.assert_allclose(table.column("mean_sm_smap"), np.nanmean(ds["sm_smap"].values, 1), rtol=1e-5)
-    assert table.wetness == "mean_sm_smap" and not table.circular
+    assert table.moisture == "mean_sm_smap" and not table.circular
 
 
-def test_wetness_of_another_record_and_circularity() -> None:
+def test_moisture_of_another_record_and_circularity() -> None:
     scores, ds = real_shaped()
-    insitu = factor_table(scores, ds, wetness="sm_insitu")
+    insitu = factor_table(scores, ds, moisture="sm_insitu")
     np.testing.assert_allclose(
         insitu.column("mean_sm_insitu"), np.nanmean(ds["sm_insitu"].values, 1), rtol=1e-5
     )
@@ -66,14 +66,14 @@ def test_wetness_of_another_record_and_circularity() -> None:
     assert factor_table(scores.assign_attrs(reference="sm_smap"), ds).circular
     ds = ds.assign_coords(product=["ERA5"])
     ds["sm_product"] = (("product", "site", "time"), ds["sm_smap"].values[None] * 0.5, {"units": "m3 m-3"})
-    era5 = factor_table(scores, ds, wetness="ERA5")
-    assert era5.wetness == "mean_ERA5" and not era5.circular
+    era5 = factor_table(scores, ds, moisture="ERA5")
+    assert era5.moisture == "mean_ERA5" and not era5.circular
     own = xr.DataArray(np.linspace(0, 1, 40), dims="site", coords={"site": ds["site"]}, name="gauge")
     np.testing.assert_array_equal(
-        factor_table(scores, ds, wetness=own).column("gauge"), np.linspace(0, 1, 40)
+        factor_table(scores, ds, moisture=own).column("gauge"), np.linspace(0, 1, 40)
     )
     with pytest.raises(DatasetError, match="ERA5"):
-        factor_table(scores, ds, wetness="ERA6")
+        factor_table(scores, ds, moisture="ERA6")
 
 
 def test_classes_are_columns_of_their_own() -> None:
@@ -175,7 +175,7 @@ def test_nothing_to_explain_is_said() -> None:
     scores, attributes = simulated(60, 8)
     with pytest.raises(DatasetError, match="R is the same at all 60 sites"):
         factor_table(scores.assign(R=scores["R"] * 0 + 0.5), attributes)
-    with pytest.raises(DatasetError, match="no attribute, forcing or wetness"):
+    with pytest.raises(DatasetError, match="no attribute, forcing or mean soil moisture"):
         factor_table(scores, xr.Dataset(coords=attributes.coords))
 
 
@@ -209,5 +209,5 @@ def test_simulated_and_circular_are_said_with_every_result() -> None:
     )
     series = attributes.drop_vars("mean_sm_smap").assign(sm_smap=days)
     against = scores.assign_attrs(reference="sm_smap")
-    assert factor_table(against, series, wetness="SMAP").circular
-    assert factor_table(against, series, wetness="sm_smap").circular
+    assert factor_table(against, series, moisture="SMAP").circular
+    assert factor_table(against, series, moisture="sm_smap").circular

@@ -8,9 +8,9 @@ from app.ui.card import told
 
 
 def factor_note(asked: FactorQuery) -> str:
-    """Return the HTML of the note: association, circular wetness, what was left out and why."""
-    note, wetness = asked.table.note, asked.table.wetness or ""
-    note = note.replace(wetness, factor_label(wetness)) if wetness else note
+    """Return the HTML of the note: association, circular mean soil moisture, what was left out and why."""
+    note, moisture = asked.table.note, asked.table.moisture or ""
+    note = note.replace(moisture, factor_label(moisture)) if moisture else note
     lead = "Association, not cause."
     rest = note.removeprefix("Association, not cause: ")
     n, dropped = asked.nearby, asked.table.dropped

@@ -1,4 +1,4 @@
-"""What the Factors page lets its visitor choose beside the usual: where wetness is from, and how strata are cut."""
+"""What the Factors page lets its visitor choose beside the usual: where mean soil moisture is from, and how strata are cut."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.services.factor_analysis import wetness_records
+from app.services.factor_analysis import moisture_records
 from app.services.store import Store
 from app.services.strata_bins import Bins
 from app.session.selection import Selection
@@ -35,8 +35,8 @@ class FactorControls(param.Parameterized):
         self._selection = selection
         self._store = store
         self._following = False
-        self.wetness = pmui.Select(
-            label="Wetness",
+        self.moisture = pmui.Select(
+            label="Mean soil moisture",
             options={},
             description="Mean soil moisture of which record. The mean of the record that the score was made with "
             "explains the score in part by itself.",
@@ -44,8 +44,8 @@ class FactorControls(param.Parameterized):
         )
         start = Bins()
         self.edges = pmui.TextInput(
-            label="Wetness bins",
-            value=_typed(start.wetness),
+            label="Mean soil moisture bins",
+            value=_typed(start.moisture),
             description="Edges of mean soil moisture, m³ m⁻³; the paper's are 0.08 apart.",
             **_WIDE,
         )
@@ -71,7 +71,7 @@ class FactorControls(param.Parameterized):
                 margin=(4, 16, 0, 16),
                 sizing_mode="stretch_width",
             ),
-            self.wetness,
+            self.moisture,
             self.edges,
             self.limit,
             self.aspect,
@@ -79,10 +79,10 @@ class FactorControls(param.Parameterized):
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.wetness.param.watch(self._take_wetness, "value")
+        self.moisture.param.watch(self._take_moisture, "value")
         for field in (self.edges, self.limit, self.aspect):
             field.param.watch(self._take_bins, "value")
-        selection.param.watch(self._follow, ["evaluation", "wetness"])
+        selection.param.watch(self._follow, ["evaluation", "factor_moisture"])
         self._follow()
 
     def _follow(self, *_: param.parameterized.Event) -> None:
@@ -90,28 +90,28 @@ class FactorControls(param.Parameterized):
         if evaluation is None:
             return
         try:
-            records = wetness_records(self._store, evaluation.dataset)
+            records = moisture_records(self._store, evaluation.dataset)
         except (GSM3Error, OSError):
             return  # the page says what is wrong with the dataset
-        chosen = self._selection.wetness
+        chosen = self._selection.factor_moisture
         self._following = True
-        self.wetness.param.update(
+        self.moisture.param.update(
             options=records,
             value=chosen if chosen in records.values() else next(iter(records.values()), None),
         )
         self._following = False
 
-    def show_wetness(self, record: str) -> None:
+    def show_moisture(self, record: str) -> None:
         """Show which record was taken, where the choice was left open."""
-        records = self.wetness.options.values()
-        if record in records and self._selection.wetness not in records:
+        records = self.moisture.options.values()
+        if record in records and self._selection.factor_moisture not in records:
             self._following = True
-            self.wetness.value = record
+            self.moisture.value = record
             self._following = False
 
-    def _take_wetness(self, event: param.parameterized.Event) -> None:
+    def _take_moisture(self, event: param.parameterized.Event) -> None:
         if not self._following and event.new is not None:
-            self._selection.wetness = event.new
+            self._selection.factor_moisture = event.new
 
     def _take_bins(self, _: param.parameterized.Event) -> None:
         try:

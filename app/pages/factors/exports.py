@@ -26,7 +26,7 @@ _FITS = ("cv_correlation", "cv_correlation_lower", "cv_correlation_upper", "cv_r
 STRATA, MAP, EFFECT, RANKING, SURFACE, EXPECTED = "strata", "map", "effect", "ranking", "surface", "expected"
 
 _TITLES = {
-    STRATA: "strata of wetness and aspect",
+    STRATA: "strata of mean soil moisture and aspect",
     MAP: "sites by factor",
     EFFECT: "effect of a factor",
     RANKING: "ranking of factors",
@@ -113,10 +113,10 @@ class FactorExports:
     def _code(self, what: str) -> str:
         s = self._selection
         # Where the choice was left open, the record that the sites have.
-        taken = self.question.table.wetness.removeprefix(MEAN) if self.question is not None else ""
-        wetness = taken if taken != v.SM_SMAP else ""
+        taken = self.question.table.moisture.removeprefix(MEAN) if self.question is not None else ""
+        moisture = taken if taken != v.SM_SMAP else ""
         return factor_lines(
-            self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, wetness=wetness,
+            self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, moisture=moisture,
             answer=self._asked(what),
         )  # fmt: skip
 
@@ -124,7 +124,7 @@ class FactorExports:
         """Which function of gsm3core.factors is asked, and with what beside the table."""
         if what == STRATA:
             bins = self._bins()
-            edges = [f"first_edges={bins.wetness!r}", f"second_edges={bins.aspect!r}"]
+            edges = [f"first_edges={bins.moisture!r}", f"second_edges={bins.aspect!r}"]
             return ["skill_strata", *edges, f"limit={bins.limit!r}"]
         if what == RANKING:
             return importance_arguments(self._effort())

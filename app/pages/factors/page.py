@@ -103,7 +103,7 @@ class _Factors:
         self.first.param.watch(lambda _: self._ask_surface(), "value")
         self.second.param.watch(lambda _: self._ask_surface(), "value")
         self.controls.param.watch(lambda _: self._ask_strata(), "bins")
-        asked = ["shown", "evaluation", "metric", "product", "wetness", "problem"]
+        asked = ["shown", "evaluation", "metric", "product", "factor_moisture", "problem"]
         while_visible(self.main, selection, asked, self._ask)
         while_visible(self.main, selection, ["factor"], self._follow_factor)
         self._ask()
@@ -130,7 +130,13 @@ class _Factors:
 
     def _ask(self) -> None:
         s, store = self._selection, self._store
-        evaluation, shown, product, metric, wetness = s.evaluation, s.shown, s.product, s.metric, s.wetness
+        evaluation, shown, product, metric, moisture = (
+            s.evaluation,
+            s.shown,
+            s.product,
+            s.metric,
+            s.factor_moisture,
+        )
         if evaluation is None or shown is None:
             self.main.objects = [self._note, self._waiting.column]
             self._waiting.fail(s.problem) if s.problem else self._waiting.begin(s.working_on or "Reading")
@@ -146,9 +152,9 @@ class _Factors:
             )
             self.main.objects = [self._note, self._waiting.column]
             return
-        known = {*explaining.wetness_records(store, evaluation.dataset).values(), ""}
-        wetness = wetness if wetness in known else ""
-        self._asking.ask(lambda: explaining.question(store, evaluation, shown, product, metric, wetness))
+        known = {*explaining.moisture_records(store, evaluation.dataset).values(), ""}
+        moisture = moisture if moisture in known else ""
+        self._asking.ask(lambda: explaining.question(store, evaluation, shown, product, metric, moisture))
 
     def _take(self, asked: FactorQuery) -> list[pn.viewable.Viewable]:
         if self._asking.column not in self.main.objects:
@@ -156,7 +162,7 @@ class _Factors:
         self._question = self._heads.question = asked
         self._note.object = factor_note(asked)
         self._offer(asked)
-        self.controls.show_wetness(asked.table.wetness.removeprefix(MEAN))
+        self.controls.show_moisture(asked.table.moisture.removeprefix(MEAN))
         self.main.objects = [self._note, *self._rows, self._heads.dialog]
         self._ask_strata()
         self._follow_factor()
@@ -173,7 +179,7 @@ class _Factors:
         quantities = {factor_label(n): n for n in asked.quantities}
         chosen = self._selection.factor
         usual = [
-            n for n in (POLEWARD_ASPECT, asked.table.wetness, *asked.quantities) if n in asked.quantities
+            n for n in (POLEWARD_ASPECT, asked.table.moisture, *asked.quantities) if n in asked.quantities
         ]
         self._following = True
         self.factor.param.update(

@@ -1,4 +1,4 @@
-"""The paper's figure 6: the score by bins of wetness, and by poleward aspect apart for dry and moist sites."""
+"""The paper's figure 6: the score by bins of mean soil moisture, and by poleward aspect apart for dry and moist sites."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBERS = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
 
 
 class StrataPlot:
-    """Boxes by wetness, and boxes by aspect for the dry and the moist sites.
+    """Boxes by mean soil moisture, and boxes by aspect for the dry and the moist sites.
 
     Parameters
     ----------
@@ -52,7 +52,9 @@ class StrataPlot:
         """Draw :func:`gsm3core.factors.skill_strata`."""
         metric, first, second = (found.attrs[n] for n in ("metric", "first", "second"))
         self.title.object = heading(
-            f"{metric_label(metric)} of {product} by wetness and aspect".replace("bias", "Bias", 1),
+            f"{metric_label(metric)} of {product} by mean soil moisture and aspect".replace(
+                "bias", "Bias", 1
+            ),
             f"Over {words}. Box: half of the sites; line: median; thick bar: its 95 % interval, "
             f"{CLUSTERS[found.attrs['clusters']]} drawn again; below each bin, how many sites. After figure 6 of the paper.",
             simulated=simulated,

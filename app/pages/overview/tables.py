@@ -56,7 +56,7 @@ def loaded(evaluation: Evaluation, days: np.ndarray, run_title: str, holdout: st
     """
     sites = evaluation.sites
     networks = [n for n in sites[v.NETWORK].unique() if n]
-    records = list(evaluation.wetness)
+    records = list(evaluation.moisture)
     years = (days[-1] - days[0]) / np.timedelta64(365, "D")
     items = {
         "Dataset": (evaluation.dataset.rsplit(".", 1)[0], f"compared with {evaluation.against}"),

@@ -12,7 +12,7 @@ _NAMES = {
     "network": "Network",
     "land_cover": "Land cover",
     "climate": "Climate",
-    "wetness": "Wetness",
+    "mean_soil_moisture": "Mean soil moisture",
     "aspect": "Aspect",
 }
 

@@ -13,7 +13,7 @@ from app.ui.card import heading
 from app.ui.theme import SCALES
 from gsm3core import vocabulary as v
 
-_GROUPING = {"wetness": "wetness (mean {})", "aspect": "poleward aspect"}
+_GROUPING = {"mean_soil_moisture": "mean soil moisture ({})", "aspect": "poleward aspect"}
 
 
 class _Heading:

@@ -104,7 +104,7 @@ def test_strata_and_effects_are_made_again_by_their_lines(wide, make_run, run):
     asked = question(wide, s.evaluation, s.shown, s.product, s.metric)
     first, second = asked.quantities[:2]
     bins = Bins()
-    cut = [f"first_edges={bins.wetness!r}", f"second_edges={bins.aspect!r}", f"limit={bins.limit!r}"]
+    cut = [f"first_edges={bins.moisture!r}", f"second_edges={bins.aspect!r}", f"limit={bins.limit!r}"]
     answers = {
         "median": (["effect_surface", repr(first), repr(second)], surface(asked, first, second)["effect"]),
         "effect": (["factor_effect", repr(first), "replicates=12"], effect(asked, first)["effect"]),
@@ -112,7 +112,7 @@ def test_strata_and_effects_are_made_again_by_their_lines(wide, make_run, run):
     }
     for answer, told in answers.values():
         code = factor_lines(
-            wide, s.evaluation, s.filters, s.product, s.metric, min_days=0, wetness="", answer=answer
+            wide, s.evaluation, s.filters, s.product, s.metric, min_days=0, moisture="", answer=answer
         )
         made = carry_out(code)["found"]
         np.testing.assert_allclose(made[told.name].values, told.values, rtol=1e-6, equal_nan=True)

@@ -33,10 +33,10 @@ def store(tmp_path_factory):
     return Store(folder, folder / "runs")
 
 
-def ask(store, product=v.SMAP, metric="R", wetness="", **filters):
+def ask(store, product=v.SMAP, metric="R", moisture="", **filters):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
     shown = shown_sites(evaluation, Filters(**filters))
-    return explaining.question(store, evaluation, shown, product, metric, wetness)
+    return explaining.question(store, evaluation, shown, product, metric, moisture)
 
 
 def test_the_question_is_the_table_of_gsm3core(store):
@@ -46,12 +46,12 @@ def test_the_question_is_the_table_of_gsm3core(store):
     found = ask(store).table
     assert found.factors == expected.factors
     assert found.dropped == expected.dropped
-    assert found.wetness == expected.wetness == "mean_sm_smap"
+    assert found.moisture == expected.moisture == "mean_sm_smap"
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-6)
 
 
-def test_where_smap_is_missing_the_wetness_is_of_a_record_that_is_there(tmp_path):
+def test_where_smap_is_missing_the_moisture_is_of_a_record_that_is_there(tmp_path):
     """Stations of one dataset beside the satellite cells of another: no station has SMAP."""
     ds = make_dataset(n_sites=48)
     other = (ds[v.SM_INSITU] * 0.9 + 0.03).astype(np.float32).expand_dims({v.PRODUCT: ["SMOS"]})
@@ -62,25 +62,25 @@ def test_where_smap_is_missing_the_wetness_is_of_a_record_that_is_there(tmp_path
     save_dataset(ds, tmp_path / DATASET)
     asked = ask(Store(tmp_path, tmp_path / "runs"), product="SMOS")
     assert asked.table.score.size == 30
-    assert asked.table.wetness == "mean_sm_insitu"
+    assert asked.table.moisture == "mean_sm_insitu"
     assert explaining.strata(asked, Bins()).sizes
-    with pytest.raises(DatasetError, match="Choose another one under Wetness"):
-        explaining.strata(ask(Store(tmp_path, tmp_path / "runs"), product="SMOS", wetness=v.SM_SMAP), Bins())
+    with pytest.raises(DatasetError, match="Choose another one under Mean soil moisture"):
+        explaining.strata(ask(Store(tmp_path, tmp_path / "runs"), product="SMOS", moisture=v.SM_SMAP), Bins())
 
 
 @pytest.mark.parametrize(
-    ("product", "wetness", "circular"),
+    ("product", "moisture", "circular"),
     [("SMAP", v.SM_SMAP, True), ("SMAP", "SMOS", False), ("SMOS", "SMOS", True), ("SMAP", v.SM_INSITU, True)],
 )
-def test_wetness_of_the_record_that_was_scored_is_called_circular(store, product, wetness, circular):
-    asked = ask(store, product, wetness=wetness)
+def test_moisture_of_the_record_that_was_scored_is_called_circular(store, product, moisture, circular):
+    asked = ask(store, product, moisture=moisture)
     assert asked.table.circular is circular
     assert ("circular" in asked.table.note) is circular
-    mean = store.dataset(DATASET)[v.SM_PRODUCT][0] if wetness == "SMOS" else store.dataset(DATASET)[wetness]
-    np.testing.assert_allclose(asked.table.column(asked.table.wetness), mean.mean(v.TIME).values, rtol=1e-5)
+    mean = store.dataset(DATASET)[v.SM_PRODUCT][0] if moisture == "SMOS" else store.dataset(DATASET)[moisture]
+    np.testing.assert_allclose(asked.table.column(asked.table.moisture), mean.mean(v.TIME).values, rtol=1e-5)
 
 
-def test_means_of_records_are_not_factors_beside_the_wetness(store):
+def test_means_of_records_are_not_factors_beside_the_moisture(store):
     names = ask(store).table.factors
     assert [n for n in names if n.startswith("mean_sm") or n == "mean_SMOS"] == ["mean_sm_smap"]
     assert "poleward_aspect" in names
@@ -99,8 +99,10 @@ def test_too_few_sites_are_explained(store):
 
 def test_strata_and_effects_are_those_of_gsm3core(store):
     asked = ask(store)
-    bins = Bins(wetness=(0.15, 0.2, 0.25), aspect=(-0.5, 0.5), limit=0.2)
-    expected = skill_strata(asked.table, first_edges=bins.wetness, second_edges=bins.aspect, limit=bins.limit)
+    bins = Bins(moisture=(0.15, 0.2, 0.25), aspect=(-0.5, 0.5), limit=0.2)
+    expected = skill_strata(
+        asked.table, first_edges=bins.moisture, second_edges=bins.aspect, limit=bins.limit
+    )
     xr.testing.assert_identical(explaining.strata(asked, bins), expected)
     assert int(expected["first_sites"].sum()) == len(asked.table)
     xr.testing.assert_identical(
@@ -129,24 +131,24 @@ def test_an_answer_is_kept(store):
 
 def test_typed_bins_are_read(store):
     assert Bins.typed("0.1; 0.2,0.3", "−0.5, 0.5", "0.08") == Bins(
-        wetness=(0.1, 0.2, 0.3), aspect=(-0.5, 0.5), limit=0.08
+        moisture=(0.1, 0.2, 0.3), aspect=(-0.5, 0.5), limit=0.08
     )
 
 
 @pytest.mark.parametrize(
-    ("wetness", "aspect", "limit", "said"),
+    ("moisture", "aspect", "limit", "said"),
     [
-        ("0.2, 0.1", "0", "0.1", "Wetness bins: the edges must rise"),
-        ("a, b", "0", "0.1", "Wetness bins: 'a, b' is not a list of numbers"),
+        ("0.2, 0.1", "0", "0.1", "Mean soil moisture bins: the edges must rise"),
+        ("a, b", "0", "0.1", "Mean soil moisture bins: 'a, b' is not a list of numbers"),
         ("0.1", "", "0.1", "Aspect bins: give 1 to 20 numbers"),
         ("0.1", "0", "0.1, 0.2", "Dry up to: one number"),
-        ("nan", "0", "0.1", "Wetness bins: give 1 to 20 numbers"),
+        ("nan", "0", "0.1", "Mean soil moisture bins: give 1 to 20 numbers"),
         ("__import__('os')", "0", "0.1", "is not a list of numbers"),
     ],
 )
-def test_typed_bins_that_make_no_sense_are_explained(wetness, aspect, limit, said):
+def test_typed_bins_that_make_no_sense_are_explained(moisture, aspect, limit, said):
     with pytest.raises(ConfigError, match=said.replace("(", r"\(")):
-        Bins.typed(wetness, aspect, limit)
+        Bins.typed(moisture, aspect, limit)
 
 
 def test_factors_have_names_for_people():

@@ -48,7 +48,7 @@ def test_all_filters_hold_at_once(store, evaluation):
 
 
 @pytest.mark.parametrize(("of", "variable"), [(v.SMAP, v.SM_SMAP), (v.IN_SITU, v.SM_INSITU)])
-def test_wetness_of_a_record(store, evaluation, of, variable):
+def test_moisture_of_a_record(store, evaluation, of, variable):
     means = pd.DataFrame(store.dataset(DATASET)[variable].values).mean(axis=1)
     low, high = means.quantile([0.25, 0.66])
     np.testing.assert_array_equal(
@@ -107,12 +107,12 @@ def test_counts_are_what_a_choice_would_leave(evaluation):
 
 def test_groups_divide_the_sites(store, evaluation):
     ds = store.dataset(DATASET)
-    labels, order = evaluation.groups("wetness", v.SMAP)
+    labels, order = evaluation.groups("mean_soil_moisture", v.SMAP)
     means = pd.DataFrame(ds[v.SM_SMAP].values).mean(axis=1)
     bins = pd.cut(means, [-np.inf, 0.08, 0.16, 0.24, 0.32, np.inf], labels=False)
     assert pd.Series(bins).groupby(labels).nunique().eq(1).all()
     assert len(order) == pd.Series(bins).nunique()
-    assert set(evaluation.groupings) == {"region", "network", "land_cover", "wetness"}
+    assert set(evaluation.groupings) == {"region", "network", "land_cover", "mean_soil_moisture"}
     assert set(evaluation.groupings) < set(GROUPINGS)
 
 
@@ -144,7 +144,7 @@ def test_a_line_that_crosses_itself_still_has_an_inside():
 def test_every_filter_is_in_the_address():
     chosen = {
         "region": ["Europe", "Asia"], "network": ["A & B", "net,1"], "land_cover": ["grassland"], "climate": ["B arid"],
-        "moisture": (0.05, 0.3), "moisture_of": "SMOS", "aspect": (-1.0, 0.25), "season": "summer", "min_days": 90,
+        "mean_soil_moisture": (0.05, 0.3), "moisture_of": "SMOS", "aspect": (-1.0, 0.25), "season": "summer", "min_days": 90,
         "area": ((-100.5, 30.0), (-90.0, 30.0), (-90.0, 41.25)), "grouping": "climate", "group": "B arid",
         "limits": (0.0, 0.08), "metric": "KGE",
     }  # fmt: skip
@@ -235,7 +235,7 @@ def test_what_the_dataset_does_not_have_is_not_asked_for(store):
         store, region=["Europe", "Atlantis"], network=["gone"], moisture_of="gone", grouping="climate"
     )
     assert (selection.region, selection.network) == (["Europe"], [])
-    assert selection.moisture_of in store.evaluation(DATASET, "", v.SM_INSITU).wetness
+    assert selection.moisture_of in store.evaluation(DATASET, "", v.SM_INSITU).moisture
     assert selection.grouping == "region"
 
 
