@@ -120,7 +120,7 @@ def test_training_scores_are_of_training_days_alone(reported: tuple[xr.Dataset, 
 def test_strata_count_every_site_once(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     _, runs, page = reported
     with_r = int(runs[0].scores()["R"].sel(product="GSM3 LSTM").notnull().sum())
-    for by in ("network", "land-cover", "elevation", "mean_soil_moisture"):
+    for by in ("network", "land-cover", "elevation", "mean-soil-moisture"):
         found = table(page, f"strata-{by}").query("metric == 'R'")
         assert found["sites"].sum() == with_r
     assert list(table(page, "strata-season").query("metric == 'R'")["season"]) == [

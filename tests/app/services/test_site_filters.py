@@ -144,7 +144,7 @@ def test_a_line_that_crosses_itself_still_has_an_inside():
 def test_every_filter_is_in_the_address():
     chosen = {
         "region": ["Europe", "Asia"], "network": ["A & B", "net,1"], "land_cover": ["grassland"], "climate": ["B arid"],
-        "mean_soil_moisture": (0.05, 0.3), "moisture_of": "SMOS", "aspect": (-1.0, 0.25), "season": "summer", "min_days": 90,
+        "moisture": (0.05, 0.3), "moisture_of": "SMOS", "aspect": (-1.0, 0.25), "season": "summer", "min_days": 90,
         "area": ((-100.5, 30.0), (-90.0, 30.0), (-90.0, 41.25)), "grouping": "climate", "group": "B arid",
         "limits": (0.0, 0.08), "metric": "KGE",
     }  # fmt: skip
