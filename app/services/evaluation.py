@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from app.services.site_table import CLIMATE, KINDS, LAND_COVER
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.strata import ASPECT_EDGES, MOISTURE_EDGES, binned
+from gsm3core.evaluation.strata import binned
+from gsm3core.statistics.bins import ASPECT_EDGES, MOISTURE_EDGES
 from gsm3core.metrics import METRICS
 
 ALL_YEAR = "all"

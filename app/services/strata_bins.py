@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from gsm3core.errors import ConfigError
-from gsm3core.factors.strata import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES
+from gsm3core.statistics.bins import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,7 +22,7 @@ from gsm3core.metrics import (
     pit_gaussian,
 )
 from gsm3core.metrics.ensembles import MEMBER
-from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, median_interval
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, median_interval
 
 LEVEL = "level"
 PIT_BIN = "pit_bin"
@@ -195,10 +196,10 @@ def _judge(
         scores["CRPSS"] = v.SITE, skill, {"units": "1", "long_name": "skill over the climatology"}
 
     networks = observed[v.NETWORK].values if v.NETWORK in observed.coords else np.arange(len(y))
-    draws = ClusterDraws.make(networks, replicates=replicates, seed=seed)
+    bootstrap: dict[str, Any] = {"confidence": confidence, "replicates": replicates, "seed": seed}
     for name in list(scores.data_vars):
         rows = scores[name].values.reshape(-1, len(y))
-        found = np.array([median_interval(row, draws, confidence) for row in rows])
+        found = np.array([median_interval(row, networks, **bootstrap)[:3] for row in rows])
         dims = scores[name].dims[:-1]
         for column, end in enumerate(("median", "lower", "upper")):
             shape = scores[name].shape[:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +16,13 @@ from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, check_confidence,
 from gsm3core.evaluation.site_scores import NO_PREDICTED, site_scores
 from gsm3core.files import texts
 from gsm3core.metrics import METRICS, Metric, metrics_named, paired_moments
-from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.statistics.cluster_bootstrap import (
+    NETWORKS,
+    REPLICATES,
+    SITES,
+    difference_interval,
+    median_interval,
+)
 from gsm3core.statistics.hypothesis_tests import holm, wilcoxon_p, win_share
 
 SAMPLE = "sample"
@@ -24,7 +31,7 @@ OTHER = "other"
 GIVEN = "given"
 NO_COMMON_DAY = "no day that all products have"
 
-_TABLE = ("median", "lower", "upper", "n_sites", "clusters")
+_TABLE = ("median", "lower", "upper", "n_sites", "clusters", "resampled")
 _PAIRS = ("difference", "difference_lower", "difference_upper", "p", "p_holm", "win_share", "n_common")
 
 
@@ -35,7 +42,7 @@ def compare_products(
     networks: ArrayLike | None = None,
     metrics: Sequence[str] = tuple(METRICS),
     min_days: int = 30,
-    min_effective: float = 4.0,
+    min_effective: float = 0.0,
     confidence: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -55,7 +62,7 @@ def compare_products(
     metrics
         Names of metrics of the values (R, bias, RMSE, ubRMSE, KGE, NSE ...); of scores, any they hold.
     min_days, min_effective
-        Fewest paired and effective days for a score. At three effective days an interval of R is -1 to 1.
+        Fewest paired and effective days for a score, with the defaults of :func:`gsm3core.site_scores`.
     confidence
         Of every interval.
     replicates, seed
@@ -67,7 +74,8 @@ def compare_products(
         Dimension ``sample``: ``pairwise`` (each product on every day that it shares with in situ) and
         ``same_sample`` (only days that all products have), or ``given``.
 
-        - ``median``, ``lower``, ``upper``, ``n_sites``, ``clusters`` ``(sample, metric, product)``;
+        - ``median``, ``lower``, ``upper``, ``n_sites`` ``(sample, metric, product)``; ``clusters`` resampled, and whether
+          they are ``networks`` or, with too few of them, ``sites`` (``resampled``);
         - ``difference`` ``(sample, metric, product, other)``: difference of the medians (product minus other) over
           the sites that both have, with ``difference_lower`` and ``difference_upper``; of the bias, the medians of
           its absolute value. ``p`` (Wilcoxon) and ``p_holm`` (corrected over all pairs of a metric and sample),
@@ -119,14 +127,13 @@ def compare_products(
             networks = networks.sel({v.SITE: sites}).values
     if networks is None and v.NETWORK in source.coords:
         networks = source[v.NETWORK].values
-    draws = ClusterDraws.make(
-        np.arange(len(sites)) if networks is None else networks, replicates=replicates, seed=seed
-    )
-
-    tables = [_sample(samples[s], shared[s], wanted, draws, confidence) for s in samples]
+    clusters = np.arange(len(sites)) if networks is None else np.asarray(networks)
+    bootstrap = {"confidence": confidence, "replicates": replicates, "seed": seed}
+    tables = [_sample(samples[s], shared[s], wanted, clusters, bootstrap) for s in samples]
     dims: dict[str, tuple[str, ...]] = dict.fromkeys(_TABLE, (SAMPLE, METRIC, v.PRODUCT))
     dims |= dict.fromkeys(_PAIRS, (SAMPLE, METRIC, v.PRODUCT, OTHER))
     result = xr.Dataset({n: (d, np.stack([t[n] for t in tables])) for n, d in dims.items()})
+    result["resampled"] = result["resampled"].dims, np.where(result["resampled"] == 1, SITES, NETWORKS)
     result["score"] = (SAMPLE, METRIC, v.PRODUCT, v.SITE), np.stack(list(samples.values()))
     result["reason"] = (SAMPLE, v.PRODUCT, v.SITE), np.stack(list(reasons.values())).astype(str)
     best = np.stack([_best(s, wanted, names) for s in samples.values()])
@@ -142,7 +149,7 @@ def compare_products(
     )
     return result.assign_attrs(
         min_days=min_days, min_effective=min_effective, confidence=confidence, replicates=replicates, seed=seed,
-        resampled="sites" if draws.of_sites else "networks",
+        resampled=SITES if (result["resampled"] == SITES).any() else NETWORKS,
     )  # fmt: skip
 
 
@@ -152,9 +159,9 @@ def _check_products(predicted: xr.DataArray, metrics: list[Metric]) -> None:
     if v.PRODUCT not in predicted.coords:
         raise DatasetError("predicted has no coordinate 'product': the products have no names.")
     for metric in metrics:
-        if metric.of != "values":
+        if metric.computed_on != "values":
             raise DatasetError(
-                f"metric {metric.name!r} is of {metric.of}, which cannot be compared on shared days; score it with"
+                f"metric {metric.name!r} is of {metric.computed_on}, which cannot be compared on shared days; score it with"
                 " site_scores and compare the scores."
             )
 
@@ -193,8 +200,8 @@ def _sample(
     scores: NDArray[np.float64],
     shared: dict[tuple[int, int], NDArray[np.float64]],
     metrics: list[Metric],
-    draws: ClusterDraws,
-    confidence: float,
+    networks: NDArray[Any],
+    bootstrap: dict[str, Any],
 ) -> dict[str, NDArray[np.float64]]:
     number = scores.shape[1]
     table = {name: np.full((len(metrics), number), np.nan) for name in _TABLE}
@@ -202,13 +209,15 @@ def _sample(
     for k, metric in enumerate(metrics):
         for p in range(number):
             values = scores[k, p]
-            ends = metric.bounded(median_interval(values, draws, confidence))
+            middle = median_interval(values, networks, **bootstrap)
+            ends = metric.bounded(middle[:3])
             table["median"][k, p], table["lower"][k, p], table["upper"][k, p] = ends
-            table["n_sites"][k, p], table["clusters"][k, p] = np.isfinite(values).sum(), draws.used(values)
+            table["n_sites"][k, p], table["clusters"][k, p] = middle.sites, middle.clusters
+            table["resampled"][k, p] = middle.resampled == SITES
         for a, b in combinations(range(number), 2):
             two = shared[a, b][k] if (a, b) in shared else scores[k, [a, b]]
             usable = np.isfinite(two).all(0) & np.isfinite(scores[k, [a, b]]).all(0)
-            _compare_two(pairs, (k, a, b), metric, np.where(usable, two, np.nan), draws, confidence)
+            _compare_two(pairs, (k, a, b), metric, np.where(usable, two, np.nan), networks, bootstrap)
         upper = np.triu_indices(number, 1)
         pairs["p_holm"][k][upper] = holm(pairs["p"][k][upper])
         pairs["p_holm"][k].T[upper] = pairs["p_holm"][k][upper]
@@ -220,8 +229,8 @@ def _compare_two(
     at: tuple[int, int, int],
     metric: Metric,
     two: NDArray[np.float64],
-    draws: ClusterDraws,
-    confidence: float,
+    networks: NDArray[Any],
+    bootstrap: dict[str, Any],
 ) -> None:
     k, a, b = at
     n = int(np.isfinite(two[0]).sum())
@@ -229,9 +238,7 @@ def _compare_two(
     if not n:
         return
     size = np.abs(two) if metric.higher_is_better is None else two
-    replicates = draws.medians(size[0]) - draws.medians(size[1])
-    estimate = float(np.nanmedian(size[0]) - np.nanmedian(size[1]))
-    middle, low, high = interval_about(estimate, replicates, draws.used(two[0]), confidence)
+    middle, low, high = difference_interval(size[0], size[1], networks, **bootstrap)[:3]
     loss = metric.loss(two)
     p, wins = wilcoxon_p(loss[0] - loss[1]), win_share(loss[0], loss[1])
     for i, j, sign, ends, share in ((a, b, 1, (low, high), wins), (b, a, -1, (-high, -low), 1 - wins)):

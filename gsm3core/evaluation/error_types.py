@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,7 @@ from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.evaluation.pairing import check_confidence
 from gsm3core.files import texts
 from gsm3core.metrics import Metric, metrics_named
-from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, interval_about, median_interval
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, SITES, difference_interval, median_interval
 from gsm3core.statistics.hypothesis_tests import wilcoxon_p
 
 TRAIN = "train"
@@ -114,21 +115,22 @@ def error_types(
     errors = {n: np.full(types, np.nan) for n in ("error", "lower", "upper", "p", "n_sites", "clusters")}
     reasons = np.full(types, "", dtype="<U120")
     resampled = []
+    bootstrap = {"confidence": confidence, "replicates": replicates, "seed": seed}
     for r, name in enumerate(regions):
         here = np.ones(len(region), bool) if name == GLOBAL else region == name
-        draws = ClusterDraws.make(network[here], replicates=replicates, seed=seed)
-        resampled.append("sites" if draws.of_sites else "networks")
         values = {e: together[e].values[here] for e in scores}
+        few = False
         for e, experiment in enumerate(EXPERIMENTS):
             if experiment in values:
-                found = values[experiment]
-                ends = formula.bounded(median_interval(found, draws, confidence))
-                for key, number in zip(levels, (*ends, np.isfinite(found).sum()), strict=True):
+                middle = median_interval(values[experiment], network[here], **bootstrap)
+                few |= middle.sites > 0 and middle.resampled == SITES
+                for key, number in zip(levels, (*formula.bounded(middle[:3]), middle.sites), strict=True):
                     levels[key][e, r] = number
         for k, kind in enumerate(ERROR_TYPES):
-            numbers, reasons[k, r] = _error(kind, values, formula, draws, confidence)
+            numbers, reasons[k, r] = _error(kind, values, formula, network[here], bootstrap)
             for key, number in zip(errors, numbers, strict=True):
                 errors[key][k, r] = number
+        resampled.append("sites" if few else "networks")
     result = _dataset(levels, errors, reasons, regions, formula, confidence)
     result["resampled"] = v.REGION, resampled
     return result
@@ -177,8 +179,8 @@ def _error(
     kind: ErrorType,
     values: dict[str, NDArray[np.float64]],
     metric: Metric,
-    draws: ClusterDraws,
-    confidence: float,
+    networks: NDArray[np.str_],
+    bootstrap: dict[str, Any],
 ) -> tuple[tuple[float, ...], str]:
     missing = [e for e in (kind.better, kind.worse) if e is not None and e not in values]
     if missing:
@@ -191,13 +193,11 @@ def _error(
     if not n:
         return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site that both experiments score"
     worse, better = np.where(both, worse, np.nan), np.where(both, better, np.nan)
-    estimate = float(np.nanmedian(worse) - np.nanmedian(better))
-    clusters = draws.used(worse)
-    ends = interval_about(estimate, draws.medians(worse) - draws.medians(better), clusters, confidence)
+    middle = difference_interval(worse, better, networks, **bootstrap)
     # The distance from perfect is no comparison: there is nothing to test.
     p = np.nan if kind.better is None else wilcoxon_p(worse - better)
-    reason = "" if clusters >= 2 else "no interval: fewer than two sites or networks"
-    return (*ends, p, n, float(clusters)), reason
+    reason = "" if middle.clusters >= 2 else "no interval: fewer than two sites or networks"
+    return (*middle[:3], p, n, float(middle.clusters)), reason
 
 
 def _dataset(

@@ -126,7 +126,7 @@ def site_scores(
         ends["R"] = fisher_interval(scores["R"].values, n_effective, confidence)
     if intervals == "all":
         draws = BlockDraws.make(x.shape[-1], block_days=block_days, replicates=replicates, seed=seed)
-        by_blocks = [m for m in wanted if m.of == "values" and m.name != "R"]
+        by_blocks = [m for m in wanted if m.computed_on == "values" and m.name != "R"]
         ends |= block_intervals(x, y, by_blocks, draws, confidence)
         scores.attrs |= {"replicates": replicates, "block_days": block_days, "seed": seed}
     for name, (lower, upper) in ends.items():
@@ -151,11 +151,11 @@ def site_scores(
 def _moments_of(
     metric: Metric, observed: xr.DataArray, x: Any, y: Any, of_values: PairedMoments
 ) -> PairedMoments:
-    if metric.of == "ranks":
+    if metric.computed_on == "ranks":
         return rank_moments(x, y)
-    if metric.of == "moving anomalies":
+    if metric.computed_on == "moving anomalies":
         return anomaly_moments(x, y)
-    if metric.of == "climatology anomalies":
+    if metric.computed_on == "climatology anomalies":
         days = pd.DatetimeIndex(observed[v.TIME].values).day_of_year.to_numpy()
         return anomaly_moments(x, y, day_of_year=days)
     return of_values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +13,14 @@ from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.files import texts
-
-# The edge belongs to the drier group, as in the caption of the paper's figure 6.
-DRY_LIMIT = 0.08
-MOISTURE_EDGES = (DRY_LIMIT, 0.16, 0.24, 0.32)
-ASPECT_EDGES = (-0.6, -0.2, 0.2, 0.6)
-ELEVATION_EDGES = (200.0, 500.0, 1000.0, 2000.0)
+from gsm3core.statistics.bins import (
+    ASPECT_EDGES,
+    DRY_LIMIT,
+    ELEVATION_EDGES,
+    MOISTURE_EDGES,
+    bin_names,
+    bin_numbers,
+)
 
 Labels = tuple[NDArray[np.str_], list[str]]
 
@@ -101,14 +102,10 @@ def _by_class(name: str) -> Callable[[xr.Dataset], Labels]:
 
 
 def binned(values: ArrayLike, edges: Sequence[float], units: str = "") -> Labels:
-    """Return the bin of every value as text, an edge belonging to the bin below it; empty where it is missing."""
-    x = np.asarray(values, float)
-    unit = f" {units}" if units else ""
-    names = [f"<= {edges[0]:g}{unit}"]
-    names += [f"{a:g} to {b:g}{unit}" for a, b in itertools.pairwise(edges)]
-    names += [f"> {edges[-1]:g}{unit}"]
-    labels = np.array(names)[np.searchsorted(np.asarray(edges), np.nan_to_num(x), side="left")]
-    return np.where(np.isfinite(x), labels, ""), names
+    """Return the bin of every value as text, empty where it is missing, and the bins in their order."""
+    names = bin_names(edges, units)
+    number = bin_numbers(values, edges)
+    return np.where(number >= 0, np.array(names)[number], ""), names
 
 
 def _moisture(ds: xr.Dataset) -> NDArray[np.float64]:

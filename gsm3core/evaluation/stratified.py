@@ -14,7 +14,7 @@ from gsm3core.evaluation.pairing import check_confidence, pair
 from gsm3core.files import texts
 from gsm3core.metrics import METRICS, metrics_named
 from gsm3core.metrics.windowed import SEASONS, WINDOW, windowed_scores
-from gsm3core.statistics.cluster_bootstrap import REPLICATES, ClusterDraws, median_interval
+from gsm3core.statistics.cluster_bootstrap import REPLICATES, SITES, median_interval
 
 STRATUM = "stratum"
 SEASON = "season"
@@ -50,8 +50,8 @@ def stratified_scores(
     -------
     xarray.Dataset
         For every metric ``(stratum, ...)``: the median over sites under its name, ``_lower`` and ``_upper`` of its
-        interval, ``_q25`` and ``_q75`` of the sites, ``_sites`` with a score. ``resampled`` ``(stratum)``: ``networks``,
-        or ``sites`` where the networks are too few to be drawn from.
+        interval, ``_q25`` and ``_q75`` of the sites, ``_sites`` with a score. ``resampled`` ``(stratum, ...)``: ``networks``,
+        or ``sites`` where there are too few networks to resample.
     """
     check_confidence(confidence)
     wanted = metrics_named(metrics)
@@ -68,28 +68,32 @@ def stratified_scores(
     clusters = np.asarray(networks)
 
     masks = [labels == o for o in order]
-    drawn = [ClusterDraws.make(clusters[m], replicates=replicates, seed=seed) for m in masks]
     result = xr.Dataset(coords={STRATUM: order})
+    few: xr.DataArray | None = None
     for metric in wanted:
         name = metric.name
         values = scores[name].transpose(..., v.SITE)
         others = values.dims[:-1]
         shape = (len(order), *values.shape[:-1])
         parts = {end: np.full(shape, np.nan) for end in ("", "_lower", "_upper", "_q25", "_q75", "_sites")}
-        for k, (here, draws) in enumerate(zip(masks, drawn, strict=True)):
+        of_sites = np.zeros(shape, bool)
+        for k, here in enumerate(masks):
             for at in np.ndindex(*values.shape[:-1]):
                 found = values.values[at][here]
-                numbers = (
-                    *metric.bounded(median_interval(found, draws, confidence)),
-                    *_quartiles(found),
-                    np.isfinite(found).sum(),
+                middle = median_interval(
+                    found, clusters[here], confidence=confidence, replicates=replicates, seed=seed
                 )
+                numbers = (*metric.bounded(middle[:3]), *_quartiles(found), middle.sites)
+                of_sites[(k, *at)] = middle.sites > 0 and middle.resampled == SITES
                 for part, number in zip(parts.values(), numbers, strict=True):
                     part[(k, *at)] = number
         for end, part in parts.items():
             units = "1" if end == "_sites" else scores[name].attrs.get("units", "1")
             result[name + end] = (STRATUM, *others), part, {"units": units}
-    result["resampled"] = STRATUM, ["sites" if draws.of_sites else "networks" for draws in drawn]
+        this = xr.DataArray(of_sites, dims=(STRATUM, *others))
+        few = this if few is None else few | this
+    if few is not None:
+        result["resampled"] = few.dims, np.where(few, "sites", "networks")
     return result.assign_coords(
         {n: c for n, c in scores.coords.items() if v.SITE not in c.dims}
     ).assign_attrs(stratified_by=str(strata.name or ""), confidence=confidence)

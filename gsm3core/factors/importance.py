@@ -23,7 +23,8 @@ from gsm3core.factors.validation import (
     cross_validated,
     splits,
 )
-from gsm3core.statistics.resampling import ClusterResamples, over_splits
+from gsm3core.statistics.cluster_bootstrap import ClusterBootstrap
+from gsm3core.statistics.small_sample import split_interval
 from gsm3core.statistics.spatial_autocorrelation import morans_i
 
 Array = NDArray[np.float64]
@@ -113,7 +114,7 @@ def importance_of(
     Returns
     -------
     xarray.Dataset
-        ``importance (measure, model, factor)``, with ``spread`` over splits, ``lower``, ``upper``, and ``above_noise``:
+        ``importance (measure, model, factor)``, with ``std`` over splits, ``lower``, ``upper``, and ``above_noise``:
         the interval of its difference from the noise column in the same split lies above 0. The noise column is drawn
         afresh in every split and is the factor ``random noise``; what does not beat it has nothing to say. Impurity
         and permutation are shares of the score's variance (impurity sums to 1), SHAP is in the score's units.
@@ -129,7 +130,7 @@ def importance_of(
 
     Notes
     -----
-    Intervals over splits after Nadeau and Bengio, see :func:`gsm3core.statistics.resampling.over_splits`. Association,
+    Intervals over splits after Nadeau and Bengio, see :func:`gsm3core.statistics.small_sample.split_interval`. Association,
     not cause.
     """
     s = settings or Settings()
@@ -152,7 +153,7 @@ def importance_of(
         for n in ("cv_correlation", "cv_correlation_lower", "cv_correlation_upper", "cv_r2", "cv_rmse", "moran_i", "moran_p")
     }  # fmt: skip
     by_split: dict[str, list[float]] = {m: [] for m in fitted}
-    resamples = ClusterResamples.make(clusters(table, s)[0], replicates=_REPLICATES, seed=seed)
+    resamples = ClusterBootstrap.make(clusters(table, s)[0], replicates=_REPLICATES, seed=seed, fewest=2)
     shares = []
     for i, scheme in enumerate(SCHEMES):
         predicted = {m: np.full((repeats, len(table)), np.nan) for m in fitted}
@@ -186,15 +187,15 @@ def importance_of(
                 out[n][i, j] = value
 
     shape = (len(measures), len(models), len(names))
-    parts_of = {n: np.full(shape, np.nan) for n in ("importance", "spread", "lower", "upper")}
+    parts_of = {n: np.full(shape, np.nan) for n in ("importance", "std", "lower", "upper")}
     above = np.zeros(shape, bool)
     for (measure, m), per_split in found.items():
         at = list(measures).index(measure), list(models).index(m)
         values = np.stack(per_split, -1)
         share = float(np.mean(shares))
-        for n, numbers in zip(parts_of, over_splits(values, share, confidence), strict=True):
+        for n, numbers in zip(parts_of, split_interval(values, share, confidence), strict=True):
             parts_of[n][at] = numbers
-        above[at] = over_splits(values - values[-1:], share, confidence)[2] > 0
+        above[at] = split_interval(values - values[-1:], share, confidence)[2] > 0
     dims = ("measure", "model", "factor")
     ds = xr.Dataset(
         {n: (dims, a) for n, a in parts_of.items()} | {"above_noise": (dims, above)},

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gsm3core.errors import DatasetError
 from gsm3core.factors.columns import POLEWARD_ASPECT
 from gsm3core.factors.models import Settings
 from gsm3core.factors.table import FactorTable
 from gsm3core.factors.validation import clusters
-from gsm3core.statistics.resampling import ClusterResamples
-from gsm3core.statistics.stratum_tests import StratumTest, holm, stratum_test
+from gsm3core.metrics import ALL_METRICS
+from gsm3core.statistics.bins import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES, bin_names, bin_numbers
+from gsm3core.statistics.cluster_bootstrap import difference_interval, median_interval
+from gsm3core.statistics.hypothesis_tests import holm
+from gsm3core.statistics.stratum_tests import StratumTest, stratum_test
 
 Array = NDArray[np.float64]
 
-# The edge belongs to the drier group, as in the caption of the paper's figure 6.
-DRY_LIMIT = 0.08
-MOISTURE_EDGES = (0.08, 0.16, 0.24, 0.32, 0.40, 0.48)
-ASPECT_EDGES = (-0.6, -0.2, 0.2, 0.6)
 _NUMBERS = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
 
 
@@ -88,25 +88,21 @@ def skill_strata(
         second = POLEWARD_ASPECT
     one, y = table.column(first), table.score
     names, kind = clusters(table, settings)
-    draws = ClusterResamples.make(names, replicates=replicates, seed=seed)
+    bootstrap: dict[str, Any] = {"confidence": confidence, "replicates": replicates, "seed": seed}
 
     def test(labels: NDArray[np.int64]) -> StratumTest:
         return stratum_test(y, labels, names, permutations=permutations, seed=seed)
 
-    first_bin, first_labels = binned(one, first_edges)
+    first_bin, first_labels = bin_numbers(one, first_edges), bin_names(first_edges)
     low = np.where(np.isnan(one), -1, np.where(one <= limit, 0, 1))
     strata = [f"{first} <= {limit:g}", f"{first} > {limit:g}"]
-    # Widened for few clusters, an interval may reach past what the score can be.
-    bounds = (-1.0, 1.0) if table.metric == "R" else (-np.inf, np.inf)
     ds = xr.Dataset(coords={"first_bin": first_labels, "stratum": strata})
-    boxes = np.array([_box(y, first_bin == k, draws, confidence, bounds) for k in range(len(first_labels))])
+    boxes = np.array([_box(table, first_bin == k, bootstrap) for k in range(len(first_labels))])
     for n, column in zip(_NUMBERS, boxes.T, strict=True):
         ds[f"first_{n}"] = "first_bin", column
     tests = {"first": test(first_bin), "strata": test(low)}
     if second is not None:
-        ds, more = _second(
-            ds, y, low, binned(table.column(second), second_edges), draws, confidence, bounds, test
-        )
+        ds, more = _second(ds, table, low, second, second_edges, bootstrap, test)
         tests |= more
     holms = dict(zip(tests, holm([t.p for t in tests.values()]), strict=True))
     for name in ("first", "strata"):
@@ -124,18 +120,15 @@ def skill_strata(
 
 
 def _second(
-    ds: xr.Dataset, y: Array, low: NDArray[np.int64], bins: tuple[NDArray[np.int64], list[str]],
-    draws: ClusterResamples, confidence: float, bounds: tuple[float, float], test: Callable[[NDArray[np.int64]], StratumTest],
+    ds: xr.Dataset, table: FactorTable, low: NDArray[np.int64], factor: str, edges: Sequence[float],
+    bootstrap: dict[str, Any], test: Callable[[NDArray[np.int64]], StratumTest],
 ) -> tuple[xr.Dataset, dict[str, StratumTest]]:  # fmt: skip
     """Add the boxes of the second factor below and above the limit, and return their tests."""
-    number, labels = bins
+    number, labels = bin_numbers(table.column(factor), edges), bin_names(edges)
     ds = ds.assign_coords(second_bin=labels)
     last = len(labels) - 1
     grid = np.array(
-        [
-            [_box(y, (low == s) & (number == k), draws, confidence, bounds) for k in range(last + 1)]
-            for s in (0, 1)
-        ]
+        [[_box(table, (low == s) & (number == k), bootstrap) for k in range(last + 1)] for s in (0, 1)]
     )
     for n, face in zip(_NUMBERS, np.moveaxis(grid, -1, 0), strict=True):
         ds[f"second_{n}"] = ("stratum", "second_bin"), face
@@ -145,44 +138,25 @@ def _second(
         tests[f"second{s}"] = test(np.where(low == s, number, -1))
         tests[f"outer{s}"] = test(np.where(low == s, outer, -1))
         inside = [(low == s) & (outer == k) for k in (1, 0)]
-        differences[s] = _difference(y, inside[0], inside[1], draws, confidence)
+        differences[s] = _difference(table, inside[0], inside[1], bootstrap)
     for n, column in zip(("", "_lower", "_upper"), differences.T, strict=True):
         ds[f"outer_difference{n}"] = "stratum", column
     return ds, tests
 
 
-def binned(values: ArrayLike, edges: Sequence[float]) -> tuple[NDArray[np.int64], list[str]]:
-    """Return the bin of every value (an edge belongs to the bin below it, -1 for a missing value) and the names."""
-    x = np.asarray(values, float)
-    names = [f"<= {edges[0]:g}"]
-    names += [f"{a:g} to {b:g}" for a, b in itertools.pairwise(edges)]
-    names += [f"> {edges[-1]:g}"]
-    number = np.searchsorted(np.asarray(edges, float), np.nan_to_num(x), side="left")
-    return np.where(np.isnan(x), -1, number).astype(np.int64), names
-
-
-def _box(
-    y: Array, here: NDArray[np.bool_], draws: ClusterResamples, confidence: float, bounds: tuple[float, float]
-) -> list[float]:
+def _box(table: FactorTable, here: NDArray[np.bool_], bootstrap: dict[str, Any]) -> list[float]:
+    y = table.score
     if not here.any():
         return [np.nan] * 5 + [0.0, 0.0]
-    middle = float(np.median(y[here]))
-    ends = np.clip(draws.interval(middle, draws.median(y, here), confidence, here), *bounds)
+    middle = median_interval(y[here], table.network[here], **bootstrap)
+    ends = middle[:3] if table.metric not in ALL_METRICS else ALL_METRICS[table.metric].bounded(middle[:3])
     q25, q75 = np.quantile(y[here], [0.25, 0.75])
-    return [
-        middle,
-        *ends,
-        float(q25),
-        float(q75),
-        float(here.sum()),
-        float(len(np.unique(draws.cluster[here]))),
-    ]
+    return [*ends, float(q25), float(q75), float(middle.sites), float(middle.clusters)]
 
 
 def _difference(
-    y: Array, a: NDArray[np.bool_], b: NDArray[np.bool_], draws: ClusterResamples, confidence: float
+    table: FactorTable, a: NDArray[np.bool_], b: NDArray[np.bool_], bootstrap: dict[str, Any]
 ) -> tuple[float, float, float]:
-    if not a.any() or not b.any():
-        return np.nan, np.nan, np.nan
-    found = float(np.median(y[a]) - np.median(y[b]))
-    return found, *draws.interval(found, draws.median(y, a) - draws.median(y, b), confidence, a | b)
+    first, second = (np.where(here, table.score, np.nan) for here in (a, b))
+    found = difference_interval(first, second, table.network, **bootstrap)
+    return found.median, found.lower, found.upper

@@ -14,7 +14,7 @@ from gsm3core.factors.models import Settings
 from gsm3core.factors.table import FactorTable
 from gsm3core.holdouts.base import SiteInfo
 from gsm3core.holdouts.spatial_block import SpatialBlock
-from gsm3core.statistics.resampling import ClusterResamples
+from gsm3core.statistics.cluster_bootstrap import ClusterBootstrap, interval_about
 from gsm3core.statistics.spatial_autocorrelation import morans_i
 
 Array = NDArray[np.float64]
@@ -124,7 +124,7 @@ def cross_validated(
     table: FactorTable,
     predicted: Array,
     plain: Array,
-    resamples: ClusterResamples,
+    resamples: ClusterBootstrap,
     confidence: float,
     seed: int,
 ) -> dict[str, float]:
@@ -144,8 +144,8 @@ def cross_validated(
     # goes against the truth. Departures from that mean do not.
     parts = [(p - m, y - m) for p, m in zip(predicted, plain, strict=True)]
     r = float(np.mean([correlation(*part) for part in parts]))
-    replicates = np.mean([resamples.correlation(*part) for part in parts], axis=0)
-    lower, upper = resamples.interval(r, replicates, confidence)
+    replicates = np.mean([resamples.correlations(*part) for part in parts], axis=0)
+    _, lower, upper = interval_about(r, replicates, resamples.counts.shape[1], confidence)
     left = ((predicted - y) ** 2).mean()
     nearby = morans_i(y - predicted.mean(0), table.lat, table.lon, seed=seed)
     return {

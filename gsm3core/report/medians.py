@@ -13,11 +13,11 @@ from gsm3core.evaluation.stratified import SEASON, STRATUM, season_scores, strat
 from gsm3core.files import texts
 from gsm3core.report.inputs import Experiment
 from gsm3core.report.published import EXPERIMENTS, METRICS, paper_table
-from gsm3core.report.tables import JOIN, NOTHING, Cell, Table, interval, number, words
+from gsm3core.report.tables import JOIN, NOTHING, Cell, Table, interval, number, display_name
 
 _PARTS = ("", "_lower", "_upper", "_q25", "_q75", "_sites")
 _NAMES = ("median", "lower", "upper", "q25", "q75", "sites")
-SITES_DRAWN = "* Fewer than five networks: single sites are resampled, and the interval is too narrow where networks differ."
+FEW_NETWORKS_NOTE = "* Fewer than five networks: single sites are resampled, and the interval is too narrow where networks differ."
 
 
 def by_region(experiment: Experiment) -> xr.Dataset:
@@ -43,7 +43,7 @@ def headline(experiment: Experiment, medians: xr.Dataset) -> Table:
     over_all = medians.sel({STRATUM: GLOBAL})
     rows = [
         [
-            (f"{p}{_star(over_all)}",),
+            (f"{p}{_star(over_all.sel({v.PRODUCT: p}))}",),
             *_cells(over_all.sel({v.PRODUCT: p})),
             (_count(over_all.sel({v.PRODUCT: p})),),
         ]
@@ -82,14 +82,14 @@ def table_one(experiments: dict[str, xr.Dataset]) -> Table:
                 published = str(paper.loc[(name, metric), region]) if known else ""
                 cells.append(_beside(here, metric, published, run=own is not None))
                 frames.append(_row(here, name, metric, region, published))
-            rows.append([(words(name), metric), *cells])
+            rows.append([(display_name(name), metric), *cells])
         if own is not None:
             counts = [_count(own.sel({STRATUM: r})) if r in own[STRATUM] else "0" for r in regions]
-            rows.append([(words(name), "sites with R"), *((c,) for c in counts)])
+            rows.append([(display_name(name), "sites with R"), *((c,) for c in counts)])
     return Table(
         name="table1",
         caption="Medians over sites by region, in the layout of the paper's Table 1",
-        head=("", *map(words, regions)),
+        head=("", *map(display_name, regions)),
         rows=rows,
         frame=pd.DataFrame(frames),
     )
@@ -122,7 +122,6 @@ def season_table(predicted: xr.DataArray, observed: xr.DataArray, experiment: Ex
     everywhere = xr.DataArray(np.full(scores.sizes[v.SITE], GLOBAL), dims=v.SITE, name=SEASON)
     medians = stratified_scores(scores, everywhere, confidence=experiment.confidence)
     medians = medians.isel({STRATUM: 0}, drop=True).rename({SEASON: STRATUM})
-    medians["resampled"] = medians["resampled"].expand_dims({STRATUM: medians[STRATUM]})
     return _by_stratum(medians, SEASON)
 
 
@@ -130,10 +129,10 @@ def _by_stratum(medians: xr.Dataset, by: str) -> Table:
     rows = []
     for stratum in medians[STRATUM].values:
         one = medians.sel({STRATUM: stratum})
-        rows.append([(f"{words(str(stratum))}{_star(one)}",), *_cells(one), (_count(one),)])
+        rows.append([(f"{display_name(str(stratum))}{_star(one)}",), *_cells(one), (_count(one),)])
     return Table(
         name=f"strata-{by.replace('_', '-')}",
-        caption=f"By {words(by)}",
+        caption=f"By {display_name(by)}",
         head=("", *METRICS, "sites with R"),
         rows=rows,
         frame=_frame(medians, by),
@@ -167,13 +166,13 @@ def _row(
         n: float(here[metric + p]) if here is not None else np.nan
         for n, p in zip(_NAMES, _PARTS, strict=True)
     }
-    drawn = str(here["resampled"].item()) if here is not None else ""
+    resampled = str(here["resampled"].item()) if here is not None else ""
     return {
         "experiment": experiment,
         "metric": metric,
         "region": region,
         **numbers,
-        "resampled": drawn,
+        "resampled": resampled,
         "paper": published or np.nan,
     }
 
@@ -184,10 +183,10 @@ def _frame(medians: xr.Dataset, by: str) -> pd.DataFrame:
     parts = []
     for metric in METRICS:
         one = xr.Dataset({n: medians[metric + p] for n, p in zip(_NAMES, _PARTS, strict=True)})
+        one["resampled"] = medians["resampled"]
         parts.append(one.reset_coords(drop=True).to_dataframe(dim_order=dims).assign(metric=metric))
     table = pd.concat(parts).set_index("metric", append=True).reset_index()
-    drawn = dict(zip(medians[STRATUM].values, medians["resampled"].values, strict=True))
-    return table.assign(resampled=table[STRATUM].map(drawn)).rename(columns={STRATUM: by})
+    return table.rename(columns={STRATUM: by})
 
 
 def _count(one: xr.Dataset) -> str:
@@ -199,4 +198,4 @@ def _star(one: xr.Dataset) -> str:
 
 
 def _starred(medians: xr.Dataset) -> tuple[str, ...]:
-    return (SITES_DRAWN,) if (medians["resampled"] == "sites").any() else ()
+    return (FEW_NETWORKS_NOTE,) if (medians["resampled"] == "sites").any() else ()

@@ -1,4 +1,4 @@
-"""Percentiles of replicates, and by how much they must be widened for few parts and for long memory."""
+"""Percentiles of bootstrap replicates, and corrections for few clusters, autocorrelation and overlapping splits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,32 @@ Array = NDArray[np.float64]
 
 
 def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array, Array, Array]:
-    """Return the lower end, the median and the upper end over the last axis, replicates without a value left out.
+    """Return the lower end, the median and the upper end over the last axis, missing replicates left out.
 
     Parameters
     ----------
     values
-        ``(..., replicate)``.
+        ``(..., replicate)``. Where fewer than half are finite, the result is NaN.
     confidence
-        For instance 0.95.
+        Level of the interval, for instance 0.95.
+
+    Notes
+    -----
+    Rank ``(R + 1) q`` of R replicates, interpolated (Davison and Hinkley 1997, Bootstrap Methods and their Application,
+    section 5.2; type 6 of Hyndman and Fan 1996, doi:10.1080/00031305.1996.10473566). Chosen by coverage among three
+    rules: never below the nearest rank or numpy's default, and closest to nominal with few clusters
+    (``python benchmarks/run.py coverage --clusters``; docs/evaluation.md).
     """
     q = np.array([0.5 - confidence / 2, 0.5, 0.5 + confidence / 2])
     # A vectorised sort beats a partition at three ranks; NaN goes last, and those few rows are done slowly.
     ordered = np.sort(values, axis=-1)
-    found = ordered[..., np.rint(q * (values.shape[-1] - 1)).astype(int)].astype(float)
+    last = values.shape[-1] - 1
+    at = np.clip((last + 2) * q - 1, 0, last)
+    below = np.floor(at).astype(int)
+    above = np.minimum(below + 1, last)
+    low, high = ordered[..., below].astype(float), ordered[..., above].astype(float)
+    with np.errstate(invalid="ignore"):
+        found = np.where(at == below, low, low + (at - below) * (high - low))
     gappy = np.isnan(ordered[..., -1])
     if gappy.any():
         found[gappy] = [_of_finite(row, q) for row in values[gappy]]
@@ -32,11 +45,18 @@ def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array,
 
 def _of_finite(row: Array, q: Array) -> Array:
     finite = row[np.isfinite(row)]
-    return np.quantile(finite, q) if len(finite) >= len(row) / 2 else np.full(len(q), np.nan)
+    if len(finite) < len(row) / 2:
+        return np.full(len(q), np.nan)
+    return np.quantile(finite, q, method="weibull")
 
 
 def widening_for_few(used: NDArray[np.integer], confidence: float) -> Array:
-    """Return how much wider an interval must be for a spread that was estimated from few parts; 1 for many."""
+    """Return the factor by which an interval from B clusters or blocks is widened; 1 for many.
+
+    Notes
+    -----
+    ``sqrt(B / (B - 1)) t / z`` (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+    """
     from scipy.special import stdtrit
 
     b = np.maximum(used, 2).astype(float)
@@ -45,14 +65,14 @@ def widening_for_few(used: NDArray[np.integer], confidence: float) -> Array:
 
 
 def missed_variance(share: Array, lag1: Array, block_days: float, density: Array | float = 1.0) -> Array:
-    """Return the variance of a mean over what blocks of some days see of it, at least 1.
+    """Return the variance of a mean over the part of it that blocks of some days capture, at least 1.
 
     Parameters
     ----------
     share, lag1
-        Memory as :func:`gsm3core.metrics.persistence` gives it: autocorrelation ``share * lag1**k`` at lag k.
+        Autocorrelation ``share * lag1**k`` at lag k, as :func:`gsm3core.metrics.persistence` gives it.
     block_days
-        Length of a block.
+        Length of a block, days.
     density
         Share of days that are valid.
     """
@@ -60,3 +80,32 @@ def missed_variance(share: Array, lag1: Array, block_days: float, density: Array
     every = r / (1 - r)
     within = every - r * (1 - r**block_days) / (block_days * (1 - r) ** 2)
     return np.maximum((1 + 2 * density * share * every) / (1 + 2 * density * share * within), 1.0)
+
+
+def split_interval(values: Array, test_share: float, confidence: float) -> tuple[Array, Array, Array, Array]:
+    """Return mean, standard deviation, lower and upper end over the last axis: one value per cross-validation split.
+
+    Parameters
+    ----------
+    values
+        ``(..., split)``.
+    test_share
+        Sites tested over sites trained on, of one split.
+    confidence
+        Level of the interval, for instance 0.95.
+
+    Notes
+    -----
+    Splits share most of their training sites, so the standard error of their mean is too small. Its square is
+    raised from ``s2 / J`` to ``s2 (1 / J + test_share)`` (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366).
+    """
+    from scipy.stats import t
+
+    n = values.shape[-1]
+    mean = values.mean(-1)
+    if n < 2:
+        nothing = np.full(mean.shape, np.nan)
+        return mean, nothing, nothing, nothing
+    std = values.std(-1, ddof=1)
+    half = t.ppf(0.5 + confidence / 2, n - 1) * std * np.sqrt(1 / n + test_share)
+    return mean, std, mean - half, mean + half

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,16 +91,6 @@ def stratum_test(
         p = _within(y, label, cluster, len(groups), permutations, seed)
         return StratumTest(p if mixed.any() else np.nan, how, int(mixed.sum()))
     return StratumTest(_between(y, label, cluster, len(groups), permutations, seed), how, len(held))
-
-
-def holm(p: Sequence[float]) -> Array:
-    """Return p-values corrected for their number (Holm 1979); NaN stays and does not count."""
-    given = np.asarray(p, float)
-    order = np.argsort(given)[: np.isfinite(given).sum()]
-    out = np.full(given.shape, np.nan)
-    steps = given[order] * (len(order) - np.arange(len(order)))
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
 
 
 def _within(

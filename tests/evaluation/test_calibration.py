@@ -154,7 +154,7 @@ def test_seven_members_say_nothing_of_wide_intervals(world: dict[str, xr.DataArr
 
 
 def test_bad_input_is_named(world: dict[str, xr.DataArray]) -> None:
-    with pytest.raises(DatasetError, match="standard deviation is -"):
+    with pytest.raises(DatasetError, match="negative standard deviation: -"):
         calibration(world["mean"], -world["std"], world["observed"])
     with pytest.raises(DatasetError, match="units '%'"):
         calibration(world["mean"].assign_attrs(units="%"), world["std"], world["observed"])

@@ -14,7 +14,6 @@ from gsm3core.errors import DatasetError
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.evaluation.strata import available_strata, binned, site_strata
 from gsm3core.evaluation.stratified import season_scores, stratified_scores
-from gsm3core.statistics.cluster_bootstrap import ClusterDraws
 from support.small_world import make_dataset
 
 
@@ -95,12 +94,6 @@ def test_an_interval_of_r_stays_within_what_r_can_be() -> None:
         and float(found.RMSE_upper[0]) > 1
         and float(found.bias_lower[0]) < -1
     )
-
-
-def test_sites_without_a_network_are_not_one_network() -> None:
-    draws = ClusterDraws.make(["a", "a", "b", "c", "d", "", "", ""], replicates=200)
-    assert draws.cluster[0] == draws.cluster[1] and len(set(draws.cluster)) == 7
-    assert draws.counts.shape == (200, 7) and not draws.of_sites
 
 
 def test_dry_is_up_to_the_papers_edge() -> None:

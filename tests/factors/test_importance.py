@@ -21,7 +21,8 @@ from gsm3core.factors.models import fit_model
 from gsm3core.factors.permutation import permutation_increase, shap_values
 from gsm3core.factors.report import importance_text
 from gsm3core.factors.validation import correlation, cross_validated, fold_groups, splits
-from gsm3core.statistics.resampling import ClusterResamples, over_splits
+from gsm3core.statistics.cluster_bootstrap import ClusterBootstrap
+from gsm3core.statistics.small_sample import split_interval
 from support.factor_tables import simulated, simulated_table
 
 SMALL = Settings(trees=30, rounds=30)
@@ -107,11 +108,11 @@ def test_shap_missing_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch) -
         importance_of(simulated_table(), measures=("shap",))
 
 
-def test_over_splits_is_nadeau_and_bengios() -> None:
+def test_split_interval_is_nadeau_and_bengios() -> None:
     values = np.random.default_rng(0).normal(size=(3, 15))
-    mean, spread, low, high = over_splits(values, 0.25, 0.9)
+    mean, std, low, high = split_interval(values, 0.25, 0.9)
     half = t.ppf(0.95, 14) * np.sqrt((1 / 15 + 0.25) * values.var(1, ddof=1))
-    np.testing.assert_allclose([mean, spread], [values.mean(1), values.std(1, ddof=1)])
+    np.testing.assert_allclose([mean, std], [values.mean(1), values.std(1, ddof=1)])
     np.testing.assert_allclose([low, high], [mean - half, mean + half])
 
 
@@ -164,7 +165,7 @@ def test_the_training_mean_alone_scores_nothing() -> None:
     for repeat, test in splits(table, "network", folds=5, repeats=2, seed=0):
         plain[repeat, test] = table.score[~test].mean()
     predicted = plain + rng.normal(0, 1e-3, plain.shape)
-    draws = ClusterResamples.make(table.network, replicates=100, seed=0)
+    draws = ClusterBootstrap.make(table.network, replicates=100, seed=0)
     found = cross_validated(table, predicted, plain, draws, 0.95, 0)
     assert np.mean([correlation(p, table.score) for p in predicted]) < -0.3
     # 240 sites, two draws: standard deviation 0.046.
@@ -223,19 +224,6 @@ def test_cross_validated_predictions_are_scikit_learns() -> None:
         estimator, x, table.score, cv=[(np.flatnonzero(~f), np.flatnonzero(f)) for f in folds]
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
-
-
-def test_cluster_bootstrap_of_a_correlation_and_a_median() -> None:
-    rng = np.random.default_rng(0)
-    x, names = rng.normal(size=60), np.repeat(np.arange(12), 5)
-    y = x + rng.normal(size=60)
-    draws = ClusterResamples.make(names, replicates=30, seed=0)
-    rows = [np.repeat(np.arange(60), c[draws.cluster].astype(int)) for c in draws.counts]
-    np.testing.assert_allclose(draws.correlation(x, y), [np.corrcoef(x[r], y[r])[0, 1] for r in rows])
-    np.testing.assert_allclose(draws.median(y), [np.median(y[r]) for r in rows])
-    here = x > 0
-    np.testing.assert_allclose(draws.median(y, here), [np.median(y[r][here[r]]) for r in rows])
-    assert np.isnan(correlation(np.ones(5), np.arange(5.0)))
 
 
 def test_gaps_are_no_obstacle() -> None:

@@ -9,13 +9,15 @@ from statsmodels.stats.multitest import multipletests
 
 from gsm3core.errors import DatasetError
 from gsm3core.factors import factor_table, skill_strata
-from gsm3core.factors.strata import binned
-from gsm3core.statistics.stratum_tests import BETWEEN, WITHIN, holm, stratum_test
+from gsm3core.statistics.bins import bin_names, bin_numbers
+from gsm3core.statistics.hypothesis_tests import holm
+from gsm3core.statistics.stratum_tests import BETWEEN, WITHIN, stratum_test
 from support.factor_tables import simulated, simulated_table
 
 
 def test_an_edge_belongs_to_the_drier_bin() -> None:
-    number, names = binned([0.0, 0.08, 0.0800001, 0.16, 9, np.nan], (0.08, 0.16))
+    edges = (0.08, 0.16)
+    number, names = bin_numbers([0.0, 0.08, 0.0800001, 0.16, 9, np.nan], edges), bin_names(edges)
     assert number.tolist() == [0, 0, 1, 1, 2, -1]
     assert names == ["<= 0.08", "0.08 to 0.16", "> 0.16"]
 

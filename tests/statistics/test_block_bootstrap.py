@@ -76,8 +76,9 @@ def test_percentiles_leave_out_empty_replicates() -> None:
     values = np.stack([np.arange(1001.0), np.arange(1001.0), np.full(1001, np.nan)])
     values[1, ::10] = np.nan
     low, middle, high = percentiles(values, 0.9)
-    np.testing.assert_allclose([low[0], middle[0], high[0]], [50, 500, 950])
-    np.testing.assert_allclose([low[1], middle[1], high[1]], np.nanquantile(values[1], [0.05, 0.5, 0.95]))
+    ranks = 1002 * np.array([0.05, 0.5, 0.95]) - 1
+    np.testing.assert_allclose([low[0], middle[0], high[0]], ranks)
+    np.testing.assert_allclose([low[1], middle[1], high[1]], np.nanquantile(values[1], [0.05, 0.5, 0.95], method="weibull"))
     assert np.isnan([low[2], middle[2], high[2]]).all()
 
 

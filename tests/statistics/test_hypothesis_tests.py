@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gsm3core.statistics.cluster_bootstrap import ClusterDraws, median_interval
 from gsm3core.statistics.hypothesis_tests import holm, wilcoxon_p, win_share
 
 
@@ -42,44 +41,3 @@ def test_wilcoxon_is_scipys_and_rounding_is_a_tie() -> None:
 def test_win_share_counts_ties_half() -> None:
     assert win_share([1, 2, 3, 4, np.nan], [2, 2, 1, 5, 1]) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
     assert np.isnan(win_share([np.nan], [1.0]))
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 4), st.one_of(st.just(np.nan), st.floats(-1, 1))), min_size=1, max_size=25
-    )
-)
-def test_median_of_a_replicate_is_that_of_its_sites_repeated(sites: list[tuple[int, float]]) -> None:
-    clusters, values = (np.array(a) for a in zip(*sites, strict=True))
-    draws = ClusterDraws.make(clusters, replicates=100)
-    assert draws.of_sites == (len(set(clusters)) < 5 or len(set(clusters)) == len(clusters))
-    found = draws.medians(values)
-    for k in range(100):
-        repeated = np.repeat(values, draws.counts[k, draws.cluster].astype(int))
-        repeated = repeated[np.isfinite(repeated)]
-        expected = np.median(repeated) if len(repeated) else np.nan
-        np.testing.assert_allclose(found[k], expected, atol=1e-15)
-
-
-def test_networks_that_differ_widen_the_interval() -> None:
-    """20 networks of 30 sites, between-network spread 1 and within 0.2: sites alone would be too sure by far."""
-    rng = np.random.default_rng(3)
-    network = np.repeat(np.arange(20), 30)
-    held = {"networks": 0, "sites": 0}
-    for _ in range(60):
-        values = rng.normal(size=20)[network] + 0.2 * rng.normal(size=600)
-        for kind, names in (("networks", network), ("sites", np.arange(600))):
-            _, low, high = median_interval(values, ClusterDraws.make(names, replicates=300), 0.95)
-            held[kind] += low <= 0 <= high
-    assert held["networks"] / 60 >= 0.86  # three standard errors below 0.95
-    assert held["sites"] / 60 < 0.6
-
-
-def test_few_networks_are_resampled_by_site() -> None:
-    assert ClusterDraws.make(["SCAN"] * 7).of_sites
-    assert ClusterDraws.make(list("AABBCCDD")).of_sites
-    assert not ClusterDraws.make(list("AABBCCDDEE")).of_sites
-    middle, low, high = median_interval(np.arange(7.0), ClusterDraws.make(["SCAN"] * 7), 0.95)
-    assert low < middle == 3 < high
-    assert np.isnan(median_interval([1.0], ClusterDraws.make(["A"]), 0.95)[1])
-    assert np.isnan(median_interval([np.nan, np.nan], ClusterDraws.make(["A", "B"]), 0.95)).all()
