@@ -1,1 +1,1 @@
-"""From what readers give to a SiteDataset, and from two SiteDatasets to one."""
+"""Assembly of SiteDatasets from the readers' output, and joining of two SiteDatasets."""

@@ -1,4 +1,4 @@
-"""A recipe carried out: sites, gridded sources in pieces, one SiteDataset written whole, with its provenance."""
+"""Assemble a SiteDataset from a recipe: sites, gridded sources, provenance."""
 
 from __future__ import annotations
 
@@ -17,33 +17,45 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.assembly import provenance
 from gsm3core.assembly.insitu import write_station_table
-from gsm3core.assembly.merge import Sampled, compose, distances
+from gsm3core.assembly.merge import SampledSource, cell_distances, merge_sources
 from gsm3core.assembly.recipe import Recipe
-from gsm3core.assembly.sampling import Source, Spots, sample_days, sample_static
-from gsm3core.assembly.site_selection import SelectedSites, files_of, find_sites
-from gsm3core.assembly.time_chunks import runs_of
-from gsm3core.assembly.variable_spec import Wanted
-from gsm3core.assembly.work_cache import WorkFolder, written
+from gsm3core.assembly.sampling import SamplePoints, Source, sample_days, sample_static
+from gsm3core.assembly.site_selection import SelectedSites, find_sites, site_files
+from gsm3core.assembly.time_chunks import split_days
+from gsm3core.assembly.variable_spec import VariableSpec
+from gsm3core.assembly.work_cache import WorkCache, explain_write_errors
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.geography.site_coordinates import describe_coordinates
 from gsm3core.readers.availability import source_folder
-from gsm3core.readers.files import candidates, find_granules
+from gsm3core.readers.granules import candidate_files, find_granules
 from gsm3core.schema import check_suffix, save_dataset
 
-Listen = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Assembled:
-    """What was written: the dataset, the table of its sites, the list of the files read; pieces that were here."""
+class AssemblyResult:
+    """Files written by :func:`assemble`.
+
+    Parameters
+    ----------
+    dataset
+        The SiteDataset.
+    stations
+        Table of its sites.
+    inputs
+        Table of the files read.
+    pieces, reused
+        Pieces of the build, and how many of them an earlier call had finished.
+    """
 
     dataset: Path
     stations: Path
-    files: Path
+    inputs: Path
     pieces: int
-    taken_over: int
+    reused: int
 
 
 def assemble(
@@ -53,192 +65,210 @@ def assemble(
     work: Path | None = None,
     root: Path | None = None,
     overwrite: bool = False,
-    listen: Listen = lambda what, done, of: None,
-) -> Assembled:
-    """Make a SiteDataset from in-situ records or places and gridded sources.
+    progress: StageProgress = lambda stage, done, total: None,
+) -> AssemblyResult:
+    """Assemble a SiteDataset from in-situ records or a list of sites, and gridded sources.
 
     Parameters
     ----------
     recipe
-        What to make; see :class:`gsm3core.assembly.recipe.Recipe`.
+        See :class:`gsm3core.assembly.recipe.Recipe`.
     out
-        ``.zarr`` (chunks of 256 sites and 366 days) or ``.nc``. Beside it: ``x.stations.csv``, every station with what
-        was used and its distance to each source's cell, and ``x.inputs.csv``, every file read with its SHA-256.
+        ``.zarr`` (chunks of 256 sites and 366 days) or ``.nc``. Written beside it: ``x.stations.csv``, every station with
+        the reason for its use or exclusion and its distance to each source's cell, and ``x.inputs.csv``, every file read
+        with its SHA-256.
     work
-        Folder of finished pieces, ``.NAME.work`` beside the dataset by default. The same call after a kill goes on
-        where it was; the pieces are removed in the end, and the folder if nothing else is in it.
+        Folder of finished pieces; ``.NAME.work`` beside the dataset by default. Rerunning an interrupted call resumes
+        it. The pieces are removed at the end, and the folder if nothing else is in it.
     root
         Folder of all sources, see :func:`gsm3core.readers.availability.source_folder`.
     overwrite
-        Replace what is there.
-    listen
-        Told what is being done, how many pieces of it are done, and of how many.
+        Replace an existing dataset.
+    progress
+        Called with the stage and its finished and total pieces.
 
     Returns
     -------
-    Assembled
-        The same bytes from the same inputs, whether killed between or not.
+    AssemblyResult
+        The dataset has the same bytes for the same inputs, whether or not the build was interrupted.
 
     Raises
     ------
     DatasetError
-        If a source is not here or lacks a variable or days, a file is damaged, or the disk is full.
+        If a source is not on this machine or lacks a variable or days, a file is damaged, or the disk is full.
     ConfigError
         If the recipe contradicts itself.
     """
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists. Choose another name, or pass --overwrite.")
     check_suffix(out)
-    sources = _sources(recipe, recipe.wanted(), root)
-    folder = WorkFolder(work or out.with_name(f".{out.name}.work"))
-    with folder.held():
-        return _made(recipe, out, sources, folder, overwrite, listen)
+    sources = _find_sources(recipe, recipe.variables(), root)
+    cache = WorkCache(work or out.with_name(f".{out.name}.work"))
+    with cache.lock():
+        return _assemble(recipe, out, sources, cache, overwrite, progress)
 
 
-def _made(
-    recipe: Recipe, out: Path, sources: list[Source], folder: WorkFolder, overwrite: bool, listen: Listen
-) -> Assembled:
-    sites, sites_fresh = _sites(recipe, folder, listen)
+def _assemble(
+    recipe: Recipe,
+    out: Path,
+    sources: list[Source],
+    cache: WorkCache,
+    overwrite: bool,
+    progress: StageProgress,
+) -> AssemblyResult:
+    sites, sites_reused = _select_sites(recipe, cache, progress)
     period = _period(recipe, sites)
-    wanted = recipe.wanted(period)
-    spots = Spots(*(np.asarray(sites.ds[n].values) for n in (v.SITE, v.LAT, v.LON)))
+    variables = recipe.variables(period)
+    points = SamplePoints(*(np.asarray(sites.ds[n].values) for n in (v.SITE, v.LAT, v.LON)))
     sampled = []
     for source in sources:
-        mine = [w for w in wanted if w.source == source.entry.name]
-        one = _sample(source, mine, spots, period, folder, listen)
-        provenance.check_gaps(one, period, len(spots.site), recipe.gaps)
+        specs = [x for x in variables if x.source == source.entry.name]
+        one = _sample(source, specs, points, period, cache, progress)
+        provenance.check_gaps(one, period, len(points.site), recipe.gaps)
         sampled.append(one)
-    listen("writing", 0, 1)
+    progress("writing", 0, 1)
     days = pd.date_range(period.start, period.end, freq="D", unit="ns", name=v.TIME)
     base = (
         sites.ds.reindex({v.TIME: days})
         if v.TIME in sites.ds.dims
         else sites.ds.assign_coords({v.TIME: days})
     )
-    ds, replaced = compose(_with_target(base, wanted), sampled)
+    ds, replaced = merge_sources(_with_target(base, variables), sampled)
     provenance.check_means(ds, sampled, recipe.gaps)
     ds = describe_coordinates(ds)
-    steps = [provenance.source_step(one, period, len(spots.site)) for one in sampled]
+    steps = [provenance.source_step(one, period, len(points.site)) for one in sampled]
     ds.attrs = provenance.global_attributes(recipe, sites.ds.attrs.get("references", ""), sampled)
     ds.attrs["history"] = json.dumps([*sites.steps, *steps, provenance.recipe_step(recipe, period, replaced)])
     table = sites.table
     for one in sampled:
-        if (away := distances(one)) is not None:
+        if (distance := cell_distances(one)) is not None:
             km = (
                 table["site"]
-                .map(pd.Series(away.round(3), index=spots.site))
+                .map(pd.Series(distance.round(3), index=points.site))
                 .where(table["outcome"] == "used")
             )
             table = table.assign(**{f"km_to_{one.source.entry.name}": km})
     inputs = out.with_name(f"{out.stem}.inputs.csv")
-    with written(out):
+    with explain_write_errors(out):
         stations = write_station_table(table, out)
         _write_text(provenance.files_table(sampled), inputs)
         save_dataset(ds, out, overwrite=overwrite)
     ds.close()
     pieces = [p for one in sampled for p in one.pieces]
-    folder.clear()
-    _remove_half_written(out)
-    listen("writing", 1, 1)
-    here = sum(not p.fresh for p in pieces) + (not sites_fresh)
-    return Assembled(out, stations, inputs, len(pieces) + 1, here)
+    cache.clear()
+    _remove_incomplete(out)
+    progress("writing", 1, 1)
+    reused = sum(p.reused for p in pieces) + sites_reused
+    return AssemblyResult(out, stations, inputs, len(pieces) + 1, reused)
 
 
-def _sources(recipe: Recipe, wanted: tuple[Wanted, ...], root: Path | None) -> list[Source]:
-    """Find all sources before any is read: hours of work must not end at a folder that is not there."""
+def _find_sources(recipe: Recipe, variables: tuple[VariableSpec, ...], root: Path | None) -> list[Source]:
+    """Find the files of all sources first: hours of work must not end at a missing folder."""
     found = []
-    for name in dict.fromkeys(w.source for w in wanted):
+    for name in dict.fromkeys(x.source for x in variables):
         entry, settings = source_entry(name), recipe.settings(name)
         source = Source(entry, settings.path or source_folder(name, root), settings)
-        source.reader(w.variable for w in wanted if w.source == name)
+        source.reader(x.variable for x in variables if x.source == name)
         try:
             find_granules(entry, source.root)
         except DatasetError as error:
-            told = ", ".join(w.variable for w in wanted if w.source == name)
-            raise DatasetError(f"{name} is wanted for {told}, but {error}") from error
+            needed = ", ".join(x.variable for x in variables if x.source == name)
+            raise DatasetError(f"{name} is needed for {needed}, but {error}") from error
         found.append(source)
     return found
 
 
-def _sites(recipe: Recipe, folder: WorkFolder, listen: Listen) -> tuple[SelectedSites, bool]:
-    def make() -> tuple[xr.Dataset, dict[str, Any], list[Path]]:
-        listen("stations", 0, 0)
-        found = find_sites(recipe.sites, recipe.period, lambda done, of: listen("stations", done, of))
+def _select_sites(recipe: Recipe, cache: WorkCache, progress: StageProgress) -> tuple[SelectedSites, bool]:
+    """Return the sites, and whether they were in the cache."""
+
+    def compute() -> tuple[xr.Dataset, dict[str, Any], list[Path]]:
+        progress("stations", 0, 0)
+        found = find_sites(recipe.sites, recipe.period, lambda done, total: progress("stations", done, total))
         rows = json.loads(found.table.to_json(orient="records", double_precision=15))
         return found.ds, {"table": rows, "columns": list(found.table.columns), "steps": found.steps}, []
 
     period = recipe.period.model_dump(mode="json") if recipe.period else None
     key = {"sites": recipe.sites.model_dump(mode="json"), "period": period}
-    piece = folder.piece("sites", key, files_of(recipe.sites), make)
+    piece = cache.get_or_compute("sites", key, site_files(recipe.sites), compute)
     with xr.open_dataset(piece.path, engine="h5netcdf") as opened:
         ds = opened.load()
     texts = {n: (a.dims, a.values.astype(str), a.attrs) for n, a in ds.coords.items() if a.dtype.kind in "OT"}
-    table = pd.DataFrame(piece.account["table"], columns=piece.account["columns"])
-    return SelectedSites(ds.assign_coords(texts).drop_encoding(), table, piece.account["steps"]), piece.fresh
+    ds = ds.assign_coords(texts).drop_encoding()
+    table = pd.DataFrame(piece.metadata["table"], columns=piece.metadata["columns"])
+    return SelectedSites(ds, table, piece.metadata["steps"]), piece.reused
 
 
 def _period(recipe: Recipe, sites: SelectedSites) -> Period:
     if recipe.period:
         return recipe.period
     if v.TIME not in sites.ds.dims:
-        raise ConfigError(f"sites of kind {recipe.sites.kind!r} have no days of their own: give the period.")
+        raise ConfigError(
+            f"sites of kind {recipe.sites.kind!r} have no record: give the period (--days or the recipe)."
+        )
     first, last = (str(sites.ds[v.TIME].values[k])[:10] for k in (0, -1))
     return Period.model_validate({"start": first, "end": last})
 
 
 def _sample(
-    source: Source, wanted: list[Wanted], spots: Spots, period: Period, folder: WorkFolder, listen: Listen
-) -> Sampled:
+    source: Source,
+    specs: list[VariableSpec],
+    points: SamplePoints,
+    period: Period,
+    cache: WorkCache,
+    progress: StageProgress,
+) -> SampledSource:
     name = source.entry.name
     key = {
         "source": name, "root": str(source.root.resolve()), "entry": source.entry.model_dump(mode="json"),
         "settings": source.settings.model_dump(mode="json"),
-        "sites": spots.fingerprint,
+        "sites": points.fingerprint,
     }  # fmt: skip
-    one = Sampled(source, wanted)
+    sampled = SampledSource(source, specs)
     if source.entry.step == "static":
-        variables = sorted({w.variable for w in wanted})
-        listen(name, 0, 1)
-        one.static = folder.piece(
-            name, key | {"variables": variables}, candidates(source.entry, source.root, None),
-            lambda: sample_static(source, spots, variables),
+        static = sorted({x.variable for x in specs})
+        progress(name, 0, 1)
+        sampled.static = cache.get_or_compute(
+            name, key | {"variables": static}, candidate_files(source.entry, source.root, None),
+            lambda: sample_static(source, points, static),
         )  # fmt: skip
-        listen(name, 1, 1)
-        return one
-    terms = sorted({(w.variable, w.statistic) for w in wanted})
-    means = [w.days for w in wanted if w.days is not None]
-    daily = period if any(w.role != "attribute" for w in wanted) else means[0]
-    runs = runs_of(daily, means, sites=len(spots.site), terms=len(terms), step=source.entry.step)
-    for k, (run, inside) in enumerate(runs):
-        listen(name, k, len(runs))
-        piece = folder.piece(
-            f"{name}-{run.start:%Y%m%d}", key | {"run": run.model_dump(mode="json"), "terms": terms},
-            candidates(source.entry, source.root, run),
-            lambda run=run: sample_days(source, spots, run, terms),  # type: ignore[misc]
+        progress(name, 1, 1)
+        return sampled
+    daily = sorted({(x.variable, x.statistic) for x in specs})
+    mean_periods = [x.days for x in specs if x.days is not None]
+    first = period if any(x.role != "attribute" for x in specs) else mean_periods[0]
+    chunks = split_days(
+        first, mean_periods, sites=len(points.site), variables=len(daily), step=source.entry.step
+    )
+    for k, (chunk, in_period) in enumerate(chunks):
+        progress(name, k, len(chunks))
+        piece = cache.get_or_compute(
+            f"{name}-{chunk.start:%Y%m%d}", key | {"chunk": chunk.model_dump(mode="json"), "variables": daily},
+            candidate_files(source.entry, source.root, chunk),
+            lambda chunk=chunk: sample_days(source, points, chunk, daily),  # type: ignore[misc]
         )  # fmt: skip
-        one.days.append((run, inside, piece))
-    listen(name, len(runs), len(runs))
-    return one
+        sampled.chunks.append((chunk, in_period, piece))
+    progress(name, len(chunks), len(chunks))
+    return sampled
 
 
-def _with_target(base: xr.Dataset, wanted: tuple[Wanted, ...]) -> xr.Dataset:
-    """Give places without any record of soil moisture an empty one, so that a model can be run there."""
-    if any(t in base for t in v.TARGETS) or any(w.name == v.SM_SMAP for w in wanted):
+def _with_target(base: xr.Dataset, variables: tuple[VariableSpec, ...]) -> xr.Dataset:
+    """Add an empty target to sites without any soil-moisture record, so that a model can be run there."""
+    if any(t in base for t in v.TARGETS) or any(x.name == v.SM_SMAP for x in variables):
         return base
     known = v.VARIABLES[v.SM_SMAP]
     empty = xr.DataArray(np.nan).expand_dims({v.SITE: base[v.SITE], v.TIME: base[v.TIME]}).astype(np.float32)
-    attrs = {"units": known.units, "long_name": known.long_name, "source": "none: these places are for prediction alone",
+    attrs = {"units": known.units, "long_name": known.long_name, "source": "none: sites for prediction only",
              "license": "none"}  # fmt: skip
     return base.assign({v.SM_SMAP: empty.assign_attrs(attrs)})
 
 
-def _remove_half_written(out: Path) -> None:
-    """Remove what a killed call of the same command left beside the dataset."""
-    for left in out.parent.glob(f".{glob.escape(out.name)}.????????{out.suffix}"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+def _remove_incomplete(out: Path) -> None:
+    """Remove the incomplete datasets of interrupted calls of the same command."""
+    for path in out.parent.glob(f".{glob.escape(out.name)}.????????{out.suffix}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _write_text(text: str, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

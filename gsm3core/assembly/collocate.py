@@ -1,4 +1,4 @@
-"""Putting grids onto sites or onto EASE-Grid 2.0: the cell that holds a point, or bilinear, with the distance kept."""
+"""Collocate grids with sites or EASE-Grid 2.0: nearest cell or bilinear, with the distance to the cell centre."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DISTANCE = "distance_km"
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """Where targets lie between the cell centres of one axis: lower and upper index, and weight of the upper."""
+class _AxisWeights:
+    """Position of targets between the cell centres of an axis: lower and upper index, and weight of the upper."""
 
     low: NDArray[np.intp]
     high: NDArray[np.intp]
@@ -45,14 +45,13 @@ def to_sites(
     Parameters
     ----------
     ds
-        As a gridded reader gives it: ``(time, lat, lon)``, or ``(time, y, x)`` with the attribute ``grid``.
+        Output of a gridded reader: ``(time, lat, lon)``, or ``(time, y, x)`` with the attribute ``grid``.
     lat, lon
-        Degrees, one of each a site; longitudes of either convention.
+        Degrees, one pair per site; longitudes from -180 to 180 or from 0 to 360.
     method
-        ``nearest``: the cell whose centre is nearest along each axis, which is the cell that holds the site.
-        ``bilinear``: of the four centres around it, weighted by nearness along each axis; missing ones are left out and
-        the rest weighted anew, if they carry at least half of the weight. Classes (CF ``flag_values``) are always taken
-        from the nearest cell.
+        ``nearest``: the cell whose centre is nearest along each axis, which is the cell that contains the site.
+        ``bilinear``: of the four surrounding centres; missing ones are omitted and the weights of the rest rescaled, if
+        these are at least half of the total. Classes (CF ``flag_values``) are always those of the nearest cell.
     site
         Names of the sites.
 
@@ -63,70 +62,70 @@ def to_sites(
 
     Notes
     -----
-    Made to be the ``each`` of a reader: ``reader.open(root, period, each=lambda ds: to_sites(ds, lat, lon))`` reads
-    years of whole grids and keeps the sites alone.
+    As the ``transform`` of a reader, ``reader.open(root, period, transform=lambda ds: to_sites(ds, lat, lon))`` reads
+    years of whole grids and keeps only the sites.
     """
     lat, lon = np.atleast_1d(np.asarray(lat, float)), np.atleast_1d(np.asarray(lon, float))
     if lat.shape != lon.shape or lat.ndim != 1:
         raise DatasetError(
-            f"lat and lon must be two lists of one length; they have {lat.shape} and {lon.shape}."
+            f"lat and lon must be lists of the same length; their shapes are {lat.shape} and {lon.shape}."
         )
     if not (np.abs(lat) <= 90).all() or not ((lon >= -180) & (lon <= 360)).all():
         raise DatasetError(
-            "a site lies beyond 90 degrees of latitude or 360 of longitude: are lat and lon swapped?"
+            "invalid site: latitude beyond 90 or longitude beyond 360 degrees. Are lat and lon swapped?"
         )
-    rows, columns, (row_name, column_name) = _axes(ds, lat, lon)
-    out = _taken(ds, rows, columns, (row_name, column_name), method, (v.SITE,))
+    rows, columns, (row_name, column_name) = _locate_axes(ds, lat, lon)
+    out = _interpolate(ds, rows, columns, (row_name, column_name), method, (v.SITE,))
     centre_lat, centre_lon = _centres(ds)
-    away = distance_km(lat, lon, centre_lat[rows.nearest], centre_lon[columns.nearest])
-    away = np.where(rows.inside & columns.inside, away, np.nan)
+    distance = distance_km(lat, lon, centre_lat[rows.nearest], centre_lon[columns.nearest])
+    distance = np.where(rows.inside & columns.inside, distance, np.nan)
     names = np.arange(len(lat)) if site is None else np.asarray(site)
     return out.assign_coords({
         v.SITE: names,
         v.LAT: (v.SITE, lat),
         v.LON: (v.SITE, np.where(lon >= 180, lon - 360, lon)),
-        DISTANCE: (v.SITE, away, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
+        DISTANCE: (v.SITE, distance, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
     })  # fmt: skip
 
 
 def to_ease(
     ds: xr.Dataset, grid: str = "M09", *, method: Method = "bilinear", rows: slice = slice(None)
 ) -> xr.Dataset:
-    """Return a grid on EASE-Grid 2.0, ``(time, y, x)``.
+    """Return a grid regridded to EASE-Grid 2.0, ``(time, y, x)``.
 
     Parameters
     ----------
     ds
-        As a gridded reader gives it.
+        Output of a gridded reader.
     grid
         ``M09`` (9 km) or ``M36`` (36 km).
     method
-        See :func:`to_sites`. Cells of the target are not averaged over: for sources much finer than the target average
+        See :func:`to_sites`. Source cells are not averaged within a target cell: average sources that are much finer
         first, as the land-cover reader does.
     rows
-        Rows of the target to make, to do the globe in strips.
+        Rows of the target grid, to process the globe in strips.
 
     Returns
     -------
     xarray.Dataset
-        With ``lat`` of ``y``, ``lon`` of ``x``, and ``distance_km`` ``(y, x)`` to the centre of the nearest cell.
+        With ``lat`` ``(y)``, ``lon`` ``(x)``, and ``distance_km`` ``(y, x)`` to the centre of the nearest cell.
     """
     if grid not in GRIDS:
-        raise DatasetError(f"EASE-Grid 2.0 {grid!r} is not known. Known: {', '.join(GRIDS)}.")
+        raise DatasetError(f"unknown EASE-Grid 2.0 {grid!r}. Known: {', '.join(GRIDS)}.")
     lat, lon = _cached_centres(grid)
     y = np.arange(len(lat))[rows]
-    # Both grids have one latitude a row and one longitude a column, so that the axes are found one by one.
-    row, column, names = _axes(ds, lat[y][:, None], lon[None, :])
-    out = _taken(ds, row, column, names, method, ("y", "x"))
+    # Both grids have one latitude per row and one longitude per column, so each axis is located separately.
+    row, column, names = _locate_axes(ds, lat[y][:, None], lon[None, :])
+    out = _interpolate(ds, row, column, names, method, ("y", "x"))
     centre_lat, centre_lon = _centres(ds)
-    away = distance_km(lat[y][:, None], lon[None, :], centre_lat[row.nearest], centre_lon[column.nearest])
-    away = np.where(row.inside & column.inside, away, np.nan).astype(np.float32)
+    distance = distance_km(lat[y][:, None], lon[None, :], centre_lat[row.nearest], centre_lon[column.nearest])
+    distance = np.where(row.inside & column.inside, distance, np.nan).astype(np.float32)
     out = out.assign_coords({
         "y": y,
         "x": np.arange(len(lon)),
         v.LAT: ("y", lat[y], {"units": "degrees_north", "standard_name": "latitude"}),
         v.LON: ("x", lon, {"units": "degrees_east", "standard_name": "longitude"}),
-        DISTANCE: (("y", "x"), away, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
+        DISTANCE: (("y", "x"), distance, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
     })  # fmt: skip
     out.attrs["grid"] = grid
     return out
@@ -138,7 +137,7 @@ def _cached_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def _centres(ds: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the centres of rows and columns of a reader's grid."""
+    """Return the centres of the rows and columns of a grid."""
     if v.LAT in ds.dims and v.LON in ds.dims:
         return ds[v.LAT].values, ds[v.LON].values
     grid = ds.attrs.get("grid") or next(
@@ -146,7 +145,7 @@ def _centres(ds: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     )
     if not {"y", "x"} <= set(ds.dims):
         raise DatasetError(
-            f"a grid has dimensions lat and lon, or y and x; these are {', '.join(map(str, ds.dims))}."
+            f"a grid needs dimensions lat and lon, or y and x; it has {', '.join(map(str, ds.dims))}."
         )
     if grid is None and (ds.sizes["y"], ds.sizes["x"]) in (
         shapes := {(g.rows, g.columns): n for n, g in GRIDS.items()}
@@ -160,30 +159,32 @@ def _centres(ds: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return lat[ds["y"].values], lon[ds["x"].values]
 
 
-def _axes(
+def _locate_axes(
     ds: xr.Dataset, lat: NDArray[np.float64], lon: NDArray[np.float64]
-) -> tuple[_Axis, _Axis, tuple[str, str]]:
+) -> tuple[_AxisWeights, _AxisWeights, tuple[str, str]]:
     centre_lat, centre_lon = _centres(ds)
     names, circle = (v.LAT, v.LON), 360.0
     lon = np.where(lon >= 180, lon - 360, lon)
     if v.LAT not in ds.dims:
-        # Cells of EASE-Grid are squares in its own metres, not in degrees: a border there is not half-way here.
+        # EASE-Grid cells are regular in projected metres; in degrees a border is not half-way between centres.
         names, circle = ("y", "x"), EASE_WIDTH
         centre_lat, lat = ease_metres(centre_lat, 0)[1], ease_metres(lat, 0)[1]
         centre_lon, lon = ease_metres(0, centre_lon)[0], ease_metres(0, lon)[0]
-    return _axis(centre_lat, lat), _axis(centre_lon, lon, circle=circle), names
+    return _locate(centre_lat, lat), _locate(centre_lon, lon, circle=circle), names
 
 
-def _axis(centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: float | None = None) -> _Axis:
-    """Find targets between ascending or descending centres; round the globe where the axis goes all the way."""
+def _locate(
+    centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: float | None = None
+) -> _AxisWeights:
+    """Locate targets between ascending or descending centres; a global longitude axis is periodic."""
     n = len(centres)
     if n < 2:
-        raise DatasetError("a grid needs at least two rows and two columns to place a site in it.")
+        raise DatasetError("a grid needs at least two rows and two columns.")
     flip = centres[0] > centres[-1]
     up = centres[::-1] if flip else centres
     steps = np.diff(up)
     if not (steps > 0).all():
-        raise DatasetError("the latitudes or longitudes of the grid neither ascend nor descend.")
+        raise DatasetError("the latitudes or longitudes of the grid are not monotonic.")
     index = np.arange(n)[::-1] if flip else np.arange(n)
     step = np.median(steps)
     if circle is not None:
@@ -191,35 +192,40 @@ def _axis(centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: 
             up = np.r_[up[-1] - circle, up, up[0] + circle]
             index = np.r_[index[-1], index, index[0]]
         else:
-            up, index, target = _unrolled(up, index, target, circle)
+            up, index, target = _unwrap(up, index, target, circle)
     low = np.clip(np.searchsorted(up, target, side="right") - 1, 0, len(up) - 2)
     gap = up[low + 1] - up[low]
     weight = (target - up[low]) / gap
-    # Half a cell beyond the outermost centres still lies in the outermost cells; so at either side of a hole.
-    hole = gap > 1.5 * step
+    # The outermost cells reach half a cell beyond their centres; so do the cells on either side of a gap.
+    is_gap = gap > 1.5 * step
     inside = (weight >= -0.5 - 1e-9) & (weight <= 1.5 + 1e-9)
-    inside &= ~hole | (np.minimum(np.abs(weight), np.abs(1 - weight)) * gap <= step / 2)
-    weight = np.where(hole, np.round(weight), weight)
-    return _Axis(index[low], index[low + 1], np.clip(weight, 0.0, 1.0), inside)
+    inside &= ~is_gap | (np.minimum(np.abs(weight), np.abs(1 - weight)) * gap <= step / 2)
+    weight = np.where(is_gap, np.round(weight), weight)
+    return _AxisWeights(index[low], index[low + 1], np.clip(weight, 0.0, 1.0), inside)
 
 
-def _unrolled(
+def _unwrap(
     up: NDArray[np.float64], index: NDArray[np.intp], target: NDArray[np.float64], circle: float
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
-    """Begin a cut of the globe behind its widest gap, so that one across 180 degrees is one piece, not two ends."""
+    """Start a regional axis behind its widest gap, so that a region across 180 degrees is contiguous."""
     gaps = np.diff(np.r_[up, up[0] + circle])
     first = (int(np.argmax(gaps)) + 1) % len(up)
     up = np.r_[up[first:], up[:first] + circle]
     middle = up[0] - gaps.max() / 2
-    # Turned by whole circles alone: rounding must not touch what lies right already.
+    # Shift by whole circles only: rounding must not change targets that are in range already.
     return up, np.roll(index, -first), target - circle * np.floor((target - middle) / circle)
 
 
-def _taken(
-    ds: xr.Dataset, rows: _Axis, columns: _Axis, names: tuple[str, str], method: Method, dims: tuple[str, ...]
+def _interpolate(
+    ds: xr.Dataset,
+    rows: _AxisWeights,
+    columns: _AxisWeights,
+    names: tuple[str, str],
+    method: Method,
+    dims: tuple[str, ...],
 ) -> xr.Dataset:
     if method not in ("nearest", "bilinear"):
-        raise DatasetError(f"method {method!r} is not known. Known: nearest, bilinear.")
+        raise DatasetError(f"unknown method {method!r}. Known: nearest, bilinear.")
     inside = rows.inside & columns.inside
     out: dict[str, xr.DataArray] = {}
     for name, array in ds.data_vars.items():
@@ -237,14 +243,14 @@ def _taken(
     return xr.Dataset(out, attrs={k: x for k, x in ds.attrs.items() if k != "grid"})
 
 
-def _bilinear(values: NDArray[np.generic], rows: _Axis, columns: _Axis) -> NDArray[np.float64]:
-    """Weight the four neighbours; without a missing one, unless those left carry less than half of the weight."""
+def _bilinear(values: NDArray[np.generic], rows: _AxisWeights, columns: _AxisWeights) -> NDArray[np.float64]:
+    """Weight the four neighbours; without the missing ones, if the rest have at least half of the weight."""
     total: NDArray[np.float64] | float = 0.0
-    carried: NDArray[np.float64] | float = 0.0
+    total_weight: NDArray[np.float64] | float = 0.0
     for row, row_weight in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
         for column, column_weight in ((columns.low, 1 - columns.weight), (columns.high, columns.weight)):
             found = values[..., row, column].astype(np.float64)
             weight = np.where(np.isnan(found), 0.0, row_weight * column_weight)
             total = total + np.where(weight > 0, found, 0.0) * weight
-            carried = carried + weight
-    return np.where(np.asarray(carried) >= 0.5, total / np.maximum(carried, 1e-12), np.nan)
+            total_weight = total_weight + weight
+    return np.where(np.asarray(total_weight) >= 0.5, total / np.maximum(total_weight, 1e-12), np.nan)

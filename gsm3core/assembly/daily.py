@@ -1,4 +1,4 @@
-"""From steps within a day to UTC days: means, sums, extremes, each from a minimum number of steps."""
+"""Daily statistics of sub-daily values: mean, sum, minimum and maximum per UTC day."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ def to_daily(
     minimum: float = 0.75,
     step: float | None = None,
 ) -> xr.Dataset:
-    """Return one value a UTC day, labelled 00:00 of the day, on an axis without holes.
+    """Return one value per UTC day, labelled 00:00, on an axis without gaps.
 
     Parameters
     ----------
     ds
-        Variables with ``time``, as readers give them: a label is an instant, or the START of the interval, so that a
-        step belongs to the day of its label. Variables without time are kept.
+        Output of a reader: a time label is an instant, or the START of the interval, so that a step belongs to the day
+        of its label. Variables without time are kept.
     how
-        Statistic per variable; ``mean`` for those not named, because readers give rates (mm per day), whose mean is
-        the day's amount and is not wrong by a missing step as a sum is.
+        Statistic per variable; ``mean`` for variables not named, because readers return rates (mm per day): their mean
+        is the daily amount and, unlike a sum, is not biased by a missing step.
     minimum
-        Share of a day's steps that a day needs, in (0, 1]; a day with fewer is missing. Three quarters by default: 18
-        of 24 hours, 6 of GLDAS's 8 steps.
+        Required share of a day's steps, in (0, 1]; a day with fewer is missing. 0.75 requires 18 of 24 hours, or 6 of
+        GLDAS's 8 steps.
     step
-        Seconds between steps; by default the attribute ``time_step`` of the readers.
+        Seconds between steps; by default the dataset's attribute ``time_step``.
 
     Returns
     -------
     xarray.Dataset
-        Each variable's attribute ``days_short_of_steps`` counts the values that had some steps but too few.
+        Each variable's attribute ``days_short_of_steps`` counts the values with some but too few steps.
 
     Raises
     ------
     DatasetError
-        If the step is not known or does not divide a day, labels repeat, or a statistic is unknown.
+        If the step is unknown or does not divide a day, labels repeat, or a statistic is unknown.
     """
     how = dict(how or {})
-    times = _checked(ds, how, minimum)
+    times = _check_times(ds, how, minimum)
     seconds = float(step if step is not None else ds.attrs.get("time_step", 0))
     per_day = round(_DAY / seconds) if seconds > 0 else 0
     if not per_day or abs(per_day * seconds - _DAY) > 1e-6:
         raise DatasetError(
-            f"a time step of {seconds:g} s does not divide a day; expected such as 3600. Give it with step=, or set the "
-            "attribute 'time_step' of the dataset."
+            f"time step of {seconds:g} s does not divide a day; expected, for example, 3600. Pass step=, or set the dataset's "
+            "attribute 'time_step'."
         )
     needed = int(np.ceil(minimum * per_day - 1e-9))
     days = times.normalize()
@@ -73,14 +73,14 @@ def to_daily(
             continue
         statistic = how.get(str(name), "mean")
         ordered = array.transpose(v.TIME, ...)
-        values, short = _reduced(ordered.to_numpy(), first, last, statistic, needed)
+        values, short = _reduce_days(ordered.to_numpy(), first, last, statistic, needed)
         coords = {k: c for k, c in ordered.coords.items() if v.TIME not in c.dims}
         out[name] = xr.DataArray(values, dims=ordered.dims, coords={**coords, v.TIME: axis}).transpose(
             *array.dims
         )
         out[name].attrs = dict(array.attrs)
         if statistic == "sum":
-            out[name].attrs["units"] = _of_a_day(str(array.attrs.get("units", "")))
+            out[name].attrs["units"] = _sum_units(str(array.attrs.get("units", "")))
         method = {"min": "minimum", "max": "maximum"}.get(statistic, statistic)
         out[name].attrs["cell_methods"] = f"time: {method} (interval: {seconds:g} s)"
         out[name].attrs["days_short_of_steps"] = short
@@ -92,27 +92,27 @@ def to_daily(
 def long_term_mean(
     ds: xr.Dataset, names: Mapping[str, str], *, period: Period | None = None, minimum_days: int = 30
 ) -> xr.Dataset:
-    """Return static means of daily variables, as attributes.
+    """Return long-term means of daily variables.
 
     Parameters
     ----------
     ds
         Daily values.
     names
-        Daily name -> name of the mean, such as ``{"sm_smap": "mean_sm_smap"}``.
+        Daily variable -> name of its mean, such as ``{"sm_smap": "mean_sm_smap"}``.
     period
-        Days to average. For an input of a model these must be training days alone, or the test leaks into it.
+        Days to average. For a model input these must be training days only; test days would leak.
     minimum_days
-        Fewest days for a mean.
+        Fewest days of a mean.
 
     Raises
     ------
     DatasetError
-        If a variable is missing or the period holds no day.
+        If a variable is missing or the period has no day.
     """
     if absent := [n for n in names if n not in ds]:
         raise DatasetError(
-            f"no variable {', '.join(absent)} to average; there is {', '.join(map(str, ds.data_vars))}."
+            f"cannot average {', '.join(absent)}: no such variable. The dataset has {', '.join(map(str, ds.data_vars))}."
         )
     if period is not None:
         ds = ds.sel({v.TIME: slice(str(period.start), str(period.end))})
@@ -135,57 +135,57 @@ def long_term_mean(
     return out
 
 
-def _checked(ds: xr.Dataset, how: Mapping[str, Statistic], minimum: float) -> pd.DatetimeIndex:
+def _check_times(ds: xr.Dataset, how: Mapping[str, Statistic], minimum: float) -> pd.DatetimeIndex:
     if v.TIME not in ds.dims or not ds.sizes[v.TIME]:
-        raise DatasetError("there is no time step to make days of.")
+        raise DatasetError("no time step to average to days.")
     if not 0 < minimum <= 1:
-        raise DatasetError(f"minimum is the share of a day's steps, in (0, 1]; {minimum:g} was given.")
+        raise DatasetError(f"invalid minimum {minimum:g}; expected a share of a day's steps in (0, 1].")
     for name, statistic in how.items():
         if statistic not in STATISTICS:
             raise DatasetError(
-                f"statistic {statistic!r} of {name!r} is not known. Known: {', '.join(STATISTICS)}."
+                f"unknown statistic {statistic!r} of {name!r}. Known: {', '.join(STATISTICS)}."
             )
         if name not in ds:
-            raise DatasetError(f"no variable {name!r}; there is {', '.join(map(str, ds.data_vars))}.")
+            raise DatasetError(f"no variable {name!r}; the dataset has {', '.join(map(str, ds.data_vars))}.")
     times = pd.DatetimeIndex(ds[v.TIME].values)
     if not times.is_monotonic_increasing or times.has_duplicates:
         raise DatasetError(
-            f"time labels must ascend without repetition; see {times[times.duplicated()][:1].tolist() or times[0]}."
+            f"time labels must ascend without duplicates; see {times[times.duplicated()][:1].tolist() or times[0]}."
         )
     return times
 
 
-def _reduced(
+def _reduce_days(
     values: NDArray[np.generic],
     first: NDArray[np.intp],
     last: NDArray[np.intp],
     statistic: Statistic,
     needed: int,
 ) -> tuple[NDArray[np.float32], int]:
-    """Reduce axis 0 day by day in double precision, one day in memory beyond the input."""
+    """Reduce axis 0 day by day in double precision; one day at a time is in memory beside the input."""
     out = np.full((len(first), *values.shape[1:]), np.nan, np.float32)
     short = 0
     for k, (i, j) in enumerate(zip(first, last, strict=True)):
         if i == j:
             continue
         block = values[i:j].astype(np.float64)
-        there = ~np.isnan(block)
-        count = there.sum(0)
+        present = ~np.isnan(block)
+        count = present.sum(0)
         if statistic in ("mean", "sum"):
-            total = np.where(there, block, 0.0).sum(0)
+            total = np.where(present, block, 0.0).sum(0)
             day = total / np.maximum(count, 1) if statistic == "mean" else total
         elif statistic == "min":
-            day = np.where(there, block, np.inf).min(0)
+            day = np.where(present, block, np.inf).min(0)
         else:
-            day = np.where(there, block, -np.inf).max(0)
+            day = np.where(present, block, -np.inf).max(0)
         enough = count >= needed
         out[k] = np.where(enough, day, np.nan)
         short += int(((count > 0) & ~enough).sum())
     return out, short
 
 
-def _of_a_day(units: str) -> str:
-    """Return the units of a sum over a day's steps: amounts stay amounts; the sum of rates would be meaningless."""
+def _sum_units(units: str) -> str:
+    """Return the units of a daily sum: those of an amount; a sum of rates is meaningless."""
     if units.endswith((" d-1", " s-1", "W m-2")):
-        raise DatasetError(f"a sum of values in {units!r} is not an amount; take the mean of a rate instead.")
+        raise DatasetError(f"a sum of values in {units!r} is not an amount; use the mean of a rate.")
     return units

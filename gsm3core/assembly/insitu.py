@@ -1,4 +1,4 @@
-"""In-situ SiteDatasets from the networks' own files: ISMN archives and the daily files of USCRN."""
+"""Build in-situ SiteDatasets from ISMN archives and the daily files of USCRN."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def build_insitu(
     choice
         Which ISMN sensors; see :class:`gsm3core.readers.ismn.sensor_choice.SensorChoice`.
     pulled
-        The history step of the download, if there was one.
+        History step of the download, if any.
     progress
-        Told of the stations read.
+        Called with the stations read and their number.
 
     Returns
     -------
     xarray.Dataset
-        Checked. ISMN has no forcings: join it with sources that have.
+        Valid SiteDataset. ISMN has no forcings: join it with sources that do.
     pandas.DataFrame
-        One row per station, used or refused, with the reason; :func:`write_station_table` puts it beside the dataset.
+        One row per station, used or refused, with the reason; see :func:`write_station_table`.
 
     Raises
     ------
     DatasetError
-        If the source cannot be read, or nothing of it can be used.
+        If the source cannot be read or has no usable record.
     """
     entry, source = source_entry(name), Path(source)
     if name == ISMN:
@@ -69,16 +69,16 @@ def build_insitu(
         checksum = fingerprint(source)
     elif name == USCRN:
         if not source.is_dir():
-            raise DatasetError(f"{source} is not a folder; expected one with files like {entry.example}.")
+            raise DatasetError(f"{source} is not a folder; expected a folder of files like {entry.example}.")
         ds, table = read_uscrn_daily(source, period)
-        # Not of the whole folder: its manifest tells the time of the download.
+        # Not over the whole folder: its manifest has the time of the download.
         checksum = checksum_of(
             p
             for p in source.rglob("*")
             if p.is_file() and (FILE_NAME.match(p.name) or p.name == STATION_TABLE)
         )
     else:
-        raise DatasetError(f"{name!r} is not an in-situ source. Known: {', '.join(NETWORKS)}.")
+        raise DatasetError(f"unknown in-situ source {name!r}. Known: {', '.join(NETWORKS)}.")
     steps = json.loads(ds.attrs.pop("steps"))
     step = {"step": "build", "entry": name, "file": source.name, "sha256": checksum}
     if period:
@@ -100,11 +100,11 @@ def build_insitu(
 def write_station_table(table: pd.DataFrame, dataset: Path) -> Path:
     """Write the table of stations beside a dataset (``x.zarr`` -> ``x.stations.csv``) and return its path.
 
-    It is a file of its own because 1,300 sentences do not fit the attributes of an HDF5 file (64 KB).
+    It is a separate file because the notes on 1,300 stations exceed the attributes of an HDF5 file (64 KB).
     """
     path = dataset.with_name(f"{dataset.stem}.stations.csv")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    table.to_csv(beside, index=False)
-    beside.replace(path)
+    part = path.with_name(f".{path.name}.part")
+    table.to_csv(part, index=False)
+    part.replace(path)
     return path

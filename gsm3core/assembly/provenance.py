@@ -1,4 +1,4 @@
-"""What went into a dataset: files with hashes, and counts at each step; and what is missing, as an error."""
+"""Provenance of an assembled dataset: input files with hashes, counts per variable, and checks for gaps."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gsm3core.assembly.merge import Sampled, distances
+from gsm3core.assembly.merge import SampledSource, cell_distances
 from gsm3core.assembly.recipe import Recipe
-from gsm3core.assembly.variable_spec import Wanted
+from gsm3core.assembly.variable_spec import VariableSpec
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 
-_RUNS_TOLD = 6
+_MAX_RANGES = 6
 
 
-def source_step(one: Sampled, period: Period, sites: int) -> dict[str, Any]:
-    """Return a source's entry for the history.
+def source_step(sampled: SampledSource, period: Period, sites: int) -> dict[str, Any]:
+    """Return a source's entry in the dataset's history.
 
     Parameters
     ----------
-    one
-        Its finished pieces.
     period
-        Of the dataset.
+        Days of the dataset.
     sites
-        How many there are.
+        Number of sites.
     """
-    settings = one.source.settings
-    inputs = _inputs(one)
+    settings = sampled.source.settings
+    inputs = _input_files(sampled)
     lines = sorted(f"{h}  {Path(p).name}" for p, h in inputs.items())
-    away = distances(one)
+    distance = cell_distances(sampled)
     step: dict[str, Any] = {
-        "step": "collocate", "source": one.source.entry.name, "method": settings.method, "options": settings.options,
+        "step": "collocate", "source": sampled.source.entry.name, "method": settings.method, "options": settings.options,
         "files": len(inputs), "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         "first_file": Path(min(inputs, key=lambda p: Path(p).name)).name if inputs else "",
         "last_file": Path(max(inputs, key=lambda p: Path(p).name)).name if inputs else "",
     }  # fmt: skip
-    if away is not None:
-        step["sites_outside_the_grid"] = int(np.isnan(away).sum())
-        if np.isfinite(away).any():
+    if distance is not None:
+        step["sites_outside_the_grid"] = int(np.isnan(distance).sum())
+        if np.isfinite(distance).any():
             step["distance_km"] = {
-                "median": _rounded(np.nanmedian(away)),
-                "largest": _rounded(np.nanmax(away)),
+                "median": _round(np.nanmedian(distance)),
+                "largest": _round(np.nanmax(distance)),
             }
-    if one.days:
+    if sampled.chunks:
         step["minimum_share_of_steps"] = settings.minimum
     for note in ("preliminary_steps", "product_version"):
-        told = [p.account[note] for p in one.pieces if note in p.account]
-        if told:
-            step[note] = sum(told) if note == "preliminary_steps" else ", ".join(sorted(set(map(str, told))))
-    step["variables"] = {w.name: _counts(one, w, period, sites) for w in one.wanted}
+        values = [p.metadata[note] for p in sampled.pieces if note in p.metadata]
+        if values:
+            step[note] = (
+                sum(values) if note == "preliminary_steps" else ", ".join(sorted(set(map(str, values))))
+            )
+    step["variables"] = {x.name: _counts(sampled, x, period, sites) for x in sampled.variables}
     return step
 
 
-def _inputs(one: Sampled) -> dict[str, str]:
-    """Return the files of all pieces with their SHA-256; pieces of two versions of one make no dataset."""
+def _input_files(sampled: SampledSource) -> dict[str, str]:
+    """Return the files of all pieces with their SHA-256; raise if two pieces read different versions of a file."""
     inputs: dict[str, str] = {}
-    for piece in one.pieces:
+    for piece in sampled.pieces:
         for path, digest in piece.inputs.items():
             if inputs.setdefault(path, digest) != digest:
                 raise DatasetError(
-                    f"{path} changed while the dataset was built. Give the same command again: what was made of the "
-                    "earlier version is made anew."
+                    f"{path} changed while the dataset was built. Rerun the command: pieces from the earlier version "
+                    "are computed again."
                 )
     return inputs
 
 
-def check_gaps(one: Sampled, period: Period, sites: int, gaps: str) -> None:
-    """Raise if a source lacks what a forcing needs, or has nothing at all of what is wanted.
+def check_gaps(sampled: SampledSource, period: Period, sites: int, gaps: str) -> None:
+    """Raise if a forcing lacks days, or a variable has no value at any site.
 
     Raises
     ------
@@ -85,49 +85,47 @@ def check_gaps(one: Sampled, period: Period, sites: int, gaps: str) -> None:
     """
     if gaps == "allow":
         return
-    name = one.source.entry.name
-    for w in one.wanted:
-        counts = _counts(one, w, period, sites)
-        what = f"{name} ({one.source.root}): {w.variable}" + (
-            f", for {w.name}," if w.name != w.variable else ""
+    name = sampled.source.entry.name
+    for spec in sampled.variables:
+        counts = _counts(sampled, spec, period, sites)
+        what = f"{name} ({sampled.source.root}): {spec.variable}" + (
+            f", for {spec.name}," if spec.name != spec.variable else ""
         )
-        advice = (
-            "Get what is missing, change the period, or take it as missing with --allow-gaps (gaps: allow)."
-        )
-        if w.role == "forcing" and counts["days_lacking"]:
+        advice = "Add the missing files, change the period, or accept missing values with --allow-gaps (gaps: allow)."
+        if spec.role == "forcing" and counts["days_lacking"]:
             days = len(pd.date_range(period.start, period.end))
             raise DatasetError(
                 f"{what} lacks {counts['days_lacking']} of the {days} days of {period.start} to {period.end}: "
                 f"{counts['lacking']}. {advice}"
             )
         if not counts["present"]:
-            away = distances(one)
-            outside = 0 if away is None else int(np.isnan(away).sum())
+            distance = cell_distances(sampled)
+            outside = 0 if distance is None else int(np.isnan(distance).sum())
             where = f" {outside} of the {sites} sites lie outside its grid." if outside else ""
             raise DatasetError(
                 f"{what} has no value at any site from {period.start} to {period.end}.{where} {advice}"
             )
 
 
-def check_means(ds: xr.Dataset, sampled: Sequence[Sampled], gaps: str) -> None:
-    """Raise if a long-term mean could be made at no site.
+def check_means(ds: xr.Dataset, sampled: Sequence[SampledSource], gaps: str) -> None:
+    """Raise if a long-term mean is missing at all sites.
 
     Raises
     ------
     DatasetError
-        Naming source, variable and what a mean needs.
+        Naming source, variable and the number of days that a mean needs.
     """
     for one in sampled:
-        for w in one.wanted:
-            if gaps == "refuse" and w.days is not None and not bool(ds[w.name].notnull().any()):
+        for spec in one.variables:
+            if gaps == "refuse" and spec.days is not None and not bool(ds[spec.name].notnull().any()):
                 raise DatasetError(
-                    f"{one.source.entry.name} ({one.source.root}): {w.variable}, for {w.name}, has no mean at any site "
-                    f"({ds[w.name].attrs['averaged']}). Give more files or days, or take it as missing with --allow-gaps."
+                    f"{one.source.entry.name} ({one.source.root}): {spec.variable}, for {spec.name}, has no mean at any "
+                    f"site ({ds[spec.name].attrs['averaged']}). Add files or days, or accept missing values with --allow-gaps."
                 )
 
 
-def files_table(sampled: Sequence[Sampled]) -> str:
-    """Return a CSV of every file that was read: source, name, bytes, SHA-256."""
+def files_table(sampled: Sequence[SampledSource]) -> str:
+    """Return a CSV of the files read: source, name, bytes, SHA-256."""
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n")
     write.writerow(["source", "file", "bytes", "sha256"])
@@ -140,86 +138,90 @@ def files_table(sampled: Sequence[Sampled]) -> str:
 
 
 def recipe_step(recipe: Recipe, period: Period, replaced: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry for the recipe itself, without the machine's paths."""
-    told = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"sites": {"path"}, "sources": True})
-    return {"step": "assemble", "recipe": told, "period": f"{period.start} to {period.end}", **replaced}
+    """Return the recipe's entry in the dataset's history, without local paths."""
+    given = recipe.model_dump(
+        mode="json", exclude_defaults=True, exclude={"sites": {"path"}, "sources": True}
+    )
+    return {"step": "assemble", "recipe": given, "period": f"{period.start} to {period.end}", **replaced}
 
 
-def global_attributes(recipe: Recipe, cited_by_sites: str, sampled: Sequence[Sampled]) -> dict[str, Any]:
-    """Return title, sources, terms and citations of the dataset, of its sites first."""
+def global_attributes(
+    recipe: Recipe, site_references: str, sampled: Sequence[SampledSource]
+) -> dict[str, Any]:
+    """Return title, sources, licenses and references of the dataset; those of its sites come first."""
     entries = [source_entry(recipe.sites.kind)] if recipe.sites.kind in ("ismn", "uscrn-daily") else []
     entries += [one.source.entry for one in sampled]
-    places = {
+    sites = {
         "ismn": "ISMN stations",
         "uscrn-daily": "USCRN stations",
         "grid": "9 km cells",
-        "table": "places",
+        "table": "Sites",
     }
-    with_ = ", ".join(one.source.entry.name for one in sampled)
-    title = recipe.title or places[recipe.sites.kind] + (f" with {with_}" if with_ else "")
-    cited = [cited_by_sites] + [
+    sources = ", ".join(one.source.entry.name for one in sampled)
+    title = recipe.title or sites[recipe.sites.kind] + (f" with {sources}" if sources else "")
+    references = [site_references] + [
         f"{e.citation} doi:{e.doi}".removesuffix(" doi:") for e in entries if e.name != recipe.sites.kind
     ]
     return {
         "Conventions": "CF-1.11", "featureType": "timeSeries", "title": title,
         "source": " + ".join(dict.fromkeys(e.provider for e in entries)),
         "license": " + ".join(dict.fromkeys(e.license for e in entries)) or "as given by the user",
-        "references": " + ".join(filter(None, cited)),
+        "references": " + ".join(filter(None, references)),
     }  # fmt: skip
 
 
-def _counts(one: Sampled, wanted: Wanted, period: Period, sites: int) -> dict[str, Any]:
-    made = {"of": wanted.variable, "role": wanted.role, "statistic": wanted.statistic}
-    if wanted.static:
-        assert one.static is not None
-        there = one.static.account[wanted.variable]
-        made["statistic"] = "static"
-        return made | {"sites": sites, "present": there["present"], "missing": sites - there["present"],
-                       "screening": there["screening"]}  # fmt: skip
+def _counts(sampled: SampledSource, spec: VariableSpec, period: Period, sites: int) -> dict[str, Any]:
+    """Return how many values of a variable are present, missing and screened, and which days the source lacks."""
+    origin = {"of": spec.variable, "role": spec.role, "statistic": spec.statistic}
+    if spec.is_static:
+        assert sampled.static is not None
+        static = sampled.static.metadata[spec.variable]
+        origin["statistic"] = "static"
+        return origin | {"sites": sites, "present": static["present"], "missing": sites - static["present"],
+                         "screening": static["screening"]}  # fmt: skip
     chosen = [
-        p.account[wanted.daily_name] for run, inside, p in one.days
-        if (inside if wanted.role != "attribute" else wanted.averages(run))
+        piece.metadata[spec.daily_name] for chunk, in_period, piece in sampled.chunks
+        if (in_period if spec.role != "attribute" else spec.averages(chunk))
     ]  # fmt: skip
-    days = sum((run.end - run.start).days + 1 for run, inside, _ in one.days if inside)
+    days = sum((chunk.end - chunk.start).days + 1 for chunk, in_period, _ in sampled.chunks if in_period)
     lacking = [d for c in chosen for d in c["lacking"]]
     present = sum(c["present"] for c in chosen)
     screening: dict[str, Any] = {}
     for c in chosen:
-        screening = added(screening, c["screening"])
-    counted = {"present": present, "short_of_steps": sum(c["short_of_steps"] for c in chosen)}
-    if wanted.days is not None:
-        made["averaged"] = f"{wanted.days.start} to {wanted.days.end}"
+        screening = add_counts(screening, c["screening"])
+    counts = {"present": present, "short_of_steps": sum(c["short_of_steps"] for c in chosen)}
+    if spec.days is not None:
+        origin["averaged"] = f"{spec.days.start} to {spec.days.end}"
     else:
-        counted = {"site_days": sites * days, **counted, "missing": sites * days - present}
-    return (
-        made | counted | {"days_lacking": len(lacking), "lacking": told_days(lacking), "screening": screening}
-    )
+        counts = {"site_days": sites * days, **counts, "missing": sites * days - present}
+    gaps = {"days_lacking": len(lacking), "lacking": format_days(lacking)}
+    return origin | counts | gaps | {"screening": screening}
 
 
-def added(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sum of two records of counts, whose values may be records again."""
+def add_counts(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sum of two nested records of counts."""
     total = dict(one)
     for key, count in other.items():
         total[key] = (
-            added(total.get(key, {}), count) if isinstance(count, Mapping) else total.get(key, 0) + count
+            add_counts(total.get(key, {}), count) if isinstance(count, Mapping) else total.get(key, 0) + count
         )
     return total
 
 
-def told_days(days: Sequence[str]) -> str:
-    """Return days in words: runs of them, the first six."""
+def format_days(days: Sequence[str]) -> str:
+    """Return days as text: ranges of consecutive days, at most six."""
     if not days:
         return ""
     dates = pd.DatetimeIndex(sorted(days))
     ends = np.flatnonzero(np.diff(dates.to_numpy()) > np.timedelta64(1, "D"))
     firsts, lasts = np.r_[0, ends + 1], np.r_[ends, len(dates) - 1]
-    runs = [
+    ranges = [
         f"{dates[a].date()}" + (f" to {dates[b].date()}" if b > a else "")
         for a, b in zip(firsts, lasts, strict=True)
     ]
-    more = f" and {len(runs) - _RUNS_TOLD} more runs" if len(runs) > _RUNS_TOLD else ""
-    return ", ".join(runs[:_RUNS_TOLD]) + more
+    more = f" and {len(ranges) - _MAX_RANGES} more ranges" if len(ranges) > _MAX_RANGES else ""
+    return ", ".join(ranges[:_MAX_RANGES]) + more
 
 
-def _rounded(value: Any) -> float:
+def _round(value: Any) -> float:
     return round(float(value), 3)

@@ -1,4 +1,4 @@
-"""One gridded source at the sites for a run of days: read, collocated, made daily, and everything lost counted."""
+"""Sample a gridded source at the sites: read, collocate, average to days, and count every value lost."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from gsm3core import vocabulary as v
 from gsm3core.assembly.collocate import DISTANCE, to_sites
 from gsm3core.assembly.daily import Statistic, to_daily
 from gsm3core.assembly.recipe import SourceSettings
-from gsm3core.assembly.work_cache import Account
+from gsm3core.assembly.work_cache import Metadata
 from gsm3core.catalog import SourceEntry
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.readers import grid_reader_options, make_grid_reader
-from gsm3core.readers.files import NothingThereError
+from gsm3core.readers.granules import NoDataInPeriodError
 from gsm3core.readers.gridded import GridReader
 
-_DAY = 86_400.0
+_DAY = 86_400.0  # s
 _NOTES = ("preliminary_steps", "product_version")
 
-Terms = Sequence[tuple[str, Statistic]]
+DailyVariables = Sequence[tuple[str, Statistic]]
 
 
 @dataclass(frozen=True, slots=True)
-class Spots:
-    """Where values are wanted: names and degrees, one of each a site."""
+class SamplePoints:
+    """Names and coordinates (degrees) of the sites to sample at."""
 
     site: NDArray[np.str_]
     lat: NDArray[np.float64]
@@ -42,25 +42,25 @@ class Spots:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same sites alone."""
-        told = json.dumps([a.tolist() for a in (self.site, self.lat, self.lon)])
-        return hashlib.sha256(told.encode()).hexdigest()
+        """SHA-256 of names and coordinates."""
+        text = json.dumps([a.tolist() for a in (self.site, self.lat, self.lon)])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A gridded source, where its files are, and how they are read."""
+    """A gridded source, the folder of its files, and how they are read."""
 
     entry: SourceEntry
     root: Path
     settings: SourceSettings
 
     def reader(self, variables: Iterable[str]) -> GridReader:
-        """Return a reader of these variables (of all, where it cannot choose)."""
+        """Return a reader of these variables; of all, where the reader has no choice."""
         options: dict[str, Any] = dict(self.settings.options)
         if "variables" in options:
             raise ConfigError(
-                f"{self.entry.name}: 'variables' is no option here; name them in forcings, attributes or products."
+                f"{self.entry.name}: invalid option 'variables'; name them in forcings, attributes or products."
             )
         if "variables" in grid_reader_options(self.entry.reader):
             options["variables"] = sorted(set(variables))
@@ -68,18 +68,16 @@ class Source:
 
 
 def sample_days(
-    source: Source, spots: Spots, run: Period, terms: Terms
-) -> tuple[xr.Dataset, Account, list[Path]]:
-    """Return a source's days at the sites.
+    source: Source, points: SamplePoints, period: Period, variables: DailyVariables
+) -> tuple[xr.Dataset, Metadata, list[Path]]:
+    """Return the daily values of a source at the sites, their counts, and the files with values.
 
     Parameters
     ----------
-    source, spots
-        What and where.
-    run
-        UTC days. All are in the result; those without data are missing.
-    terms
-        Variable and statistic of the day.
+    period
+        UTC days. All are in the result; days without data are missing.
+    variables
+        Variable and daily statistic.
 
     Returns
     -------
@@ -90,7 +88,7 @@ def sample_days(
         By ``VARIABLE_STATISTIC``: ``present``, ``short_of_steps`` (site-days with too few steps), ``lacking`` (days
         for which the source has too few steps or none), ``screening`` (of the whole grids that were read).
     list of Path
-        The files that gave a value.
+        The files with values.
 
     Raises
     ------
@@ -99,105 +97,110 @@ def sample_days(
     """
     labels: dict[str, list[NDArray[np.datetime64]]] = {}
 
-    def keep(ds: xr.Dataset) -> xr.Dataset:
+    def at_sites(ds: xr.Dataset) -> xr.Dataset:
         for name in ds.data_vars:
             labels.setdefault(str(name), []).append(ds[v.TIME].values)
-        return to_sites(ds, spots.lat, spots.lon, method=source.settings.method, site=spots.site)
+        return to_sites(ds, points.lat, points.lon, method=source.settings.method, site=points.site)
 
-    days = pd.date_range(run.start, run.end, freq="D", unit="ns", name=v.TIME)
+    days = pd.date_range(period.start, period.end, freq="D", unit="ns", name=v.TIME)
     try:
-        found = source.reader(x for x, _ in terms).open(source.root, run, each=keep)
-    except NothingThereError:
-        return _nothing(spots, days, terms)
+        found = source.reader(x for x, _ in variables).open(source.root, period, transform=at_sites)
+    except NoDataInPeriodError:
+        return _empty(points, days, variables)
     except DatasetError as error:
-        raise DatasetError(f"{source.entry.name}, {run.start} to {run.end}: {error}") from error
-    if absent := sorted({x for x, _ in terms if x not in found}):
+        raise DatasetError(f"{source.entry.name}, {period.start} to {period.end}: {error}") from error
+    if absent := sorted({x for x, _ in variables if x not in found}):
         raise DatasetError(
-            f"{source.entry.name}, {run.start} to {run.end}: no {', '.join(absent)} in {source.root}; "
-            f"the files give {', '.join(map(str, found.data_vars))}."
+            f"{source.entry.name}, {period.start} to {period.end}: no {', '.join(absent)} in {source.root}; "
+            f"the files have {', '.join(map(str, found.data_vars))}."
         )
     inputs = [Path(p) for p in found.attrs["inputs"]]
     step = float(found.attrs["time_step"])
-    screening = {x: json.loads(found[x].attrs.pop("screening")) for x in dict.fromkeys(x for x, _ in terms)}
-    wanted = xr.Dataset({f"{x}_{s}": found[x] for x, s in terms}, attrs={"time_step": step})
+    names = dict.fromkeys(x for x, _ in variables)
+    screening = {x: json.loads(found[x].attrs.pop("screening")) for x in names}
+    steps = xr.Dataset({f"{x}_{s}": found[x] for x, s in variables}, attrs={"time_step": step})
     if step <= _DAY:
-        how = {f"{x}_{s}": s for x, s in terms}
-        daily = to_daily(wanted, how=how, minimum=source.settings.minimum).reindex({v.TIME: days})
+        how = {f"{x}_{s}": s for x, s in variables}
+        daily = to_daily(steps, how=how, minimum=source.settings.minimum).reindex({v.TIME: days})
     else:
-        daily = wanted
-    account: Account = {}
-    for x, s in terms:
+        daily = steps
+    counts: Metadata = {}
+    for x, s in variables:
         name = f"{x}_{s}"
         daily[name].attrs |= {k: found[x].attrs[k] for k in ("units", "long_name", "source", "license")}
-        account[name] = {
+        counts[name] = {
             "present": int(daily[name].notnull().sum()),
             "short_of_steps": int(daily[name].attrs.pop("days_short_of_steps", 0)),
-            "lacking": _lacking(labels[x], days, step, source.settings.minimum),
+            "lacking": _missing_days(labels[x], days, step, source.settings.minimum),
             "screening": screening[x],
         }
-    account |= {note: found.attrs[note] for note in _NOTES if note in found.attrs}
+    counts |= {note: found.attrs[note] for note in _NOTES if note in found.attrs}
     out = daily.transpose(v.SITE, v.TIME).drop_attrs(deep=False).reset_coords(drop=True)
     out[DISTANCE] = (v.SITE, np.asarray(found[DISTANCE].values, np.float32))
-    return out, account, inputs
+    return out, counts, inputs
 
 
 def sample_static(
-    source: Source, spots: Spots, variables: Iterable[str]
-) -> tuple[xr.Dataset, Account, list[Path]]:
-    """Return a source without time at the sites, with ``distance_km`` (site), what was screened, and its files.
+    source: Source, points: SamplePoints, variables: Iterable[str]
+) -> tuple[xr.Dataset, Metadata, list[Path]]:
+    """Return a source without time at the sites with ``distance_km`` (site), its counts, and its files.
 
     Raises
     ------
     DatasetError
         As :func:`sample_days`.
     """
-    wanted = list(dict.fromkeys(variables))
+    names = list(dict.fromkeys(variables))
     try:
-        found = source.reader(wanted).open(
+        found = source.reader(names).open(
             source.root,
-            each=lambda ds: to_sites(
-                ds, spots.lat, spots.lon, method=source.settings.method, site=spots.site
+            transform=lambda ds: to_sites(
+                ds, points.lat, points.lon, method=source.settings.method, site=points.site
             ),
         )
     except DatasetError as error:
         raise DatasetError(f"{source.entry.name}: {error}") from error
-    if absent := [x for x in wanted if x not in found]:
+    if absent := [x for x in names if x not in found]:
         raise DatasetError(
             f"{source.entry.name}: no {', '.join(absent)} in {source.root}; "
-            f"the files give {', '.join(map(str, found.data_vars))}."
+            f"the files have {', '.join(map(str, found.data_vars))}."
         )
     inputs = [Path(p) for p in found.attrs["inputs"]]
-    account: Account = {
+    counts: Metadata = {
         x: {
             "present": int(found[x].notnull().sum()),
             "screening": json.loads(found[x].attrs.pop("screening")),
         }
-        for x in wanted
+        for x in names
     }
-    out = found[wanted].drop_attrs(deep=False).reset_coords(drop=True)
+    out = found[names].drop_attrs(deep=False).reset_coords(drop=True)
     out[DISTANCE] = (v.SITE, np.asarray(found[DISTANCE].values, np.float32))
-    return out, account, inputs
+    return out, counts, inputs
 
 
-def _lacking(
+def _missing_days(
     labels: list[NDArray[np.datetime64]], days: pd.DatetimeIndex, step: float, minimum: float
 ) -> list[str]:
-    """Return the days for which the source has fewer steps than a day needs, whatever their values."""
+    """Return the days for which the source has too few steps, whatever their values."""
     if step > _DAY:
         return []
     needed = int(np.ceil(minimum * round(_DAY / step) - 1e-9))
-    there = pd.DatetimeIndex(np.unique(np.concatenate(labels))).normalize().value_counts()
-    steps = there.reindex(days, fill_value=0)
+    found = pd.DatetimeIndex(np.unique(np.concatenate(labels))).normalize().value_counts()
+    steps = found.reindex(days, fill_value=0)
     return [str(d.date()) for d in days[(steps < needed).to_numpy()]]
 
 
-def _nothing(spots: Spots, days: pd.DatetimeIndex, terms: Terms) -> tuple[xr.Dataset, Account, list[Path]]:
-    empty = np.full((len(spots.site), len(days)), np.nan, np.float32)
+def _empty(
+    points: SamplePoints, days: pd.DatetimeIndex, variables: DailyVariables
+) -> tuple[xr.Dataset, Metadata, list[Path]]:
+    nan = np.full((len(points.site), len(days)), np.nan, np.float32)
     out = xr.Dataset(
-        {f"{x}_{s}": ((v.SITE, v.TIME), empty) for x, s in terms}, coords={v.SITE: spots.site, v.TIME: days}
+        {f"{x}_{s}": ((v.SITE, v.TIME), nan) for x, s in variables},
+        coords={v.SITE: points.site, v.TIME: days},
     )
-    every = [str(d.date()) for d in days]
-    account: Account = {
-        f"{x}_{s}": {"present": 0, "short_of_steps": 0, "lacking": every, "screening": {}} for x, s in terms
+    missing = [str(d.date()) for d in days]
+    counts: Metadata = {
+        f"{x}_{s}": {"present": 0, "short_of_steps": 0, "lacking": missing, "screening": {}}
+        for x, s in variables
     }
-    return out, account, []
+    return out, counts, []

@@ -1,4 +1,4 @@
-"""Building and joining SiteDatasets, each variable with its units, source and terms."""
+"""Build and join SiteDatasets; each variable keeps its units, source and license."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def build(name: str, source: Path, *, period: Period | None = None) -> xr.Datase
     name
         Entry of ``data_catalog/datasets``, such as ``conus-smap`` or ``uscrn``.
     source
-        The producer's file; any with the entry's layout will do.
+        The producer's file, or any file with the entry's layout.
     period
         Days to keep.
 
     Raises
     ------
     DatasetError
-        If the entry is unknown, the file is laid out otherwise, or the result breaks the contract.
+        If the entry is unknown, the file has another layout, or the result is not a valid SiteDataset.
     """
     entry = dataset_entry(name)
     ds = make_reader(entry.reader).open(Path(source), period)
@@ -63,24 +63,24 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
     first, second
         SiteDatasets with different sites.
     inputs
-        ``shared``: only the forcings and attributes that both have. ``all``: every one of either, missing at the
-        other's sites; a model should then be told which are missing (``data.flag_missing``).
+        ``shared``: only the forcings and attributes that both have. ``all``: those of either, missing at the other's
+        sites; a model should then get flags of missing inputs (``data.flag_missing``).
 
     Returns
     -------
     xarray.Dataset
-        All sites of both, on one daily axis that spans both; every soil-moisture record of either (missing at the
-        other's sites). What only one has of forcings and attributes is named in ``history``.
+        All sites, on a daily axis that spans both; all soil-moisture records of either (missing at the other's sites).
+        ``history`` lists the forcings and attributes that only one has.
 
     Raises
     ------
     DatasetError
-        If a site is in both, they share no forcing, or a shared variable means different things.
+        If a site is in both, they share no forcing, or a shared variable differs in units, grid or classes.
     """
     shared_sites = np.intersect1d(first[v.SITE].values.astype(str), second[v.SITE].values.astype(str))
     if len(shared_sites):
         raise DatasetError(
-            f"site {str(shared_sites[0])!r} is in both datasets ({len(shared_sites)} in all); join takes different sites."
+            f"duplicate site {str(shared_sites[0])!r} ({len(shared_sites)} sites are in both datasets); expected different sites."
         )
     dynamic, static = (
         [set(names(ds)) for ds in (first, second)] for names in (forcing_names, attribute_names)
@@ -98,7 +98,7 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
         name=v.TIME,
     )
     records = [n for n in v.SOIL_MOISTURE if n in first or n in second]
-    parts = [_part(ds, forcings, attributes, records, days) for ds in _with_same_products(first, second)]
+    parts = [_aligned(ds, forcings, attributes, records, days) for ds in _align_products(first, second)]
     out = xr.concat(
         parts,
         dim=v.SITE,
@@ -111,7 +111,7 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
     for name in out.data_vars:
         out[name].attrs = _merged_attributes(str(name), first, second)
     out = describe_coordinates(out.transpose(..., v.SITE, v.TIME), known_regions=True)
-    alone = {
+    only_in = {
         which: sorted({*dynamic[k], *static[k]} - {*dynamic[1 - k], *static[1 - k]})
         for k, which in enumerate(("first", "second"))
     }
@@ -122,15 +122,15 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
         for key, text in ((k, str(t)) for k, t in first.attrs.items() if k not in ("history", "simulated"))
     }
     steps = [*json.loads(first.attrs.get("history", "[]")), *json.loads(second.attrs.get("history", "[]"))]
-    out.attrs["history"] = json.dumps([*steps, {"step": "join", "inputs": inputs, "in_one_alone": alone}])
+    out.attrs["history"] = json.dumps([*steps, {"step": "join", "inputs": inputs, "only_in": only_in}])
     if is_simulated(first) or is_simulated(second):
         out.attrs["simulated"] = "true"
     check_dataset(out, name="the joined dataset")
     return out
 
 
-def _with_same_products(first: xr.Dataset, second: xr.Dataset) -> list[xr.Dataset]:
-    """Give both the same product axis, so that neither's products are lost."""
+def _align_products(first: xr.Dataset, second: xr.Dataset) -> list[xr.Dataset]:
+    """Return both with the same product axis, so that no product is lost."""
     both = [ds for ds in (first, second) if v.PRODUCT in ds.dims]
     names = list(dict.fromkeys(str(p) for ds in both for p in ds[v.PRODUCT].values))
     return [
@@ -143,7 +143,7 @@ def _with_same_products(first: xr.Dataset, second: xr.Dataset) -> list[xr.Datase
     ]
 
 
-def _part(
+def _aligned(
     ds: xr.Dataset, forcings: list[str], attributes: list[str], records: list[str], days: pd.DatetimeIndex
 ) -> xr.Dataset:
     part = ds[[n for n in (*forcings, *attributes, *records) if n in ds]].reindex({v.TIME: days})
@@ -168,18 +168,18 @@ def _part(
 
 
 def _merged_attributes(name: str, first: xr.Dataset, second: xr.Dataset) -> dict[str, object]:
-    """Keep what both say; put their sources and terms one after the other."""
+    """Return the attributes that both share, with the sources and licenses of both."""
     owners = [ds for ds in (first, second) if name in ds]
     for key in ("units", "flag_values", "flag_meanings", "grid"):
-        said = [ds[name].attrs[key] for ds in owners if key in ds[name].attrs]
-        if len(said) == 2 and not np.array_equal(said[0], said[1]):
+        values = [ds[name].attrs[key] for ds in owners if key in ds[name].attrs]
+        if len(values) == 2 and not np.array_equal(values[0], values[1]):
             raise DatasetError(
-                f"{name!r} has {key} {said[0]!r} in the first dataset and {said[1]!r} in the second."
+                f"{name!r} has {key} {values[0]!r} in the first dataset and {values[1]!r} in the second."
             )
     if len({"flag_values" in ds[name].attrs for ds in owners}) == 2:
-        raise DatasetError(f"{name!r} holds classes in one dataset and numbers in the other.")
+        raise DatasetError(f"{name!r} is categorical in one dataset and numeric in the other.")
     merged: dict[str, object] = dict(owners[-1][name].attrs) | dict(owners[0][name].attrs)
     for key in ("source", "license"):
-        said = [str(ds[name].attrs.get(key) or ds.attrs.get(key, "")) for ds in owners]
-        merged[key] = " + ".join(dict.fromkeys(filter(None, said)))
+        texts = [str(ds[name].attrs.get(key) or ds.attrs.get(key, "")) for ds in owners]
+        merged[key] = " + ".join(dict.fromkeys(filter(None, texts)))
     return merged

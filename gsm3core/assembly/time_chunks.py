@@ -1,4 +1,4 @@
-"""Cutting the days of a build into runs that fit in memory."""
+"""Split the days of a build into chunks that fit in memory."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from itertools import pairwise
 
 from gsm3core.config import Period
 
-_BUDGET = 256 << 20  # bytes of one run's steps at the sites
-_STEPS = {"PT30M": 48, "PT1H": 24, "PT3H": 8}
+_MAX_BYTES = 256 << 20  # of one chunk's time steps at the sites
+_STEPS_PER_DAY = {"PT30M": 48, "PT1H": 24, "PT3H": 8}
 
 
-def runs_of(
-    period: Period, others: Iterable[Period], *, sites: int, terms: int, step: str
+def split_days(
+    period: Period, mean_periods: Iterable[Period], *, sites: int, variables: int, step: str
 ) -> list[tuple[Period, bool]]:
-    """Return runs of days that cover all periods, in order, and whether each lies in the first.
+    """Return chunks of days that cover all periods, in order, each with whether it lies in the dataset's period.
 
     Parameters
     ----------
     period
         Days of the dataset.
-    others
+    mean_periods
         Days of long-term means.
-    sites, terms, step
-        How many values a step has, and the source's step (ISO 8601), for the size of a run: at most a calendar month,
-        shorter where a month of steps at the sites is more than 256 MB.
+    sites, variables, step
+        Values per time step, and the source's time step (ISO 8601). They bound the size of a chunk: at most a calendar
+        month, shorter where a month at the sites exceeds 256 MB.
     """
-    longest = max(1, min(31, _BUDGET // (4 * max(sites, 1) * max(terms, 1) * _STEPS.get(step, 1))))
-    one = dt.timedelta(days=1)
-    spans = [period, *others]
-    # Wherever a period begins or ends, a run does: counts are of the dataset's days alone.
-    borders = sorted({d for p in spans for d in (p.start, p.end + one)})
-    runs = []
+    max_days = max(
+        1, min(31, _MAX_BYTES // (4 * max(sites, 1) * max(variables, 1) * _STEPS_PER_DAY.get(step, 1)))
+    )
+    one_day = dt.timedelta(days=1)
+    periods = [period, *mean_periods]
+    # Chunks break wherever a period begins or ends, so that counts refer to the dataset's days only.
+    borders = sorted({d for p in periods for d in (p.start, p.end + one_day)})
+    chunks = []
     for first, after in pairwise(borders):
-        if any(p.start <= first <= p.end for p in spans):
-            inside = period.start <= first <= period.end
-            runs += [(run, inside) for run in _cut(first, after - one, longest)]
-    return runs
+        if any(p.start <= first <= p.end for p in periods):
+            in_period = period.start <= first <= period.end
+            chunks += [(chunk, in_period) for chunk in _split(first, after - one_day, max_days)]
+    return chunks
 
 
-def _cut(first: dt.date, last: dt.date, longest: int) -> Iterator[Period]:
+def _split(first: dt.date, last: dt.date, max_days: int) -> Iterator[Period]:
     while first <= last:
-        month = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1) - dt.timedelta(days=1)
-        end = min(last, month, first + dt.timedelta(days=longest - 1))
+        month_end = (first.replace(day=1) + dt.timedelta(days=32)).replace(day=1) - dt.timedelta(days=1)
+        end = min(last, month_end, first + dt.timedelta(days=max_days - 1))
         yield Period(start=first, end=end)
         first = end + dt.timedelta(days=1)

@@ -1,9 +1,9 @@
-"""From the files of one source to canonical names and units; one file per source."""
+"""Readers: files of one source to canonical names and units, one module per source."""
 
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from gsm3core.errors import DatasetError, did_you_mean
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from gsm3core.readers.base import Reader
     from gsm3core.readers.gridded import GridReader
 
-_REGISTRY = {
+_SITE_READERS = {
     "conus_smap": "gsm3core.readers.conus_smap:ConusSmapReader",
     "uscrn": "gsm3core.readers.uscrn:UscrnReader",
     "ismn": "gsm3core.readers.ismn.reader:IsmnReader",
     "uscrn_daily": "gsm3core.readers.uscrn_daily:UscrnDailyReader",
 }
 
-_GRIDDED = {
+_GRID_READERS = {
     "smap_l3": "gsm3core.readers.smap_l3:SmapL3Reader",
     "smos_l3": "gsm3core.readers.smos_l3:SmosL3Reader",
     "amsr2_lprm": "gsm3core.readers.amsr2_lprm:Amsr2LprmReader",
@@ -38,17 +38,16 @@ _GRIDDED = {
 
 
 def make_reader(name: str) -> Reader:
-    """Return the reader of a source.
+    """Return the reader of a source of sites.
 
     Raises
     ------
     DatasetError
-        If the name is not known.
+        If the name is unknown.
     """
-    if name not in _REGISTRY:
-        raise DatasetError(f"reader {name!r} is not known. {did_you_mean(name, _REGISTRY)}")
-    module, _, cls = _REGISTRY[name].partition(":")
-    reader: Reader = getattr(import_module(module), cls)()
+    if name not in _SITE_READERS:
+        raise DatasetError(f"unknown reader {name!r}. {did_you_mean(name, _SITE_READERS)}")
+    reader: Reader = resolve_name(_SITE_READERS[name])()
     return reader
 
 
@@ -58,30 +57,29 @@ def make_grid_reader(name: str, **options: Any) -> GridReader:
     Parameters
     ----------
     name
-        As the catalogue's entry says (``reader``).
+        ``reader`` of the catalogue entry.
     **options
-        Of the reader's class, such as ``overpass="PM"``.
+        Options of the reader's class, such as ``overpass="PM"``.
 
     Raises
     ------
     DatasetError
-        If the name or an option is not known.
+        If the name or an option is unknown.
     """
     if unknown := sorted(set(options) - set(known := grid_reader_options(name))):
         raise DatasetError(
-            f"the reader {name} has no option {unknown[0]!r}. {did_you_mean(unknown[0], known)}"
+            f"unknown option {unknown[0]!r} of the reader {name}. {did_you_mean(unknown[0], known)}"
         )
     reader: GridReader = _grid_class(name)(**options)
     return reader
 
 
 def grid_reader_options(name: str) -> list[str]:
-    """Return the names of a gridded reader's options; ``variables`` is one of them where it can choose what to read."""
+    """Return the option names of a gridded reader; with ``variables`` if it can read some of its variables only."""
     return [p for p in inspect.signature(_grid_class(name)).parameters if p not in ("args", "kwargs")]
 
 
 def _grid_class(name: str) -> Any:
-    if name not in _GRIDDED:
-        raise DatasetError(f"gridded reader {name!r} is not known. {did_you_mean(name, _GRIDDED)}")
-    module, _, cls = _GRIDDED[name].partition(":")
-    return getattr(import_module(module), cls)
+    if name not in _GRID_READERS:
+        raise DatasetError(f"unknown gridded reader {name!r}. {did_you_mean(name, _GRID_READERS)}")
+    return resolve_name(_GRID_READERS[name])

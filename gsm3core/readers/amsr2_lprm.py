@@ -13,9 +13,9 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
-from gsm3core.readers.files import Granule, find_granules, open_granule
+from gsm3core.readers.granules import Granule, find_granules, open_granule
 from gsm3core.readers.grid_axes import spatial_axes
-from gsm3core.readers.gridded import Each, Piece, read_grid
+from gsm3core.readers.gridded import RawGranule, Transform, read_grid
 
 
 class Amsr2LprmReader:
@@ -24,34 +24,38 @@ class Amsr2LprmReader:
     Parameters
     ----------
     band
-        ``x`` (10.7 GHz, as the GSM3 paper), ``c1`` (6.9 GHz) or ``c2`` (7.3 GHz).
+        ``x`` (10.7 GHz, as in the GSM3 paper), ``c1`` (6.9 GHz) or ``c2`` (7.3 GHz).
     orbit
-        ``A`` ascending (13.30 h local, as the paper) or ``D`` descending (1.30 h).
+        ``A`` ascending (13:30 local time, as in the paper) or ``D`` descending (01:30).
 
     Notes
     -----
-    Names of variables and their percent are those that other projects list for LPRM_AMSR2_A_SOILM3 001.
+    Variable names and units (percent) follow other projects' readers of LPRM_AMSR2_A_SOILM3 001.
     """
 
     def __init__(self, band: Literal["x", "c1", "c2"] = "x", orbit: Literal["A", "D"] = "A") -> None:
         self.band = band
         self.orbit = orbit
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``sm_product`` ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
         entry = source_entry("amsr2-lprm")
         granules = find_granules(entry, root, period, keep=lambda parts: parts.get("orbit") == self.orbit)
         variable = entry.variable(v.SM_PRODUCT).model_copy(update={"theirs": (f"soil_moisture_{self.band}",)})
-        pieces = (_piece(g) for g in granules)
-        out = read_grid(entry, pieces, [variable], period=period, step=pd.Timedelta("1D"), each=each)
+        raw_granules = (_open_raw(g) for g in granules)
+        out = read_grid(
+            entry, raw_granules, [variable], period=period, step=pd.Timedelta("1D"), transform=transform
+        )
         out[v.SM_PRODUCT].attrs |= {"band": self.band, "orbit": self.orbit, "cell_methods": "time: point"}
         return out
 
 
 @contextmanager
-def _piece(granule: Granule) -> Iterator[Piece]:
+def _open_raw(granule: Granule) -> Iterator[RawGranule]:
     with open_granule(granule.path, "AMSR2 LPRM soil moisture") as opened:
         ds = spatial_axes(opened, granule.path)
-        # The producer stores (Longitude, Latitude); names decide, not the order.
+        # The producer stores (Longitude, Latitude): identify axes by name, not by order.
         data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]].transpose(v.LAT, v.LON)
-        yield Piece(path=granule.path, raw=data.expand_dims({v.TIME: [granule.stamp]}))
+        yield RawGranule(path=granule.path, raw=data.expand_dims({v.TIME: [granule.stamp]}))

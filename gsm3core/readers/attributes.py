@@ -13,36 +13,44 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.files import Granule, find_granules, open_granule
 from gsm3core.readers.geotiff import read_geotiff
+from gsm3core.readers.granules import Granule, find_granules, open_granule
 from gsm3core.readers.grid_axes import spatial_axes
-from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
 from gsm3core.readers.land_cover import IGBP_OF_LCCS, igbp_of_lccs
 
-_CLOSED = 0.02
+_MAX_CLOSURE_ERROR = 0.02  # of sand + silt + clay
 _LCCS, _IGBP = "land_cover_lccs", "land_cover"
 
 
 class HwsdReader:
     """Reads topsoil sand, silt, clay and bulk density, regridded to 0.05 degree (doi:10.3334/ORNLDAAC/1247)."""
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used.
 
         Raises
         ------
         DatasetError
-            Also if sand, silt and clay do not add up to one where all three are known.
+            Also if sand, silt and clay do not add up to 1.
         """
         entry = source_entry("hwsd")
-        pieces = (_netcdf(g, "HWSD topsoil") for g in find_granules(entry, root))
+        raw_granules = (_netcdf(g, "HWSD topsoil") for g in find_granules(entry, root))
         out = read_grid(
-            entry, pieces, chosen(entry, None), period=None, step=None, each=each, any_will_do=True
+            entry,
+            raw_granules,
+            select_variables(entry, None),
+            period=None,
+            step=None,
+            transform=transform,
+            allow_missing=True,
         )
         if {"sand", "silt", "clay"} <= set(out.data_vars):
             total = out["sand"] + out["silt"] + out["clay"]
             off = float(abs(total - 1).median()) if total.notnull().any() else 0.0
-            if off > _CLOSED:
+            if off > _MAX_CLOSURE_ERROR:
                 raise DatasetError(
                     f"{root}: sand, silt and clay add up to {1 + off:.2f} or {1 - off:.2f}; expected 1."
                 )
@@ -58,47 +66,59 @@ class AmatulliReader:
     GSM3 paper (section 2.2), so that +1 faces the pole everywhere.
     """
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used."""
         entry = source_entry("amatulli-topography")
-        pieces = (_terrain(g) for g in find_granules(entry, root))
+        raw_granules = (_terrain(g) for g in find_granules(entry, root))
         return read_grid(
-            entry, pieces, chosen(entry, None), period=None, step=None, each=each, any_will_do=True
+            entry,
+            raw_granules,
+            select_variables(entry, None),
+            period=None,
+            step=None,
+            transform=transform,
+            allow_missing=True,
         )
 
 
 class EsaCciLandCoverReader:
-    """Reads the class that covers most of each cell of a coarser grid (ESA 2017, Product User Guide 2).
+    """Reads the most frequent class of each cell of a coarser grid (ESA 2017, Product User Guide 2).
 
     Parameters
     ----------
     cells
-        How many of the producer's 300 m cells, along latitude and longitude, make one; 30 make 1/12 degree (9 km).
-        The map is read in strips of so many rows: 8 GB never are in memory.
+        The producer's 300 m cells per coarse cell, along latitude and longitude; 30 give 1/12 degree (9 km). The map
+        (8 GB) is read in strips of that many rows.
     """
 
     def __init__(self, cells: int = 30) -> None:
         self.cells = cells
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
-        """Return ``land_cover_lccs`` ``(lat, lon)`` with the producer's classes as CF flags, and ``land_cover`` of it.
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
+        """Return ``land_cover_lccs`` and ``land_cover`` ``(lat, lon)`` with their classes as CF flags.
 
-        ``land_cover`` holds IGBP classes, see :func:`gsm3core.readers.land_cover.igbp_of_lccs`.
+        ``land_cover`` has the IGBP classes, see :func:`gsm3core.readers.land_cover.igbp_of_lccs`.
 
         Raises
         ------
         DatasetError
-            Also if there are maps of several years: the choice is the user's.
+            Also if there are maps of several years.
         """
         entry = source_entry("esa-cci-land-cover")
         granules = find_granules(entry, root)
         if len(granules) > 1:
             raise DatasetError(
-                f"{root} holds maps of {', '.join(g.parts['year'] for g in granules)}; give the file of one year."
+                f"{root} has maps of {', '.join(g.parts['year'] for g in granules)}; pass the file of one year."
             )
         flags: dict[str, object] = {}
-        pieces = (self._piece(g, flags) for g in granules)
-        out = read_grid(entry, pieces, [entry.variable(_LCCS)], period=None, step=None, each=each)
+        raw_granules = (self._open_raw(g, flags) for g in granules)
+        out = read_grid(
+            entry, raw_granules, [entry.variable(_LCCS)], period=None, step=None, transform=transform
+        )
         out[_LCCS].attrs |= flags | {"year": granules[0].parts["year"]}
         igbp = v.CLASSES[_IGBP]
         out[_IGBP] = out[_LCCS].copy(data=igbp_of_lccs(out[_LCCS].values))
@@ -110,7 +130,7 @@ class EsaCciLandCoverReader:
         return out
 
     @contextmanager
-    def _piece(self, granule: Granule, flags: dict[str, object]) -> Iterator[Piece]:
+    def _open_raw(self, granule: Granule, flags: dict[str, object]) -> Iterator[RawGranule]:
         with open_granule(granule.path, "ESA CCI land cover", decode=False) as opened:
             ds = spatial_axes(opened, granule.path)
             if "lccs_class" not in ds:
@@ -119,7 +139,7 @@ class EsaCciLandCoverReader:
                 )
             classes = ds["lccs_class"]
             classes = classes.isel({d: 0 for d in classes.dims if d not in (v.LAT, v.LON)})
-            # Classes from 128 are negative where the file holds signed bytes with _Unsigned = true.
+            # Classes from 128 are negative in files with signed bytes and _Unsigned = true.
             for key in ("flag_values", "flag_meanings"):
                 if key in classes.attrs:
                     value = classes.attrs[key]
@@ -135,7 +155,7 @@ class EsaCciLandCoverReader:
                     f"{granule.path} has {dict(classes.sizes)} cells; expected at least {n} x {n}."
                 )
             classes = classes.transpose(v.LAT, v.LON)
-            most = np.stack([
+            majority = np.stack([
                 _majority(classes[i * n : (i + 1) * n, : columns * n].to_numpy().astype(np.uint8), n) for i in range(rows)
             ])  # fmt: skip
             centre = {
@@ -143,12 +163,12 @@ class EsaCciLandCoverReader:
                 for d, k in ((v.LAT, rows), (v.LON, columns))
             }
             known = {"flag_values": flags.get("flag_values", np.array(list(IGBP_OF_LCCS), np.int16))}
-            raw = xr.Dataset({"lccs_class": ((v.LAT, v.LON), most, known)}, coords=centre)
-            yield Piece(path=granule.path, raw=raw)
+            raw = xr.Dataset({"lccs_class": ((v.LAT, v.LON), majority, known)}, coords=centre)
+            yield RawGranule(path=granule.path, raw=raw)
 
 
 def _majority(strip: np.ndarray, n: int) -> np.ndarray:
-    """Return the most frequent class of each n x n square of a strip of n rows; no data (0) counts only alone."""
+    """Return the most frequent class of each n x n square of a strip of n rows; 0 (no data) only if there is no other."""
     columns = strip.shape[1] // n
     squares = strip.reshape(n, columns, n).transpose(1, 0, 2).reshape(columns, n * n)
     counts = np.zeros((columns, 256), np.int32)
@@ -158,17 +178,17 @@ def _majority(strip: np.ndarray, n: int) -> np.ndarray:
 
 
 @contextmanager
-def _netcdf(granule: Granule, what: str) -> Iterator[Piece]:
+def _netcdf(granule: Granule, what: str) -> Iterator[RawGranule]:
     with open_granule(granule.path, what) as opened:
         ds = spatial_axes(opened, granule.path)
         data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]]
-        yield Piece(path=granule.path, raw=data.transpose(v.LAT, v.LON))
+        yield RawGranule(path=granule.path, raw=data.transpose(v.LAT, v.LON))
 
 
 @contextmanager
-def _terrain(granule: Granule) -> Iterator[Piece]:
+def _terrain(granule: Granule) -> Iterator[RawGranule]:
     raster = read_geotiff(granule.path, "terrain at 10 km")
     name = granule.parts["variable"]
     if name == "aspectcosine":
         raster = raster * xr.where(raster[v.LAT] < 0, -1.0, 1.0)
-    yield Piece(path=granule.path, raw=raster.to_dataset(name=name))
+    yield RawGranule(path=granule.path, raw=raster.to_dataset(name=name))

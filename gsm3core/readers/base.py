@@ -1,4 +1,4 @@
-"""The Reader protocol, and the one way to take a variable over: renamed, converted, described, its loss counted."""
+"""The Reader protocol, and conversion of variables to canonical names, units and attributes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsm3core.errors import DatasetError
 
 
 class Reader(Protocol):
-    """Opens the files of one source with our names and units."""
+    """Opens the files of one source with canonical names and units."""
 
     def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
         """Return ``(site, time)`` variables, attributes ``(site)`` and the coordinates lat and lon.
@@ -23,34 +23,32 @@ class Reader(Protocol):
         Parameters
         ----------
         root
-            The source's file or folder.
+            File or folder of the source.
         period
             Days to keep; all by default.
 
         Raises
         ------
         DatasetError
-            If the files are missing, unreadable or laid out otherwise.
+            If the files are missing, unreadable or have another layout.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """How one variable of a source becomes one of ours: ``value * scale + offset``.
+class Conversion:
+    """Conversion of one variable of a source to canonical units: ``value * scale + offset``.
 
     Parameters
     ----------
     theirs
         Name in the source.
     units
-        Units that the source must state, or ``None`` where it states none.
-    scale, offset
-        Conversion to our units.
+        Units that the source must state; ``None`` where it states none.
     source
-        Where the values are from, for the record.
-    long_name
-        Needed where our vocabulary has no such variable.
+        Origin of the values, for the variable's attributes.
+    long_name, our_units
+        For variables that are not in the vocabulary.
     """
 
     theirs: str
@@ -63,7 +61,7 @@ class Take:
 
 
 def open_netcdf(path: Path, needed: list[str], what: str) -> xr.Dataset:
-    """Open a netCDF-4 file and check that it has what is needed.
+    """Open a netCDF-4 file and check that it has the needed variables.
 
     Raises
     ------
@@ -78,56 +76,56 @@ def open_netcdf(path: Path, needed: list[str], what: str) -> xr.Dataset:
         raise DatasetError(f"{path} cannot be read as netCDF-4: {error}.") from error
     if missing := [n for n in needed if n not in ds.variables]:
         raise DatasetError(
-            f"{path} is not {what}: it has no {', '.join(missing)}. It has: {', '.join(sorted(map(str, ds.variables)))}."
+            f"{path} is not {what}: it lacks {', '.join(missing)}. It has: {', '.join(sorted(map(str, ds.variables)))}."
         )
     return ds
 
 
-def take(ds: xr.Dataset, table: dict[str, Take], path: Path) -> dict[str, xr.DataArray]:
-    """Return our variables from theirs.
+def convert_variables(ds: xr.Dataset, table: dict[str, Conversion], path: Path) -> dict[str, xr.DataArray]:
+    """Return the canonical variables of a source.
 
     Raises
     ------
     DatasetError
-        If a variable states other units than the table expects: a silent change of units is the worst error.
+        If a variable states other units than the table expects.
     """
-    taken = {}
+    converted = {}
     for ours, t in table.items():
         array = ds[t.theirs]
         stated = array.attrs.get("units")
         if t.units is not None and stated != t.units:
             raise DatasetError(
-                f"{path}: {t.theirs!r} has units {stated!r}; expected {t.units!r}. The reader would convert it wrongly."
+                f"{path}: {t.theirs!r} has units {stated!r}; expected {t.units!r}. Use a file with these units."
             )
         known = v.VARIABLES.get(ours)
         values = array.astype(np.float64) * t.scale + t.offset
-        taken[ours] = values.astype(np.float32)
-        taken[ours].attrs = {
+        converted[ours] = values.astype(np.float32)
+        converted[ours].attrs = {
             "units": known.units if known else t.our_units,
             "long_name": t.long_name or (known.long_name if known else ours),
             "source": t.source,
         }
         if known and known.standard_name:
-            taken[ours].attrs["standard_name"] = known.standard_name
-    return taken
+            converted[ours].attrs["standard_name"] = known.standard_name
+    return converted
 
 
-def take_classes(array: xr.DataArray, ours: str, source: str) -> xr.DataArray:
+def convert_classes(array: xr.DataArray, ours: str, source: str) -> xr.DataArray:
     """Return a categorical attribute with its classes as CF ``flag_values`` and ``flag_meanings``."""
     classes = v.CLASSES[ours]
-    taken = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int16)
-    taken.attrs = {
+    converted = array.astype(np.float32) if array.dtype.kind == "f" else array.astype(np.int16)
+    converted.attrs = {
         "units": "1",
         "long_name": v.VARIABLES[ours].long_name,
         "source": source,
         "flag_values": np.array(list(classes), np.int16),
         "flag_meanings": " ".join(m.replace(" ", "_") for m in classes.values()),
     }
-    return taken
+    return converted
 
 
-def keep_period(ds: xr.Dataset, period: Period | None) -> xr.Dataset:
-    """Return the days of a period, or all.
+def select_period(ds: xr.Dataset, period: Period | None) -> xr.Dataset:
+    """Return the days of a period; all for None.
 
     Raises
     ------
@@ -139,7 +137,7 @@ def keep_period(ds: xr.Dataset, period: Period | None) -> xr.Dataset:
     kept = ds.sel({v.TIME: slice(str(period.start), str(period.end))})
     if not kept.sizes[v.TIME]:
         raise DatasetError(
-            f"No day of {period.start} to {period.end} is in the source, which has "
+            f"no day of {period.start} to {period.end} is in the source, which has "
             f"{str(ds[v.TIME].values[0])[:10]} to {str(ds[v.TIME].values[-1])[:10]}."
         )
     return kept

@@ -1,4 +1,4 @@
-"""SMAP L3 with NLDAS-2 forcings over CONUS, as one netCDF file (the hydroDL example data's layout)."""
+"""SMAP L3 with NLDAS-2 forcings over CONUS from one netCDF file (layout of the hydroDL example data)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
-from gsm3core.readers.base import Take, keep_period, open_netcdf, take, take_classes
+from gsm3core.readers.base import Conversion, convert_classes, convert_variables, open_netcdf, select_period
 
 _NLDAS = "NLDAS-2 {}, daily, as distributed with hydroDL"
 _SOIL = "soil map, as distributed with hydroDL"
@@ -17,43 +17,43 @@ _FLAGS = "SMAP L3 retrieval parameters and flags, as distributed with hydroDL"
 _ERA5 = "ERA5 monthly climatology 2000-2025"
 
 _DAILY = {
-    v.SM_SMAP: Take(theirs="smap_am", units="m3 m-3", source="SMAP L3 (36 km), morning overpass"),
-    "precipitation": Take(theirs="precip", units="mm/day", source=_NLDAS.format("APCP")),
-    "air_temperature": Take(theirs="t2m", units="K", source=_NLDAS.format("TMP 2 m")),
-    "shortwave_down": Take(theirs="swdown", units="W m-2", source=_NLDAS.format("DSWRF")),
-    "longwave_down": Take(theirs="lwdown", units="W m-2", source=_NLDAS.format("DLWRF")),
-    "specific_humidity": Take(theirs="spfh", units="kg kg-1", source=_NLDAS.format("SPFH 2 m")),
-    "wind_u": Take(theirs="u10", units="m s-1", source=_NLDAS.format("UGRD 10 m")),
-    "wind_v": Take(theirs="v10", units="m s-1", source=_NLDAS.format("VGRD 10 m")),
+    v.SM_SMAP: Conversion(theirs="smap_am", units="m3 m-3", source="SMAP L3 (36 km), morning overpass"),
+    "precipitation": Conversion(theirs="precip", units="mm/day", source=_NLDAS.format("APCP")),
+    "air_temperature": Conversion(theirs="t2m", units="K", source=_NLDAS.format("TMP 2 m")),
+    "shortwave_down": Conversion(theirs="swdown", units="W m-2", source=_NLDAS.format("DSWRF")),
+    "longwave_down": Conversion(theirs="lwdown", units="W m-2", source=_NLDAS.format("DLWRF")),
+    "specific_humidity": Conversion(theirs="spfh", units="kg kg-1", source=_NLDAS.format("SPFH 2 m")),
+    "wind_u": Conversion(theirs="u10", units="m s-1", source=_NLDAS.format("UGRD 10 m")),
+    "wind_v": Conversion(theirs="v10", units="m s-1", source=_NLDAS.format("VGRD 10 m")),
 }
 CLIMATE = {
-    "mean_air_temperature": Take(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
-    "air_temperature_range": Take(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
-    "mean_annual_precipitation": Take(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
-    "precipitation_seasonality": Take(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
+    "mean_air_temperature": Conversion(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
+    "air_temperature_range": Conversion(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
+    "mean_annual_precipitation": Conversion(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
+    "precipitation_seasonality": Conversion(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
 }
 _STATIC = CLIMATE | {
-    "sand": Take(theirs="static_sand", units=None, scale=0.01, source=_SOIL),
-    "clay": Take(theirs="static_clay", units=None, scale=0.01, source=_SOIL),
-    "silt": Take(theirs="static_silt", units=None, scale=0.01, source=_SOIL),
-    "bulk_density": Take(theirs="static_bulk", units=None, source=_SOIL),
-    "water_capacity": Take(theirs="static_capa", units=None, source=_SOIL),
-    "ndvi": Take(theirs="static_ndvi", units=None, source=_SOIL.replace("soil map", "long-term mean NDVI")),
-    "smap_albedo": Take(theirs="static_flag_albedo", units=None, source=_FLAGS, long_name="SMAP vegetation albedo"),
-    "smap_roughness": Take(theirs="static_flag_roughness", units=None, source=_FLAGS, long_name="SMAP surface roughness"),
-    "smap_dense_vegetation": Take(
+    "sand": Conversion(theirs="static_sand", units=None, scale=0.01, source=_SOIL),
+    "clay": Conversion(theirs="static_clay", units=None, scale=0.01, source=_SOIL),
+    "silt": Conversion(theirs="static_silt", units=None, scale=0.01, source=_SOIL),
+    "bulk_density": Conversion(theirs="static_bulk", units=None, source=_SOIL),
+    "water_capacity": Conversion(theirs="static_capa", units=None, source=_SOIL),
+    "ndvi": Conversion(theirs="static_ndvi", units=None, source=_SOIL.replace("soil map", "long-term mean NDVI")),
+    "smap_albedo": Conversion(theirs="static_flag_albedo", units=None, source=_FLAGS, long_name="SMAP vegetation albedo"),
+    "smap_roughness": Conversion(theirs="static_flag_roughness", units=None, source=_FLAGS, long_name="SMAP surface roughness"),
+    "smap_dense_vegetation": Conversion(
         theirs="static_flag_vegdense", units=None, source=_FLAGS, long_name="SMAP flag: dense vegetation"
     ),
-    "smap_water": Take(theirs="static_flag_waterbody", units=None, source=_FLAGS, long_name="SMAP water fraction"),
+    "smap_water": Conversion(theirs="static_flag_waterbody", units=None, source=_FLAGS, long_name="SMAP water fraction"),
 }  # fmt: skip
 CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
 
 
 class ConusSmapReader:
-    """Reads the satellite stream: SMAP soil moisture, forcings and attributes per cell."""
+    """Reads SMAP soil moisture, forcings and attributes per cell."""
 
     def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
-        """Return the cells as sites; the time axis ends with the forcings, later than SMAP.
+        """Return the cells as sites; the forcings extend beyond the SMAP record.
 
         Parameters
         ----------
@@ -65,20 +65,20 @@ class ConusSmapReader:
         Raises
         ------
         DatasetError
-            If the file is missing or laid out otherwise.
+            If the file is missing or has another layout.
         """
         needed = [t.theirs for t in (_DAILY | _STATIC).values()] + list(CLASSES.values())
         with open_netcdf(root, needed, "a SMAP-over-CONUS file") as ds:
-            taken = take(ds, _DAILY | _STATIC, root)
-            taken |= {
-                ours: take_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
+            converted = convert_variables(ds, _DAILY | _STATIC, root)
+            converted |= {
+                ours: convert_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
                 for ours, theirs in CLASSES.items()
             }
-            taken[v.SM_SMAP].attrs["grid"] = "M36"
-            out = xr.Dataset(taken, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
+            converted[v.SM_SMAP].attrs["grid"] = "M36"
+            out = xr.Dataset(converted, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
             cells = out.sizes[v.SITE]
             out = out.assign_coords({
                 v.NETWORK: (v.SITE, np.full(cells, "SMAP cells")),
                 v.STATION: (v.SITE, np.array([f"Cell {i}" for i in out[v.SITE].values.astype(str)])),
             })  # fmt: skip
-            return keep_period(out, period).load()
+            return select_period(out, period).load()

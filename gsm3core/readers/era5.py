@@ -1,4 +1,4 @@
-"""ERA5 hourly single levels from the CDS's netCDF files, of the first CDS and of the one since 2024."""
+"""ERA5 hourly single levels from netCDF files of the CDS, before and since its change in 2024."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.files import Granule, find_granules, open_granule
+from gsm3core.readers.granules import Granule, find_granules, open_granule
 from gsm3core.readers.grid_axes import decoded_times, spatial_axes
-from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
 
 _STEP = pd.Timedelta("1h")
 _LAND = ("swvl1", "stl1", "lai_hv", "lai_lv")
@@ -23,42 +23,46 @@ _MASK = "lsm"
 
 
 class Era5Reader:
-    """Reads what there is of the catalogue's variables, in however many files the CDS gave.
+    """Reads the catalogue's variables, from one file or several as the CDS delivers them.
 
     Parameters
     ----------
     variables
-        Our names; ``None`` for all that the files have.
+        Canonical names; ``None`` for all that the files have.
 
     Notes
     -----
     Hersbach et al. (2020), doi:10.1002/qj.3803. Precipitation and radiation are amounts of the hour that ends at the
     label; they become rates labelled at its start. ``expver`` (final or preliminary) was a dimension in files of the
-    first CDS and is a coordinate now.
+    CDS before 2024 and is a coordinate now.
     """
 
     def __init__(self, variables: Iterable[str] | None = None) -> None:
         self.variables = None if variables is None else tuple(variables)
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
         entry = source_entry("era5")
         granules = find_granules(entry, root, period)
         preliminary = [0]
-        pieces = (_piece(g, preliminary) for g in granules)
-        variables = chosen(entry, self.variables)
-        out = read_grid(entry, pieces, variables, period=period, step=_STEP, each=each, any_will_do=True)
+        raw_granules = (_open_raw(g, preliminary) for g in granules)
+        variables = select_variables(entry, self.variables)
+        out = read_grid(
+            entry, raw_granules, variables, period=period, step=_STEP, transform=transform, allow_missing=True
+        )
         if self.variables and (absent := [x for x in variables if x.ours not in out]):
             raise DatasetError(
                 f"{root} has no {', '.join(f'{x.theirs[0]} ({x.ours})' for x in absent)}; it has "
-                f"{', '.join(map(str, out.data_vars))}. Ask the CDS for what is missing."
+                f"{', '.join(map(str, out.data_vars))}. Request the missing variables from the CDS."
             )
         out.attrs["preliminary_steps"] = preliminary[0]
         return out
 
 
 @contextmanager
-def _piece(granule: Granule, preliminary: list[int]) -> Iterator[Piece]:
+def _open_raw(granule: Granule, preliminary: list[int]) -> Iterator[RawGranule]:
     with open_granule(granule.path, "ERA5 hourly data") as opened:
         ds = spatial_axes(opened, granule.path)
         name = next((n for n in ("valid_time", v.TIME) if n in ds.variables), v.TIME)
@@ -71,23 +75,23 @@ def _piece(granule: Granule, preliminary: list[int]) -> Iterator[Piece]:
         if "number" in ds.dims:
             if ds.sizes["number"] > 1:
                 raise DatasetError(
-                    f"{granule.path} holds {ds.sizes['number']} ensemble members; expected the reanalysis."
+                    f"{granule.path} has {ds.sizes['number']} ensemble members; expected the reanalysis."
                 )
             ds = ds.isel(number=0, drop=True)
-        odd = set(ds.dims) - {v.TIME, v.LAT, v.LON}
+        other = set(ds.dims) - {v.TIME, v.LAT, v.LON}
         data = ds[
-            [n for n in ds.data_vars if not set(ds[n].dims) & odd and {v.LAT, v.LON} <= set(ds[n].dims)]
+            [n for n in ds.data_vars if not set(ds[n].dims) & other and {v.LAT, v.LON} <= set(ds[n].dims)]
         ]
         sea = {"not_land": ~(data[_MASK] >= 0.5).transpose(v.TIME, v.LAT, v.LON)} if _MASK in data else {}
-        yield Piece(
+        yield RawGranule(
             path=granule.path,
             raw=data.transpose(v.TIME, v.LAT, v.LON, ...),
-            refuse=dict.fromkeys(_LAND, sea),
+            masks=dict.fromkeys(_LAND, sea),
         )
 
 
 def _one_version(ds: xr.Dataset, preliminary: list[int]) -> xr.Dataset:
-    """Take the final analysis where there is one, the preliminary one (expver 5) elsewhere, and count the latter."""
+    """Return the final analysis, filled with the preliminary one (expver 5), and count the preliminary steps."""
     if "expver" not in ds.variables:
         return ds
     versions = [int(x) for x in ds["expver"].values.ravel()]

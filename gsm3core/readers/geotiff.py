@@ -1,4 +1,4 @@
-"""A one-band GeoTIFF in geographic coordinates, read with Pillow: no GDAL is needed for the few that we use."""
+"""One-band GeoTIFFs in geographic coordinates, read with Pillow instead of GDAL."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def read_geotiff(path: Path, what: str) -> xr.DataArray:
     Parameters
     ----------
     path
-        The file: one band, north up, longitude and latitude.
+        File with one band, north up, longitude and latitude.
     what
-        What it should be, for messages.
+        Expected content, for messages.
 
     Raises
     ------
     DatasetError
-        If it is no such GeoTIFF.
+        If the file is not such a GeoTIFF.
 
     Notes
     -----
@@ -39,9 +39,9 @@ def read_geotiff(path: Path, what: str) -> xr.DataArray:
 
     try:
         with warnings.catch_warnings():
-            # Pillow only warns of a header that is cut short.
+            # Pillow only warns of a truncated header.
             warnings.simplefilter("error", UserWarning)
-            # A global map is large on purpose; Pillow's guard is against images from strangers.
+            # A global map is large; Pillow's limit guards against untrusted images.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 tags = dict(getattr(image, "tag_v2", {}))
@@ -49,7 +49,7 @@ def read_geotiff(path: Path, what: str) -> xr.DataArray:
                 values = np.asarray(image, dtype=np.float64)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, UserWarning) as error:
         raise DatasetError(
-            f"{path} cannot be read as a TIFF of {what}: {error}. The file is cut short or damaged: download it again."
+            f"{path} cannot be read as a TIFF of {what}: {error}. The file is truncated or damaged: download it again."
         ) from error
     if bands != 1 or _SCALE not in tags or _TIEPOINT not in tags:
         raise DatasetError(
@@ -65,12 +65,12 @@ def read_geotiff(path: Path, what: str) -> xr.DataArray:
         )
     dx, dy = (float(x) for x in tags[_SCALE][:2])
     column, row, _, x, y = (float(t) for t in tags[_TIEPOINT][:5])
-    # A tie point is a corner of a cell, or in files that say PixelIsPoint its centre.
+    # A tie point is a corner of a cell; with PixelIsPoint it is the centre.
     half = 0.0 if table.get(_RASTER_TYPE) == _POINT else 0.5
     rows, columns = values.shape
     if _NODATA in tags:
         nodata = float(str(tags[_NODATA]).strip("\0 "))
-        # Nodata is written in decimals, the raster in single precision.
+        # Nodata is decimal text, the raster single precision.
         values[np.isclose(values, nodata, rtol=1e-6, atol=0.0)] = np.nan
     return xr.DataArray(
         values,

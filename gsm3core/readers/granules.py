@@ -1,4 +1,4 @@
-"""Finding a source's files: which are here, which fall into a period, and opening one, whatever its age."""
+"""Granules (files) of a source: find them by name and period, and open them in any netCDF or HDF5 format."""
 
 from __future__ import annotations
 
@@ -16,40 +16,38 @@ from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 
 _DAY, _MONTH, _YEAR = (dt.timedelta(days=n) for n in (1, 31, 366))
-_SHOWN = 3
-_ADVICE = "The file is cut short or damaged: download it again."
+_MAX_NAMES = 3
+_ADVICE = "The file is truncated or damaged: download it again."
 _FORMATS = (
     (b"\x89HDF\r\n\x1a\n", "h5netcdf"),
     (b"CDF\x01", "scipy"),
     (b"CDF\x02", "scipy"),
 )
-_FOREIGN = (
-    (b"\x0e\x03\x13\x01", "HDF4", "Convert it first, with h4toh5 (HDF Group) or gdal_translate -of netCDF, or order netCDF"
+_UNSUPPORTED = (
+    (b"\x0e\x03\x13\x01", "HDF4", "Convert it with h4toh5 (HDF Group) or gdal_translate -of netCDF, or order netCDF"
      " from AppEEARS (https://appeears.earthdatacloud.nasa.gov)."),
-    (b"GRIB", "GRIB", "Ask the CDS for data_format netcdf, or convert it with grib_to_netcdf (ecCodes)."),
-    (b"PK\x03\x04", "a zip archive", "Unpack it first."),
-    (b"\x1f\x8b", "gzip", "Unpack it first with gunzip."),
+    (b"GRIB", "GRIB", "Request data_format netcdf from the CDS, or convert it with grib_to_netcdf (ecCodes)."),
+    (b"PK\x03\x04", "a zip archive", "Unpack it."),
+    (b"\x1f\x8b", "gzip", "Unpack it with gunzip."),
     (b"CDF\x05", "netCDF-3 with 64-bit data", "Convert it with nccopy -k nc4."),
-    (b"<", "HTML or XML", "It is probably a login or error page saved under the file's name: download it again, logged in."),
+    (b"<", "HTML or XML", "It is probably a login or error page saved under the file's name: log in and download it again."),
 )  # fmt: skip
 
 
-class NothingThereError(DatasetError):
-    """A source is here and sound, but has nothing in the days asked for."""
+class NoDataInPeriodError(DatasetError):
+    """A source has valid files, but none in the requested period."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granule:
-    """One file of a source, and what its name says.
+    """One file of a source, with the information in its name.
 
     Parameters
     ----------
-    path
-        The file.
     start
-        First moment of the data, UTC; ``None`` for a file whose name has no date.
+        Start of the data, UTC; ``None`` for a file whose name has no date.
     parts
-        The named groups of the entry's ``files`` expression.
+        Named groups of the entry's ``files`` expression.
     """
 
     path: Path
@@ -58,7 +56,7 @@ class Granule:
 
     @property
     def stamp(self) -> pd.Timestamp:
-        """Return the moment in the name, for sources whose names always have one."""
+        """The time in the name, for sources whose names always have one."""
         assert self.start is not None, self.path
         return pd.Timestamp(self.start)
 
@@ -72,27 +70,27 @@ def find_granules(
     length: dt.timedelta = dt.timedelta(days=1),
     lag: dt.timedelta = dt.timedelta(0),
 ) -> list[Granule]:
-    """Return the files of a source in order of time; of several versions of one, the last by name.
+    """Return the files of a source in order of time; of several versions of a file, the last by name.
 
     Parameters
     ----------
     entry
-        Its ``files`` expression selects by name.
+        Its ``files`` expression selects files by name.
     root
-        The folder, searched with all below it, or one file.
+        Folder, searched recursively, or one file.
     period
-        Days to keep: files that may hold any moment of them.
+        Days: keep the files that may have data of them.
     keep
-        Which to take, by the named parts of the file name.
+        Filter by the named parts of the file name.
     length
-        How long a file lasts from the moment in its name.
+        Duration of a file from the time in its name.
     lag
-        How far after a moment the file that covers it may be labelled.
+        Largest delay of the time in the name after the data's time.
 
     Raises
     ------
     DatasetError
-        If the folder is missing or holds no such file; :class:`NothingThereError` if it holds none in the period.
+        If the folder is missing or has no such file; :class:`NoDataInPeriodError` if it has none in the period.
     """
     root = Path(root)
     if not root.exists():
@@ -104,21 +102,23 @@ def find_granules(
         match = re.search(entry.files, path.name)
         parts = {k: x for k, x in match.groupdict().items() if x is not None} if match else {}
         if keep(parts):
-            start = _start(parts, path)
-            # Reprocessed granules differ in release and version alone; the last by name is the newest.
-            same = (
+            start = _start_time(parts, path)
+            # Reprocessed granules differ only in release and version; the last by name is the newest.
+            identity = (
                 start,
                 *(x for k, x in sorted(parts.items()) if k != "version"),
                 "" if start else str(path),
             )
-            found[same] = Granule(path=path, start=start, parts=parts)
+            found[identity] = Granule(path=path, start=start, parts=parts)
     if not found:
-        there = (
-            sorted(p.name for p in root.rglob("*") if p.is_file())[:_SHOWN] if root.is_dir() else [root.name]
+        names = (
+            sorted(p.name for p in root.rglob("*") if p.is_file())[:_MAX_NAMES]
+            if root.is_dir()
+            else [root.name]
         )
         raise DatasetError(
-            f"{root} holds no file of {entry.title}; expected names like {entry.example}, found "
-            f"{', '.join(there) or 'an empty folder'}."
+            f"{root} has no file of {entry.title}; expected names like {entry.example}, found "
+            f"{', '.join(names) or 'an empty folder'}."
         )
     granules = sorted(found.values(), key=lambda g: (g.start or dt.datetime.min, g.path.name))
     if period is None or any(g.start is None for g in granules):
@@ -127,38 +127,36 @@ def find_granules(
     last = dt.datetime.combine(period.end, dt.time()) + dt.timedelta(days=1)
     inside = [g for g in granules if g.start is not None and first < g.start < last + lag]
     if not inside:
-        raise NothingThereError(
-            f"No file in {root} falls into {period.start} to {period.end}; {entry.name} is there from "
+        raise NoDataInPeriodError(
+            f"no file in {root} covers {period.start} to {period.end}; its files of {entry.name} cover "
             f"{granules[0].start:%Y-%m-%d} to {granules[-1].start:%Y-%m-%d}."
         )
     return inside
 
 
 def open_granule(path: Path, what: str, *, group: str | None = None, decode: bool = True) -> xr.Dataset:
-    """Open a netCDF or HDF5 file of any age, lazily, times not decoded.
+    """Open a netCDF or HDF5 file of any version, lazily, without decoding times.
 
     Parameters
     ----------
-    path
-        The file.
     what
-        What it should be, for the message.
+        Expected content, for messages.
     group
         HDF5 group.
     decode
-        Let fill values, scale factors and offsets of the file be applied.
+        Apply fill values, scale factors and offsets of the file.
 
     Raises
     ------
     DatasetError
-        If the file is damaged, of a format that cannot be read here (with what to do), or lacks the group.
+        If the file is damaged, has an unsupported format, or lacks the group.
     """
     try:
         with path.open("rb") as opened:
             head = opened.read(8)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error}.") from error
-    for magic, name, advice in _FOREIGN:
+    for magic, name, advice in _UNSUPPORTED:
         if head.startswith(magic):
             raise DatasetError(f"{path} is {name}; expected netCDF or HDF5 of {what}. {advice}")
     engine = next((e for magic, e in _FORMATS if head.startswith(magic)), None)
@@ -175,22 +173,21 @@ def open_granule(path: Path, what: str, *, group: str | None = None, decode: boo
 
 
 def matching_files(entry: SourceEntry, root: Path) -> list[Path]:
-    """Return the files below a folder (or the one file) whose names are of the source."""
+    """Return the files in a folder and its subfolders (or the one file) whose names match the source."""
     paths = [root] if root.is_file() else sorted(root.rglob("*"))
     return [p for p in paths if re.search(entry.files, p.name) and p.is_file()]
 
 
-def candidates(entry: SourceEntry, root: Path, period: Period | None) -> list[Path]:
-    """Return every file that a reader may open for a period: by its name, or any whose name has no date.
+def candidate_files(entry: SourceEntry, root: Path, period: Period | None) -> list[Path]:
+    """Return every file that a reader may open for a period, judged by name, and all files without a date in their name.
 
-    Wider than what is read in the end (by a file at either end), so that whoever keeps results can tell by it whether
-    anything may have changed.
+    A superset of the files that are read (by a file at either end), so that a cache can detect any change.
     """
     found = []
     for path in matching_files(entry, Path(root)):
         match = re.search(entry.files, path.name)
         parts = {k: x for k, x in match.groupdict().items() if x is not None} if match else {}
-        start = _start(parts, path)
+        start = _start_time(parts, path)
         if start is not None and period is not None:
             length = _YEAR if not {"day", "doy"} & set(parts) else _MONTH if entry.step == "P1M" else _DAY
             first = dt.datetime.combine(period.start, dt.time()) - length
@@ -201,8 +198,8 @@ def candidates(entry: SourceEntry, root: Path, period: Period | None) -> list[Pa
     return found
 
 
-def _start(parts: dict[str, str], path: Path) -> dt.datetime | None:
-    """Return the moment that the named parts of a file name give: day or year + doy, time or hour."""
+def _start_time(parts: dict[str, str], path: Path) -> dt.datetime | None:
+    """Return the time in the named parts of a file name: day or year + doy, time or hour."""
     day = parts.get("day") or (parts["year"] + parts["doy"] if "doy" in parts else "")
     if not day and "year" not in parts:
         return None
@@ -216,5 +213,5 @@ def _start(parts: dict[str, str], path: Path) -> dt.datetime | None:
         moment = None
     # Day 366 of a common year would pass as the first of the next.
     if moment is None or moment.strftime(form) != day + clock:
-        raise DatasetError(f"{path}: the date in the name is not one ({day} {clock}).")
+        raise DatasetError(f"{path}: invalid date in the file name ({day} {clock}).")
     return moment

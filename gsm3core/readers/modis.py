@@ -1,4 +1,4 @@
-"""MODIS albedo, land surface temperature and NDVI from netCDF and HDF5; HDF4-EOS needs a conversion first."""
+"""MODIS albedo, land surface temperature and NDVI from netCDF and HDF5; HDF4-EOS must be converted first."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import SourceEntry, source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.files import Granule, find_granules, open_granule
+from gsm3core.readers.granules import Granule, find_granules, open_granule
 from gsm3core.readers.grid_axes import decoded_times, spatial_axes
-from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
 
 _HDF4 = (
-    "which need the HDF4 library and are not read here. For tiles (MCD43A3, MYD11A1) order netCDF-4 in projection "
+    "which need the HDF4 library and are not supported. For tiles (MCD43A3, MYD11A1) order netCDF-4 in projection "
     "Geographic from AppEEARS (https://appeears.earthdatacloud.nasa.gov); for MOD13C2 run h4toh5 on each file (HDF Group), "
     "or gdal_translate -of netCDF."
 )
@@ -34,20 +34,22 @@ class ModisAlbedoReader:
     Parameters
     ----------
     max_quality
-        Largest mandatory quality: 0 full inversions alone, 1 also magnitude inversions.
+        Maximum mandatory quality: 0 full inversions only, 1 also magnitude inversions.
     """
 
     def __init__(self, max_quality: int = 1) -> None:
         self.max_quality = max_quality
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
 
-        def refuse(ds: xr.Dataset) -> Mapping[str, Mapping[str, xr.DataArray]]:
+        def masks(ds: xr.Dataset) -> Mapping[str, Mapping[str, xr.DataArray]]:
             bad = {"low_quality": ~(ds[_ALBEDO_QUALITY] <= self.max_quality)} if _ALBEDO_QUALITY in ds else {}
             return {"Albedo_BSA_shortwave": bad, "Albedo_WSA_shortwave": bad}
 
-        return _open_appeears("mcd43a3", root, period, each, refuse)
+        return _open_appeears("mcd43a3", root, period, transform, masks)
 
 
 class ModisLstReader:
@@ -56,27 +58,29 @@ class ModisLstReader:
     Parameters
     ----------
     max_error
-        Largest class of the mean error, bits 6-7 of the quality: 0, 1, 2 for up to 1, 2, 3 K, 3 for all.
+        Maximum class of the mean error (bits 6-7 of the quality flag): 0, 1, 2 for up to 1, 2, 3 K; 3 for all.
     """
 
     def __init__(self, max_error: int = 2) -> None:
         self.max_error = max_error
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
 
-        def refuse(ds: xr.Dataset) -> Mapping[str, Mapping[str, xr.DataArray]]:
-            masks = {}
+        def masks(ds: xr.Dataset) -> Mapping[str, Mapping[str, xr.DataArray]]:
+            flags = {}
             for when in ("Day", "Night"):
                 if f"QC_{when}" in ds:
                     bits = ds[f"QC_{when}"].fillna(255).astype(np.uint8)
-                    masks[f"LST_{when}_1km"] = {
+                    flags[f"LST_{when}_1km"] = {
                         "not_produced": (bits & 3) > 1,
                         "large_error": (bits >> 6) > self.max_error,
                     }
-            return masks
+            return flags
 
-        return _open_appeears("myd11a1", root, period, each, refuse)
+        return _open_appeears("myd11a1", root, period, transform, masks)
 
 
 class ModisNdviReader:
@@ -85,24 +89,31 @@ class ModisNdviReader:
     Parameters
     ----------
     max_reliability
-        Largest pixel reliability: 0 good, 1 marginal, 2 snow, 3 cloud, 4 estimated.
+        Maximum pixel reliability: 0 good, 1 marginal, 2 snow, 3 cloud, 4 estimated.
     """
 
     def __init__(self, max_reliability: int = 1) -> None:
         self.max_reliability = max_reliability
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
-        """Return ``ndvi`` ``(time, lat, lon)``, labelled by the first day of its month."""
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
+        """Return ``ndvi`` ``(time, lat, lon)``, labelled by the first day of the month."""
         entry = source_entry("mod13c2")
-        pieces = (self._piece(g) for g in _granules(entry, root, period))
+        raw_granules = (self._open_raw(g) for g in _granules(entry, root, period))
         return read_grid(
-            entry, pieces, chosen(entry, None), period=period, step=pd.Timedelta("30D"), each=each
+            entry,
+            raw_granules,
+            select_variables(entry, None),
+            period=period,
+            step=pd.Timedelta("30D"),
+            transform=transform,
         )
 
     @contextmanager
-    def _piece(self, granule: Granule) -> Iterator[Piece]:
+    def _open_raw(self, granule: Granule) -> Iterator[RawGranule]:
         path, group = granule.path, _CMG_GROUP if granule.path.suffix == ".h5" else None
-        # decode=False: the file's scale_factor of 10000 divides, against the convention that xarray follows.
+        # decode=False: the file's scale_factor of 10000 divides, against the CF convention that xarray follows.
         with open_granule(path, "MOD13C2 vegetation index", group=group, decode=False) as ds:
             known = source_entry("mod13c2").variable("ndvi").theirs
             name = next((n for n in known if n in ds.data_vars), None)
@@ -129,44 +140,44 @@ class ModisNdviReader:
             })  # fmt: skip
             raw[name].attrs["units"] = ""
             flag = next((raw[n] for n in _RELIABILITY if n in raw), None)
-            refuse = {} if flag is None else {"unreliable": (flag < 0) | (flag > self.max_reliability)}
-            yield Piece(path=path, raw=raw.expand_dims({v.TIME: [granule.stamp]}), refuse={name: refuse})
+            masks = {} if flag is None else {"unreliable": (flag < 0) | (flag > self.max_reliability)}
+            yield RawGranule(path=path, raw=raw.expand_dims({v.TIME: [granule.stamp]}), masks={name: masks})
 
 
 def _granules(entry: SourceEntry, root: Path, period: Period | None) -> list[Granule]:
-    """Find the files; say what to do where there are only the producer's HDF4-EOS ones."""
+    """Find the files; raise with advice if there are only the producer's HDF4-EOS files."""
     root = Path(root)
     if root.is_dir():
         short = entry.example.split(".")[0]
         hdf4 = sorted(p.name for p in root.rglob(f"{short}.*.hdf"))
         if hdf4 and not any(p for p in root.rglob(f"{short}*") if p.suffix in (".nc", ".nc4", ".h5")):
-            raise DatasetError(f"{root} holds {len(hdf4)} HDF4-EOS files ({hdf4[0]}, ...), {_HDF4}")
+            raise DatasetError(f"{root} has {len(hdf4)} HDF4-EOS files ({hdf4[0]}, ...), {_HDF4}")
     elif root.suffix == ".hdf":
-        raise DatasetError(f"{root} is an HDF4-EOS file; these are files {_HDF4}")
+        raise DatasetError(f"{root} is one of the HDF4-EOS files, {_HDF4}")
     return find_granules(entry, root, period)
 
 
 def _open_appeears(
-    name: str, root: Path, period: Period | None, each: Each | None, refuse: object
+    name: str, root: Path, period: Period | None, transform: Transform | None, masks: object
 ) -> xr.Dataset:
     entry = source_entry(name)
 
     @contextmanager
-    def piece(granule: Granule) -> Iterator[Piece]:
+    def open_raw(granule: Granule) -> Iterator[RawGranule]:
         with open_granule(granule.path, entry.title) as opened:
             ds = spatial_axes(opened, granule.path)
             ds = ds.assign_coords({v.TIME: decoded_times(ds, granule.path)})
             data = ds[[n for n in ds.data_vars if set(ds[n].dims) == {v.TIME, v.LAT, v.LON}]]
             data = data.transpose(v.TIME, v.LAT, v.LON)
-            yield Piece(path=granule.path, raw=data, refuse=refuse(data))  # type: ignore[operator]
+            yield RawGranule(path=granule.path, raw=data, masks=masks(data))  # type: ignore[operator]
 
-    pieces = (piece(g) for g in _granules(entry, root, period))
+    raw_granules = (open_raw(g) for g in _granules(entry, root, period))
     return read_grid(
         entry,
-        pieces,
-        chosen(entry, None),
+        raw_granules,
+        select_variables(entry, None),
         period=period,
         step=pd.Timedelta("1D"),
-        each=each,
-        any_will_do=True,
+        transform=transform,
+        allow_missing=True,
     )

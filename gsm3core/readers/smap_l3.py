@@ -16,8 +16,8 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.files import Granule, find_granules, open_granule
-from gsm3core.readers.gridded import Each, Piece, chosen, read_grid
+from gsm3core.readers.granules import Granule, find_granules, open_granule
+from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
 
 _GRIDS = {(1624, 3856): "M09", (406, 964): "M36"}
 _NOT_RECOMMENDED, _NOT_SUCCESSFUL = 1, 4
@@ -30,8 +30,8 @@ class SmapL3Reader:
     Parameters
     ----------
     overpass
-        ``AM`` (6 h local, descending), ``PM`` (18 h, ascending), or ``both``: the mean of what there is. The
-        morning is the default, because soil, plant and air have then nearly one temperature, as the retrieval assumes
+        ``AM`` (06:00 local time, descending), ``PM`` (18:00, ascending), or ``both``: the mean of those available. AM is
+        the default because soil, vegetation and air are then close to thermal equilibrium, as the retrieval assumes
         (O'Neill et al., SPL3SMP_E user guide, doi:10.5067/4DQ54OUIJ9DL).
     screening
         ``recommended`` keeps retrievals whose bit 0 is 0; ``attempted`` every successful one (bit 2 is 0).
@@ -45,15 +45,17 @@ class SmapL3Reader:
         self.overpass = overpass
         self.screening = screening
 
-    def open(self, root: Path, period: Period | None = None, *, each: Each | None = None) -> xr.Dataset:
+    def open(
+        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+    ) -> xr.Dataset:
         """Return ``sm_smap`` ``(time, y, x)``; see :class:`gsm3core.readers.gridded.GridReader`.
 
-        ``y`` and ``x`` are the producer's row and column; the file's own latitudes and longitudes are fill values
-        where nothing was measured, so that the centres come from :func:`gsm3core.geography.grids.cell_centres`.
+        ``y`` and ``x`` are the producer's row and column. The file's latitudes and longitudes are fill values where
+        there is no retrieval; use :func:`gsm3core.geography.grids.cell_centres`.
         """
         if self.overpass != "both":
-            return self._open(root, period, each, self.overpass)
-        passes = {name: self._open(root, period, each, name) for name in ("AM", "PM")}
+            return self._open(root, period, transform, self.overpass)
+        passes = {name: self._open(root, period, transform, name) for name in ("AM", "PM")}
         days = xr.concat(list(passes.values()), dim=pd.Index(list(passes), name="overpass"), join="outer")
         out = passes["AM"].reindex({v.TIME: days[v.TIME]})
         values = days[v.SM_SMAP]
@@ -65,30 +67,39 @@ class SmapL3Reader:
         }
         return out
 
-    def _open(self, root: Path, period: Period | None, each: Each | None, overpass: str) -> xr.Dataset:
+    def _open(
+        self, root: Path, period: Period | None, transform: Transform | None, overpass: str
+    ) -> xr.Dataset:
         entry = source_entry("smap-l3e")
         granules = find_granules(entry, root, period)
         grids: set[str] = set()
-        pieces = (self._piece(g, overpass, grids) for g in granules)
-        out = read_grid(entry, pieces, chosen(entry, None), period=period, step=pd.Timedelta("1D"), each=each)
+        raw_granules = (self._open_raw(g, overpass, grids) for g in granules)
+        out = read_grid(
+            entry,
+            raw_granules,
+            select_variables(entry, None),
+            period=period,
+            step=pd.Timedelta("1D"),
+            transform=transform,
+        )
         out.attrs["grid"] = out[v.SM_SMAP].attrs["grid"] = grids.pop()
         out[v.SM_SMAP].attrs |= {"overpass": overpass, "cell_methods": "time: point"}
         return out
 
     @contextmanager
-    def _piece(self, granule: Granule, overpass: str, grids: set[str]) -> Iterator[Piece]:
+    def _open_raw(self, granule: Granule, overpass: str, grids: set[str]) -> Iterator[RawGranule]:
         group, tail = f"Soil_Moisture_Retrieval_Data_{overpass}", "" if overpass == "AM" else "_pm"
         needed = [f"soil_moisture{tail}", f"retrieval_qual_flag{tail}"]
         with open_granule(granule.path, "SMAP L3 soil moisture", group=group) as ds:
             if absent := [n for n in needed if n not in ds]:
                 raise DatasetError(
-                    f"{granule.path} has no {' and no '.join(absent)} in {group}; expected the layout of SPL3SMP_E."
+                    f"{granule.path} lacks {' and '.join(absent)} in {group}; expected the layout of SPL3SMP_E."
                 )
             value, flag = (ds[n] for n in needed)
             if value.shape not in _GRIDS:
                 raise DatasetError(
                     f"{granule.path}: {needed[0]} has shape {value.shape}; expected a global EASE-Grid 2.0 map, "
-                    f"{' or '.join(f'{r} x {c} ({n})' for (r, c), n in _GRIDS.items())}. Cut files cannot be placed."
+                    f"{' or '.join(f'{r} x {c} ({n})' for (r, c), n in _GRIDS.items())}. Spatial subsets are not supported."
                 )
             grids.add(_GRIDS[value.shape])
             rows, columns = value.shape
@@ -103,8 +114,8 @@ class SmapL3Reader:
                 .to_dataset()
                 .drop_vars(list(ds.coords), errors="ignore")
             )
-            yield Piece(
+            yield RawGranule(
                 path=granule.path,
                 raw=raw.assign_coords(axes),
-                refuse={needed[0]: {reason: (bits & bad) != 0}},
+                masks={needed[0]: {reason: (bits & bad) != 0}},
             )

@@ -1,4 +1,4 @@
-"""Counting what a step read, used and refused, so that nothing is lost without a reason."""
+"""Counts of the items that a processing step read, used and refused, by reason."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class StepCounts:
-    """How many of something (rows, hours, files) were read, and why some were refused.
+    """Number of items (rows, hours, files) read, and refused by reason.
 
-    ``used`` is what is left, so that ``read == used + sum(refused)`` at every moment.
+    ``used`` is the rest: ``read == used + sum(refused)`` always holds.
 
     Parameters
     ----------
-    read
-        How many there were.
     refused
-        Reason -> how many.
+        Reason -> number of items.
     """
 
     read: int = 0
@@ -25,30 +23,30 @@ class StepCounts:
 
     @property
     def used(self) -> int:
-        """How many are left."""
+        """Number of items used."""
         return self.read - sum(self.refused.values())
 
     def refuse(self, reason: str, count: int) -> None:
-        """Book ``count`` of them to a reason; zero leaves no trace."""
+        """Add ``count`` items to a reason; zero adds no entry."""
         if count:
             self.refused[reason] = self.refused.get(reason, 0) + int(count)
 
     def add(self, other: StepCounts) -> None:
-        """Take over another ledger's counts."""
+        """Add the counts of another step."""
         self.read += other.read
         for reason, count in other.refused.items():
             self.refuse(reason, count)
 
     @classmethod
-    def total(cls, ledgers: Iterable[StepCounts]) -> StepCounts:
-        """Return the sum of ledgers."""
-        whole = cls()
-        for one in ledgers:
-            whole.add(one)
-        return whole
+    def total(cls, counts: Iterable[StepCounts]) -> StepCounts:
+        """Return the sum of several counts."""
+        total = cls()
+        for one in counts:
+            total.add(one)
+        return total
 
     def as_step(self, unit: str) -> dict[str, object]:
-        """Return the counts as a part of a dataset's ``history``, such as ``{"rows_read": 10, "rows_used": 8, ...}``."""
+        """Return the counts for a dataset's ``history``, such as ``{"rows_read": 10, "rows_used": 8, ...}``."""
         return {
             f"{unit}_read": self.read,
             f"{unit}_used": self.used,

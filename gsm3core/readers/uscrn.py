@@ -1,4 +1,4 @@
-"""U.S. Climate Reference Network as one netCDF file of daily values per station."""
+"""U.S. Climate Reference Network from one netCDF file of daily values per station."""
 
 from __future__ import annotations
 
@@ -9,53 +9,55 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
-from gsm3core.readers.base import Take, keep_period, open_netcdf, take, take_classes
+from gsm3core.readers.base import Conversion, convert_classes, convert_variables, open_netcdf, select_period
 
 _STATION = "USCRN daily product CRND0103, {}"
 _ERA5 = "ERA5 monthly climatology 2000-2025"
 _MJ_PER_DAY_IN_W = 1e6 / 86400.0
 
 _DAILY = {
-    v.SM_INSITU: Take(
+    v.SM_INSITU: Conversion(
         theirs="sm", units="m3 m-3", source=_STATION.format("soil moisture at 5 cm, three-probe mean")
     ),
-    "precipitation": Take(theirs="precip", units="mm/day", source=_STATION.format("precipitation gauge")),
-    "air_temperature": Take(
+    "precipitation": Conversion(
+        theirs="precip", units="mm/day", source=_STATION.format("precipitation gauge")
+    ),
+    "air_temperature": Conversion(
         theirs="t2m_mean", units="degC", offset=273.15, source=_STATION.format("mean air temperature")
     ),
-    "air_temperature_max": Take(
+    "air_temperature_max": Conversion(
         theirs="t2m_max", units="degC", offset=273.15, source=_STATION.format("maximum air temperature")
     ),
-    "air_temperature_min": Take(
+    "air_temperature_min": Conversion(
         theirs="t2m_min", units="degC", offset=273.15, source=_STATION.format("minimum air temperature")
     ),
-    "shortwave_down": Take(
+    "shortwave_down": Conversion(
         theirs="swdown",
         units="MJ m-2 day-1",
         scale=_MJ_PER_DAY_IN_W,
         source=_STATION.format("solar radiation"),
     ),
-    "surface_temperature": Take(
+    "surface_temperature": Conversion(
         theirs="lst", units="degC", offset=273.15, source=_STATION.format("infrared surface")
     ),
-    "relative_humidity": Take(
+    "relative_humidity": Conversion(
         theirs="rh", units="percent", scale=0.01, source=_STATION.format("mean relative humidity")
     ),
-    "soil_temperature": Take(
+    "soil_temperature": Conversion(
         theirs="ts5", units="degC", offset=273.15, source=_STATION.format("soil temperature at 5 cm")
     ),
 }
 _STATIC = {
-    "mean_air_temperature": Take(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
-    "air_temperature_range": Take(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
-    "mean_annual_precipitation": Take(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
-    "precipitation_seasonality": Take(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
+    "mean_air_temperature": Conversion(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
+    "air_temperature_range": Conversion(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
+    "mean_annual_precipitation": Conversion(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
+    "precipitation_seasonality": Conversion(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
 }
 _CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
 
 
 class UscrnReader:
-    """Reads the in-situ stream: soil moisture at 5 cm and the station's own weather."""
+    """Reads soil moisture at 5 cm and the stations' weather."""
 
     def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
         """Return the stations as sites.
@@ -70,7 +72,7 @@ class UscrnReader:
         Raises
         ------
         DatasetError
-            If the file is missing or laid out otherwise.
+            If the file is missing or has another layout.
         """
         needed = [t.theirs for t in (_DAILY | _STATIC).values()] + [
             *_CLASSES.values(),
@@ -78,12 +80,12 @@ class UscrnReader:
             "static_depth",
         ]
         with open_netcdf(root, needed, "a USCRN file") as ds:
-            taken = take(ds, _DAILY | _STATIC, root)
-            taken |= {
-                ours: take_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
+            converted = convert_variables(ds, _DAILY | _STATIC, root)
+            converted |= {
+                ours: convert_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
                 for ours, theirs in _CLASSES.items()
             }
-            out = xr.Dataset(taken, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
+            out = xr.Dataset(converted, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
             names = np.array([str(s).replace("_", " ") for s in ds["station"].values])
             out = out.assign_coords(
                 {
@@ -92,4 +94,4 @@ class UscrnReader:
                     v.DEPTH: (v.SITE, ds["static_depth"].values, {"units": "m", "long_name": "sensor depth"}),
                 }
             )
-            return keep_period(out, period).load()
+            return select_period(out, period).load()

@@ -1,4 +1,4 @@
-"""U.S. Climate Reference Network daily text files (CRND0103) as NOAA publishes them, one file a station and year."""
+"""U.S. Climate Reference Network daily text files (CRND0103) of NOAA, one file per station and year."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ STATION_TABLE = "stations.tsv"
 _FIELDS = 28
 _WBAN, _DATE, _LON, _LAT = 0, 1, 3, 4
 _FOOT = 0.3048
-_MOVED = 0.05  # degrees: more than the rounding of the files, less than a 9-km cell
+_MAX_MOVE = 0.05  # degrees: more than the rounding in the files, less than a 9 km cell
 _SOURCE = "USCRN daily product CRND0103, {}"
 _NO_SOIL = "no soil moisture at 5 cm"
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One of the 28 fields: ``value * scale + offset`` in our units."""
+    """One of the 28 fields; ``value * scale + offset`` is in canonical units."""
 
     field: int
     missing: float
@@ -38,7 +38,7 @@ class _Column:
     offset: float = 0.0
 
 
-# Field numbers of the readme, less one. Missing is "the lowest possible integer for a given column format" (note C).
+# Field numbers of the readme minus one. The missing value is "the lowest possible integer for a given column format" (note C).
 _COLUMNS = {
     v.SM_INSITU: _Column(18, -99.0, "soil moisture at 5 cm, mean of three probes"),
     "precipitation": _Column(9, -9999.0, "precipitation"),
@@ -64,30 +64,30 @@ class _Station:
 
 
 class UscrnDailyReader:
-    """Reads a folder of daily files: soil moisture at 5 cm and the station's own weather."""
+    """Reads soil moisture at 5 cm and the stations' weather from a folder of daily files."""
 
     def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
-        """Return the stations that measure soil moisture as sites; see :func:`read_uscrn_daily`."""
+        """Return the stations with soil moisture as sites; see :func:`read_uscrn_daily`."""
         return read_uscrn_daily(Path(root), period)[0]
 
 
 def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Read all daily files below a folder.
+    """Read all daily files in a folder and its subfolders.
 
     Parameters
     ----------
     root
-        Folder with ``CRND0103-YYYY-SS_Name.txt`` files, in year folders or not; ``stations.tsv`` beside them gives
-        elevations, which the daily files do not hold.
+        Folder with ``CRND0103-YYYY-SS_Name.txt`` files, with or without subfolders for years; the optional
+        ``stations.tsv`` has the elevations, which the daily files lack.
     period
         Days to keep.
 
     Returns
     -------
     xarray.Dataset
-        As :class:`gsm3core.readers.base.Reader` says; ``attrs["steps"]`` is a JSON list for the dataset's history.
+        See :class:`gsm3core.readers.base.Reader`; ``attrs["steps"]`` is a JSON list for the dataset's history.
     pandas.DataFrame
-        One row per station: used or refused, days, counts, and a note that says why.
+        One row per station: used or refused, days, counts, and a note with the reasons.
 
     Raises
     ------
@@ -98,13 +98,13 @@ def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Datas
     -----
     Layout: readme.txt of https://www.ncei.noaa.gov/pub/data/uscrn/products/daily01 (2017-07-06). Diamond et al. (2013),
     doi:10.1175/BAMS-D-12-00170.1; Bell et al. (2013), doi:10.1175/JHM-D-12-0146.1. A day is the station's local
-    standard day (note D), not a UTC day; the offset is lost with the daily values, so the day keeps its date, and the
-    variables say so. Flagged values are missing in the files already (note E).
+    standard day (note D), not a UTC day; daily values cannot be shifted, so the date is kept, as each variable's comment
+    states. Flagged values are already missing in the files (note E).
     """
     files = sorted((m["station"], p) for p in root.rglob("CRND0103-*.txt") if (m := FILE_NAME.match(p.name)))
     if not files:
         raise DatasetError(
-            f"{root} holds no USCRN daily file; expected names like CRND0103-2020-TX_Monahans_6_ENE.txt."
+            f"{root} has no USCRN daily file; expected names like CRND0103-2020-TX_Monahans_6_ENE.txt."
         )
     stations: dict[str, _Station] = {}
     for name, path in files:
@@ -131,7 +131,7 @@ def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Datas
         })  # fmt: skip
     if not used:
         raise DatasetError(
-            f"{root}: none of {len(stations)} stations has a value of soil moisture at 5 cm"
+            f"{root}: none of {len(stations)} stations has soil moisture at 5 cm"
             + (f" from {period.start} to {period.end}." if period else ".")
         )
     elevations = _elevations(root)
@@ -147,42 +147,47 @@ def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Datas
 
 def _read_file(path: Path, station: _Station) -> None:
     lines = [f for line in path.read_bytes().decode("ascii", "replace").splitlines() if (f := line.split())]
-    whole = [f for f in lines if len(f) == _FIELDS]
-    numbers, days = np.full((len(whole), len(_COLUMNS)), np.nan), np.full(len(whole), "NaT", "datetime64[D]")
-    for k, fields in enumerate(whole):
+    complete = [f for f in lines if len(f) == _FIELDS]
+    numbers, days = (
+        np.full((len(complete), len(_COLUMNS)), np.nan),
+        np.full(len(complete), "NaT", "datetime64[D]"),
+    )
+    for k, fields in enumerate(complete):
         try:
             days[k] = np.datetime64(f"{fields[_DATE][:4]}-{fields[_DATE][4:6]}-{fields[_DATE][6:]}", "D")
             numbers[k] = [float(fields[c.field]) for c in _COLUMNS.values()]
-            station.lat, station.lon = _moved(station, float(fields[_LAT]), float(fields[_LON]), path)
-        except ValueError:  # counted below; the line's other values cannot be trusted either
+            station.lat, station.lon = _check_location(
+                station, float(fields[_LAT]), float(fields[_LON]), path
+            )
+        except ValueError:  # counted below; the other values of the line are not used either
             days[k] = "NaT"
     dated = ~np.isnat(days)
     damaged = len(lines) - int(dated.sum())
     station.rows.add(StepCounts(len(lines), {"line without 28 readable fields": damaged}))
     if damaged:
         station.notes.append(f"{path.name}: {damaged} damaged lines")
-    if whole:
-        station.wban = whole[0][_WBAN]
+    if complete:
+        station.wban = complete[0][_WBAN]
     station.parts.append((days[dated], numbers[dated]))
 
 
-def _moved(station: _Station, lat: float, lon: float, path: Path) -> tuple[float, float]:
+def _check_location(station: _Station, lat: float, lon: float, path: Path) -> tuple[float, float]:
     if not (abs(lat) <= 90 and abs(lon) <= 180):
-        raise ValueError("no place on Earth")
-    if abs(lat - station.lat) > _MOVED or abs(lon - station.lon) > _MOVED:
+        raise ValueError("invalid coordinates")
+    if abs(lat - station.lat) > _MAX_MOVE or abs(lon - station.lon) > _MAX_MOVE:
         station.notes.append(
-            f"moved from {station.lat:g}, {station.lon:g} to {lat:g}, {lon:g} in {path.name}; the last place is used"
+            f"moved from {station.lat:g}, {station.lon:g} to {lat:g}, {lon:g} in {path.name}; the last location is used"
         )
     return lat, lon
 
 
 def _join_years(station: _Station) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    """Return sorted days and our variables in our units; missing and impossible values are NaN, the latter counted."""
+    """Return sorted days and values in canonical units; missing and out-of-range values are NaN, the latter counted."""
     days = np.concatenate([d for d, _ in station.parts])
     raw = np.concatenate([n for _, n in station.parts])
-    # Of a day that is there twice the last line counts: files grow at their end.
+    # The last line of a duplicate day is used: files are appended to.
     days, first = np.unique(days[::-1], return_index=True)
-    station.rows.refuse("day that is there again later", len(raw) - len(days))
+    station.rows.refuse("duplicate day", len(raw) - len(days))
     raw = raw[::-1][first]
     values = np.empty_like(raw)
     for k, (name, column) in enumerate(_COLUMNS.items()):
@@ -192,16 +197,16 @@ def _join_years(station: _Station) -> tuple[NDArray[np.datetime64], NDArray[np.f
         known = v.VARIABLES[name]
         low, high = known.valid_min, known.valid_max
         assert low is not None and high is not None  # each of these variables has a range
-        impossible = (one < low) | (one > high)
-        if impossible.any():
+        invalid = (one < low) | (one > high)
+        if invalid.any():
             reason = f"values of {name} outside {low:g} to {high:g} {known.units}"
-            station.refused[reason] = station.refused.get(reason, 0) + int(impossible.sum())
-        values[:, k] = np.where(impossible, np.nan, one)
+            station.refused[reason] = station.refused.get(reason, 0) + int(invalid.sum())
+        values[:, k] = np.where(invalid, np.nan, one)
     return days, values
 
 
 def _elevations(root: Path) -> dict[str, float]:
-    """Return metres above sea level by WBAN number; NOAA's station table gives feet."""
+    """Return metres above sea level by WBAN number; NOAA's station table has feet."""
     path = next((p for p in (root / STATION_TABLE, *sorted(root.rglob(STATION_TABLE))) if p.is_file()), None)
     if path is None:
         return {}
@@ -240,7 +245,7 @@ def _dataset(
         known = v.VARIABLES[name]
         attrs = {
             "units": known.units, "long_name": known.long_name, "source": _SOURCE.format(column.what),
-            "comment": "of the station's local standard day, not of the UTC day",
+            "comment": "day in the station's local standard time, not UTC",
         }  # fmt: skip
         if known.standard_name:
             attrs["standard_name"] = known.standard_name

@@ -1,4 +1,4 @@
-"""Datasets made of a planted world of producers' files: each value at each site is known by hand."""
+"""Assembled datasets against planted source files whose values are known at every site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gsm3core.assembly.recipe import Recipe
 from gsm3core.files import fingerprint
 from gsm3core.schema import open_dataset, products
 from support import planted_sources as planted
-from support.planted_sources import DAYS, PLACES
+from support.planted_sources import DAYS, SITES
 
 RECIPE = {
     "sites": {"kind": "ismn"},
@@ -52,21 +52,21 @@ def at(ds: xr.Dataset, place: str) -> xr.Dataset:
     return ds.sel(site=f"NET_{place}")
 
 
-def test_every_forcing_value_by_hand(ds: xr.Dataset) -> None:
-    for name, place in PLACES.items():
+def test_every_forcing_value(ds: xr.Dataset) -> None:
+    for name, place in SITES.items():
         lat, lon = planted.cell10(*place)
         site = at(ds, name)
         for k in range(len(DAYS)):
-            # Mean of hours 0 to 23: 11.5 tenths of a kelvin above midnight; the greatest is at 23 h.
-            night = planted.era5_air(lat, lon, k, 0)
-            assert float(site.air_temperature[k]) == pytest.approx(night + 1.15, abs=1e-4)
-            assert float(site.air_temperature_max[k]) == pytest.approx(night + 2.3, abs=1e-4)
+            # Mean of hours 0 to 23: 1.15 K above midnight; the maximum is at 23 h.
+            midnight = planted.era5_air(lat, lon, k, 0)
+            assert float(site.air_temperature[k]) == pytest.approx(midnight + 1.15, abs=1e-4)
+            assert float(site.air_temperature_max[k]) == pytest.approx(midnight + 2.3, abs=1e-4)
             assert float(site.precipitation[k]) == pytest.approx(planted.era5_rain(lat, lon, k), abs=1e-4)
 
 
-def test_every_product_value_by_hand(ds: xr.Dataset) -> None:
+def test_every_product_value(ds: xr.Dataset) -> None:
     assert set(products(ds)) == {"SMAP", "GLDAS-Noah", "AMSR2", "SoMo.ml"}
-    for name, (lat, lon) in PLACES.items():
+    for name, (lat, lon) in SITES.items():
         row, column = planted.ease36(lat, lon)
         y, x = -57.5 + 5 * round((lat + 57.5) / 5), -177.5 + 5 * round((lon + 177.5) / 5)
         for k in range(len(DAYS)):
@@ -91,14 +91,14 @@ def test_records_and_attributes(ds: xr.Dataset) -> None:
     np.testing.assert_allclose(
         at(ds, "north").sm_insitu, np.where(np.arange(6) == 2, np.nan, insitu), rtol=1e-6
     )
-    assert [round(float(at(ds, n).sand), 6) for n in PLACES] == [0.4, 0.6, 0.4]
-    # A slope that faces north faces the pole in the north and the equator in the south.
-    assert [float(at(ds, n).poleward_aspect) for n in PLACES] == [0.5, -0.5, 0.5]
-    assert [str(at(ds, n).region.values) for n in PLACES] == ["Europe", "Australia", "Other"]
+    assert [round(float(at(ds, n).sand), 6) for n in SITES] == [0.4, 0.6, 0.4]
+    # A north-facing slope faces the pole in the north and the equator in the south.
+    assert [float(at(ds, n).poleward_aspect) for n in SITES] == [0.5, -0.5, 0.5]
+    assert [str(at(ds, n).region.values) for n in SITES] == ["Europe", "Australia", "Other"]
     assert ds.sizes == {"site": 3, "time": 6, "product": 3}
 
 
-def test_provenance_adds_up(ds: xr.Dataset, built: Path, sources: Path) -> None:
+def test_provenance_counts_add_up(ds: xr.Dataset, built: Path, sources: Path) -> None:
     steps = {s.get("source", s["step"]): s for s in json.loads(ds.attrs["history"])}
     era5 = steps["era5"]
     assert era5["files"] == 2
@@ -107,10 +107,10 @@ def test_provenance_adds_up(ds: xr.Dataset, built: Path, sources: Path) -> None:
     assert rain["screening"]["read"] == rain["screening"]["kept"] == 6 * 24 * 19 * 36
     smap = steps["smap-l3e"]["variables"]["sm_smap"]
     assert (smap["present"], smap["missing"]) == (15, 3)
-    # Rows from 204 on three odd days of six.
+    # Southern rows (from 204) on the three odd days.
     assert smap["screening"]["not_recommended"] == 3 * 202 * 964
     assert steps["gldas-noah025"]["files"] == 48
-    assert str(sources) not in ds.attrs["history"], "no path of this machine"
+    assert str(sources) not in ds.attrs["history"], "no local path"
     lines = built.with_name("world.inputs.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 + 48 + 6 + 6 + 1 + 3 + 1
     import hashlib
@@ -122,8 +122,8 @@ def test_provenance_adds_up(ds: xr.Dataset, built: Path, sources: Path) -> None:
     assert steps["assemble"]["recipe"]["forcings"] == RECIPE["forcings"]
 
 
-def test_the_same_bytes_from_the_same_inputs(built: Path, sources: Path, tmp_path: Path) -> None:
+def test_same_inputs_give_the_same_bytes(built: Path, sources: Path, tmp_path: Path) -> None:
     again = assemble(recipe(sources), tmp_path / "world.zarr", root=sources)
     assert fingerprint(again.dataset) == fingerprint(built)
-    assert again.taken_over == 0
+    assert again.reused == 0
     assert not (tmp_path / ".world.zarr.work").exists()

@@ -1,4 +1,4 @@
-"""Grids onto sites and EASE-Grid 2.0: analytic fields, and pyproj's ellipsoid for distances and cells."""
+"""Collocation with sites and EASE-Grid 2.0 against analytic fields and pyproj's ellipsoid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def world(values: np.ndarray, **attrs: object) -> xr.Dataset:
     slopes=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
 )
 def test_bilinear_is_exact_on_planes(lat: float, lon: float, slopes: tuple[float, float]) -> None:
-    # A plane in the turn of longitude has a seam at 180 degrees; stay one cell away from it.
+    # A plane in longitude is discontinuous at 180 degrees; stay one cell away.
     lon = float(np.clip(lon, -179.4, 179.4))
     ds = world(slopes[0] * LAT[:, None] + slopes[1] * LON[None, :])
     out = to_sites(ds, [lat], [lon], method="bilinear")
@@ -47,7 +47,7 @@ def test_bilinear_is_exact_on_planes(lat: float, lon: float, slopes: tuple[float
 
 
 @given(lat=st.floats(-89.9, 89.9), lon=st.floats(-180, 359.9))
-def test_nearest_is_the_cell_that_holds_the_site(lat: float, lon: float) -> None:
+def test_nearest_is_the_cell_containing_the_site(lat: float, lon: float) -> None:
     ds = world(np.arange(180.0 * 360).reshape(180, 360))
     out = to_sites(ds, [lat], [lon])
     row, column = np.divmod(int(out.field[0, 0]), 360)
@@ -64,24 +64,22 @@ def test_nearest_is_the_cell_that_holds_the_site(lat: float, lon: float) -> None
     lon=st.floats(-180, 359.9),
     method=st.sampled_from(["nearest", "bilinear"]),
 )
-def test_a_cut_is_the_world_inside_and_nothing_outside(
-    west: int, columns: int, lon: float, method: str
-) -> None:
-    """Wherever the cut lies, across 180 degrees too: its sites have the values of the whole globe, all others none."""
+def test_regional_grid_equals_the_globe_inside_only(west: int, columns: int, lon: float, method: str) -> None:
+    """Any region, also across 180 degrees: values inside equal those of the global grid, values outside are missing."""
     ds = world(np.random.default_rng(0).random((180, 360)))
     cut = ds.isel(lon=sorted((west + k) % 360 for k in range(columns)))
     east_of_edge = (lon - (LON[west] - 0.5)) % 360
-    here, there = (to_sites(a, [10.2], [lon], method=method) for a in (cut, ds))  # type: ignore[arg-type]
+    regional, world_wide = (to_sites(a, [10.2], [lon], method=method) for a in (cut, ds))  # type: ignore[arg-type]
     if 0.51 < east_of_edge < columns - 0.51:
-        np.testing.assert_allclose(here.field, there.field, rtol=1e-5)
-        assert float(here.distance_km[0]) == float(there.distance_km[0])
+        np.testing.assert_allclose(regional.field, world_wide.field, rtol=1e-5)
+        assert float(regional.distance_km[0]) == float(world_wide.distance_km[0])
     elif 1e-6 < east_of_edge < columns - 1e-6:
-        assert float(here.distance_km[0]) == float(there.distance_km[0]), "in an outermost cell"
+        assert float(regional.distance_km[0]) == float(world_wide.distance_km[0]), "in an outermost cell"
     elif columns + 1e-6 < east_of_edge < 360 - 1e-6:
-        assert np.isnan(here.field).all() and np.isnan(here.distance_km).all()
+        assert np.isnan(regional.field).all() and np.isnan(regional.distance_km).all()
 
 
-def test_a_hole_in_a_grid_has_no_values() -> None:
+def test_a_gap_in_a_grid_has_no_values() -> None:
     ds = world(LON[None, :] + 0 * LAT[:, None]).sel(lon=[*LON[:30], *LON[60:200]])
     sites = [LON[29] + 0.4, LON[29] + 0.6, LON[45], LON[60] - 0.6, LON[60] - 0.4]
     for method in ("nearest", "bilinear"):
@@ -89,14 +87,14 @@ def test_a_hole_in_a_grid_has_no_values() -> None:
         np.testing.assert_allclose(out.field[0], [LON[29], np.nan, np.nan, np.nan, LON[60]])
 
 
-def test_bilinear_goes_round_the_globe() -> None:
+def test_bilinear_is_periodic_in_longitude() -> None:
     ds = world(np.cos(np.radians(LON))[None, :] + 0 * LAT[:, None])
     out = to_sites(ds, [0.0] * 4, [180.0, -180.0, 179.9, 180.1], method="bilinear")
     np.testing.assert_allclose(out.field[0], -np.cos(np.radians(0.5)), rtol=1e-6)
     assert out.lon.values.tolist() == [-180.0, -180.0, 179.9, pytest.approx(-179.9)]
 
 
-def test_descending_latitudes_and_cut_grids() -> None:
+def test_descending_latitudes_and_regional_grids() -> None:
     ds = (
         world(LAT[:, None] + 0 * LON).isel(lat=slice(None, None, -1)).sel(lon=slice(0, 30), lat=slice(50, 40))
     )
@@ -105,7 +103,7 @@ def test_descending_latitudes_and_cut_grids() -> None:
     np.testing.assert_array_equal(np.isnan(out.distance_km), [False, True, True, False, True])
 
 
-def test_missing_neighbours_are_left_out_up_to_half_the_weight() -> None:
+def test_missing_neighbours_up_to_half_the_weight() -> None:
     values = np.ones((180, 360))
     values[90, 180] = np.nan  # centre 0.5 N, 0.5 E
     ds = world(values)
@@ -114,7 +112,7 @@ def test_missing_neighbours_are_left_out_up_to_half_the_weight() -> None:
     assert float(to_sites(ds, [0.05], [0.05], method="bilinear").field[0, 0]) == 1.0
 
 
-def test_classes_are_never_averaged() -> None:
+def test_classes_are_not_averaged() -> None:
     ds = world(np.where(LON[None, :] < 0, 10.0, 200.0) + 0 * LAT[:, None], flag_values=np.array([10, 200]))
     out = to_sites(ds, [0.0], [-0.01], method="bilinear")
     assert float(out.field[0, 0]) == 10
@@ -122,7 +120,7 @@ def test_classes_are_never_averaged() -> None:
 
 
 def test_sites_in_ease_cells() -> None:
-    """A map of cell numbers in a reader's layout (time, y, x): nearest is the cell that the projection says."""
+    """A map of cell numbers (time, y, x): nearest is the cell given by the projection."""
     rows, columns = 406, 964
     ds = xr.Dataset(
         {"sm_smap": (("time", "y", "x"), np.arange(float(rows * columns)).reshape(1, rows, columns))},
@@ -148,7 +146,7 @@ def test_onto_ease_grid() -> None:
     out = to_ease(world(field), "M36")
     lat, lon = cell_centres("M36")
     exact = np.sin(np.radians(lat))[:, None] * np.cos(np.radians(lon))[None, :]
-    # Bilinear on 1 degree: at most h2/8 of each second derivative.
+    # Error bound of bilinear interpolation on 1 degree: h^2/8 of each second derivative.
     assert float(abs(out.field[0] - exact).max()) < 2 * np.radians(1) ** 2 / 8
     assert out.field.dims == ("time", "y", "x")
     assert out.attrs["grid"] == "M36"
@@ -158,8 +156,8 @@ def test_onto_ease_grid() -> None:
     assert float(out.distance_km.max()) < 80
 
 
-def test_from_ease_to_ease_and_back() -> None:
-    """The 36-km map on the 9-km grid: sixteen cells in each, and the middle of a plane is the plane."""
+def test_36_km_map_on_the_9_km_grid() -> None:
+    """Sixteen 9 km cells in each 36 km cell; bilinear values of a plane are the plane."""
     lat, lon = cell_centres("M36")
     ds = xr.Dataset(
         {"s": (("y", "x"), lat[:, None] + 0 * lon)},
@@ -185,42 +183,42 @@ def test_nine_km_strip_of_a_quarter_degree_grid() -> None:
     np.testing.assert_allclose(out.field, np.broadcast_to(lat[400:420, None], out.field.shape), rtol=1e-5)
 
 
-def test_what_cannot_be_placed() -> None:
+def test_invalid_sites_and_grids() -> None:
     ds = world(np.zeros((180, 360)))
-    with pytest.raises(DatasetError, match=r"two lists of one length"):
+    with pytest.raises(DatasetError, match=r"lists of the same length"):
         to_sites(ds, [1.0, 2.0], [1.0])
-    with pytest.raises(DatasetError, match=r"are lat and lon swapped"):
+    with pytest.raises(DatasetError, match=r"Are lat and lon swapped"):
         to_sites(ds, [-120.0], [45.0])
-    with pytest.raises(DatasetError, match=r"method 'cubic' is not known"):
+    with pytest.raises(DatasetError, match=r"unknown method 'cubic'"):
         to_sites(ds, [1.0], [1.0], method="cubic")  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match=r"dimensions lat and lon, or y and x; these are time, site"):
+    with pytest.raises(DatasetError, match=r"dimensions lat and lon, or y and x; it has time, site"):
         to_sites(ds.rename(lat="site").isel(lon=0, drop=True), [1.0], [1.0])
     nameless = xr.Dataset({"s": (("y", "x"), np.zeros((3, 3)))}, coords={"y": range(3), "x": range(3)})
     with pytest.raises(DatasetError, match=r"need the attribute 'grid', one of M09, M36; it is None"):
         to_sites(nameless, [1.0], [1.0])
-    with pytest.raises(DatasetError, match=r"EASE-Grid 2.0 'M99' is not known"):
+    with pytest.raises(DatasetError, match=r"unknown EASE-Grid 2.0 'M99'"):
         to_ease(ds, "M99")
 
 
 @pytest.mark.real_data
-def test_a_reader_that_keeps_sites_alone_and_makes_days(real_data: Path) -> None:
-    """The way to years of whole grids: three sites of the producer's GLDAS files, then the day's mean by hand."""
+def test_reader_with_collocation_and_daily_means(real_data: Path) -> None:
+    """Three sites of the producer's GLDAS files, and their daily means computed separately."""
     folder = real_data / "native" / "gldas"
     lat, lon = [40.1, -33.3, 51.6], [-99.9, 147.2, 370.4 - 360]
     day = Period(start=dt.date(2016, 1, 1), end=dt.date(2016, 1, 1))
-    ds = make_grid_reader("gldas_noah").open(folder, day, each=lambda grid: to_sites(grid, lat, lon))
+    ds = make_grid_reader("gldas_noah").open(folder, day, transform=lambda grid: to_sites(grid, lat, lon))
     assert dict(ds.sizes) == {"time": 7, "site": 3}
     assert (ds.distance_km < 20).all()
-    by_hand = []
+    expected = []
     for path in sorted(folder.glob("*A20160101*")):
         with h5py.File(path) as raw:
             rows = [int(np.argmin(abs(raw["lat"][:] - x))) for x in lat]
             columns = [int(np.argmin(abs(raw["lon"][:] - x))) for x in lon]
-            by_hand.append(
+            expected.append(
                 [raw["SoilMoi0_10cm_inst"][0, i, j] / 100 for i, j in zip(rows, columns, strict=True)]
             )
-    np.testing.assert_allclose(ds.sm_product, by_hand, rtol=1e-6)
+    np.testing.assert_allclose(ds.sm_product, expected, rtol=1e-6)
     daily = to_daily(ds)
-    np.testing.assert_allclose(daily.sm_product[0], np.mean(by_hand, axis=0), rtol=1e-6)
-    assert to_daily(ds, minimum=1).sm_product.isnull().all(), "the file of 00 UTC is not there"
+    np.testing.assert_allclose(daily.sm_product[0], np.mean(expected, axis=0), rtol=1e-6)
+    assert to_daily(ds, minimum=1).sm_product.isnull().all(), "the file of 00 UTC is missing"
     np.testing.assert_array_equal(daily.distance_km, ds.distance_km)

@@ -1,4 +1,4 @@
-"""Steps to UTC days against sums by hand."""
+"""Daily statistics against known sums and pandas."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_means_sums_and_extremes() -> None:
     assert daily.attrs["time_step"] == 86400
 
 
-def test_a_day_needs_its_steps_and_the_axis_has_no_holes() -> None:
+def test_too_few_steps_and_an_axis_without_gaps() -> None:
     values = np.arange(72.0)
     values[:7] = np.nan  # 17 of 24 left on the first day
     values[24:30] = np.nan  # 18 of 24 on the second
@@ -69,7 +69,7 @@ def test_agrees_with_pandas(per_day: int, minimum: float, seed: int) -> None:
     np.testing.assert_allclose(to_daily(ds, minimum=minimum).x.values.ravel(), expected.to_numpy(), rtol=1e-6)
 
 
-def test_grids_and_static_variables_keep_their_place() -> None:
+def test_grids_and_static_variables_are_kept() -> None:
     ds = hourly(np.arange(48.0))
     ds = ds.expand_dims({"lat": [1.0, 2.0]}).transpose("lat", "time", "site")
     ds["elevation"] = ("lat", [5.0, 6.0])
@@ -79,19 +79,19 @@ def test_grids_and_static_variables_keep_their_place() -> None:
     assert daily.lat.values.tolist() == [1.0, 2.0]
 
 
-def test_what_makes_no_days() -> None:
+def test_invalid_input_is_an_error() -> None:
     ds = hourly(np.arange(48.0))
     with pytest.raises(DatasetError, match=r"time step of 0 s does not divide a day"):
         to_daily(ds.drop_attrs(deep=False))
     with pytest.raises(DatasetError, match=r"time step of 50000 s does not divide a day"):
         to_daily(ds, step=50000)
-    with pytest.raises(DatasetError, match=r"must ascend without repetition"):
+    with pytest.raises(DatasetError, match=r"must ascend without duplicates"):
         to_daily(ds.isel(time=[0, 0, 1]))
-    with pytest.raises(DatasetError, match=r"minimum is the share"):
+    with pytest.raises(DatasetError, match=r"invalid minimum 18; expected a share"):
         to_daily(ds, minimum=18)
-    with pytest.raises(DatasetError, match=r"statistic 'median' of 'x' is not known"):
+    with pytest.raises(DatasetError, match=r"unknown statistic 'median' of 'x'"):
         to_daily(ds, how={"x": "median"})  # type: ignore[dict-item]
-    with pytest.raises(DatasetError, match=r"no variable 'y'; there is x"):
+    with pytest.raises(DatasetError, match=r"no variable 'y'; the dataset has x"):
         to_daily(ds, how={"y": "sum"})
     with pytest.raises(DatasetError, match=r"a sum of values in 'mm d-1' is not an amount"):
         to_daily(hourly(np.arange(48.0), units="mm d-1"), how={"x": "sum"})
@@ -106,10 +106,10 @@ def test_long_term_means() -> None:
     assert float(mean.mean_x[0]) == 4.5
     assert mean.mean_x.attrs["units"] == "K"
     assert mean.mean_x.attrs["averaged"].startswith("2020-01-01 to 2020-04-09")
-    assert np.isnan(float(long_term_mean(ds, {"x": "mean_x"}).mean_x[0])), "30 days are needed by default"
+    assert np.isnan(float(long_term_mean(ds, {"x": "mean_x"}).mean_x[0])), "30 days are required by default"
     first = Period(start=dt.date(2020, 1, 1), end=dt.date(2020, 1, 5))
     assert float(long_term_mean(ds, {"x": "m"}, period=first, minimum_days=1).m[0]) == 2.0
-    with pytest.raises(DatasetError, match=r"no variable y to average"):
+    with pytest.raises(DatasetError, match=r"cannot average y: no such variable"):
         long_term_mean(ds, {"y": "m"})
     with pytest.raises(DatasetError, match=r"no day of 2030-01-01"):
         long_term_mean(ds, {"x": "m"}, period=Period(start=dt.date(2030, 1, 1), end=dt.date(2030, 2, 1)))

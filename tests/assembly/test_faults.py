@@ -1,4 +1,4 @@
-"""What can be wrong with the files: each fault has a message that names source, file or days, and nothing is written."""
+"""Faulty input files: the message names source, file or days, and no dataset is written."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def root(planted_root: Path, tmp_path: Path) -> Path:
 
 
 def build(root: Path, **changes: Any) -> xr.Dataset:
-    told = {
+    given = {
         "sites": {"kind": "table", "path": root / "places.csv"}, "period": PERIOD,
         "forcings": ["era5:air_temperature,precipitation"], "products": ["gldas-noah025"],
     } | changes  # fmt: skip
     out = root.parent / "d.zarr"
     try:
-        assemble(Recipe.model_validate(told), out, root=root)
+        assemble(Recipe.model_validate(given), out, root=root)
     except (DatasetError, ConfigError):
-        assert not out.exists(), "nothing is written"
+        assert not out.exists(), "no dataset is written"
         raise
     return open_dataset(out).load()
 
@@ -63,7 +63,7 @@ def rewrite(path: Path, change: Callable[[xr.Dataset], xr.Dataset]) -> None:
     changed.to_netcdf(path, engine="h5netcdf")
 
 
-def cut_short(root: Path) -> None:
+def truncated(root: Path) -> None:
     path = root / "gldas-noah025" / GLDAS.format("20150403.0600")
     path.write_bytes(path.read_bytes()[:3000])
 
@@ -76,11 +76,11 @@ def other_units(root: Path) -> None:
     rewrite(instant(root), lambda ds: ds.assign(t2m=ds.t2m.assign_attrs(units="degC")))
 
 
-def twice(root: Path) -> None:
+def duplicate_file(root: Path) -> None:
     shutil.copy(instant(root), root / "era5" / "again.nc")
 
 
-def one_label_twice(root: Path) -> None:
+def duplicate_time(root: Path) -> None:
     rewrite(instant(root), lambda ds: ds.isel(valid_time=[0, 0, *range(1, ds.sizes["valid_time"])]))
 
 
@@ -88,7 +88,7 @@ def lacking_days(root: Path) -> None:
     rewrite(instant(root), lambda ds: ds.isel(valid_time=np.r_[0:48, 72:80, 96 : ds.sizes["valid_time"]]))
 
 
-def no_rain(root: Path) -> None:
+def no_precipitation(root: Path) -> None:
     (root / "era5" / "data_stream-oper_stepType-accum.nc").unlink()
 
 
@@ -115,22 +115,28 @@ def sea_everywhere(root: Path) -> None:
 
 FAULTS = [
     (
-        cut_short,
+        truncated,
         r"gldas-noah025, 2015-04-01 to 2015-04-06: .*20150403\.0600\.021\.nc4 cannot be read as .*download it again",
     ),
-    (swapped, r"era5, 2015-04-01 to 2015-04-06: .*instant\.nc: latitudes are 0 to 350.*Are the two swapped"),
-    (other_units, r"era5, .*instant\.nc: 't2m' has units 'degC'; expected 'K'"),
-    (twice, r"era5, .*air_temperature at 2015-04-01T00:00 is in two files: .*again\.nc and .*instant\.nc"),
     (
-        one_label_twice,
-        r"era5, .*instant.nc holds air_temperature at 2015-04-01T00:00 twice; its times must not repeat",
+        swapped,
+        r"era5, 2015-04-01 to 2015-04-06: .*instant\.nc: latitudes are 0 to 350.*Are lat and lon swapped",
+    ),
+    (other_units, r"era5, .*instant\.nc: 't2m' has units 'degC'; expected 'K'"),
+    (
+        duplicate_file,
+        r"era5, .*air_temperature at 2015-04-01T00:00 is in two files: .*again\.nc and .*instant\.nc",
+    ),
+    (
+        duplicate_time,
+        r"era5, .*instant.nc: duplicate air_temperature at 2015-04-01T00:00; times must not repeat",
     ),
     (
         lacking_days,
         r"era5 .*air_temperature lacks 2 of the 6 days of 2015-04-01 to 2015-04-06: 2015-04-03 to 2015-04-04\.",
     ),
-    (no_rain, r"era5, 2015-04-01 to 2015-04-06: .*has no tp .precipitation."),
-    (no_files, r"gldas-noah025 is wanted for sm_product, but .*gldas-noah025 does not exist"),
+    (no_precipitation, r"era5, 2015-04-01 to 2015-04-06: .*has no tp .precipitation."),
+    (no_files, r"gldas-noah025 is needed for sm_product, but .*gldas-noah025 does not exist"),
     (
         other_years,
         r"gldas-noah025 .*sm_product, for GLDAS-Noah, has no value at any site from 2015-04-01 to 2015-04-06",
@@ -141,7 +147,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS, ids=[f.__name__ for f, _ in FAULTS])
-def test_faults_of_files(root: Path, fault: Callable[[Path], None], message: str) -> None:
+def test_faulty_files_are_named(root: Path, fault: Callable[[Path], None], message: str) -> None:
     fault(root)
     with pytest.raises(DatasetError, match=f"(?s){message}"):
         build(root)
@@ -152,25 +158,25 @@ def test_faults_of_files(root: Path, fault: Callable[[Path], None], message: str
     [
         (
             "site,lat,lon\na,147.3,-33.4\n",
-            "line 2: lat '147.3', lon '-33.4' of site 'a' is no place.*swapped",
+            "line 2: invalid coordinates lat '147.3', lon '-33.4' of site 'a'.*swapped",
         ),
-        ("site,lat,lon\na,1,2\na,3,4\n", "site 'a' is there twice"),
-        ("site,lat,lon\na,x,2\n", "line 2: lat 'x'"),
-        ("name,lat,lon\na,1,2\n", "has no column 'site'"),
+        ("site,lat,lon\na,1,2\na,3,4\n", "duplicate site 'a'"),
+        ("site,lat,lon\na,x,2\n", "line 2: invalid coordinates lat 'x'"),
+        ("name,lat,lon\na,1,2\n", "lacks the column.* site"),
         ("site,lat,lon\n", "has no rows"),
-        ("site,lat,lon\na,1,2\n,50,10\n", "line 3: site .* is no name"),
-        ("site,lat,lon\n<b>a</b>,1,2\n", "line 2: site '<b>a</b>' is no name"),
-        ("site,lat,lon\n=1+1,1,2\n", "line 2: site '=1.1' is no name"),
+        ("site,lat,lon\na,1,2\n,50,10\n", "line 3: invalid site name"),
+        ("site,lat,lon\n<b>a</b>,1,2\n", "line 2: invalid site name '<b>a</b>'"),
+        ("site,lat,lon\n=1+1,1,2\n", "line 2: invalid site name '=1.1'"),
     ],
 )
-def test_faults_of_places(root: Path, table: str, message: str) -> None:
+def test_faulty_site_tables_are_named(root: Path, table: str, message: str) -> None:
     (root / "places.csv").write_text(table)
     with pytest.raises(DatasetError, match=message):
         build(root)
 
 
-def test_lacking_days_are_missing_where_allowed(root: Path) -> None:
-    """Day 2 has no step, day 3 has 8 of 24: both are missing, counted, and the others are untouched."""
+def test_missing_days_are_counted_where_allowed(root: Path) -> None:
+    """Day 2 has no step and day 3 has 8 of 24: both are missing and counted, the other days are unchanged."""
     lacking_days(root)
     ds = build(root, gaps="allow")
     np.testing.assert_array_equal(
@@ -184,17 +190,17 @@ def test_lacking_days_are_missing_where_allowed(root: Path) -> None:
     assert counts["precipitation"]["missing"] == 0
 
 
-def test_fill_values_left_in_are_removed_and_counted(root: Path) -> None:
-    """-9999 without an attribute that says so, and a value of 300 kg in 100 mm, are both screened."""
+def test_undeclared_fill_values_are_screened(root: Path) -> None:
+    """-9999 without _FillValue, and 300 kg m-2 in 100 mm, are both screened and counted."""
     path = root / "gldas-noah025" / GLDAS.format("20150402.1200")
 
-    def spoil(ds: xr.Dataset) -> xr.Dataset:
+    def change(ds: xr.Dataset) -> xr.Dataset:
         values = np.full(ds.SoilMoi0_10cm_inst.shape, -9999, np.float32)
         values[..., :10] = 300
-        spoiled = ds.assign(SoilMoi0_10cm_inst=(ds.SoilMoi0_10cm_inst.dims, values, {"units": "kg m-2"}))
-        return spoiled.drop_encoding()
+        changed = ds.assign(SoilMoi0_10cm_inst=(ds.SoilMoi0_10cm_inst.dims, values, {"units": "kg m-2"}))
+        return changed.drop_encoding()
 
-    rewrite(path, spoil)
+    rewrite(path, change)
     ds = build(root)
     y, x = 52.5, 12.5
     water = np.mean([planted.gldas_water(y, x, 1, h) for h in range(0, 24, 3) if h != 12])
@@ -202,12 +208,12 @@ def test_fill_values_left_in_are_removed_and_counted(root: Path) -> None:
     step = next(s for s in json.loads(ds.attrs["history"]) if s.get("source") == "gldas-noah025")
     screening = step["variables"]["GLDAS-Noah"]["screening"]
     assert screening["outside_valid_range"] == 30 * 10
-    assert screening["fill"] == 30 * 62 + 47 * 4 * 72, "the spoiled file, and the planted sea of the others"
+    assert screening["fill"] == 30 * 62 + 47 * 4 * 72, "the changed file, and the planted sea of the others"
     assert screening["read"] == screening["kept"] + screening["fill"] + screening["outside_valid_range"]
 
 
-def test_sites_outside_a_cut_grid(root: Path) -> None:
-    """A cut over Europe: the Australian place has no values, and the record says so."""
+def test_sites_outside_a_regional_grid(root: Path) -> None:
+    """A grid over Europe: the Australian site has no values, and the history counts it."""
     for path in (root / "era5").iterdir():
         rewrite(path, lambda ds: ds.sel(latitude=slice(70, 30), longitude=slice(0, 40)))
     ds = build(root)
@@ -217,8 +223,8 @@ def test_sites_outside_a_cut_grid(root: Path) -> None:
     assert step["variables"]["air_temperature"]["missing"] == len(DAYS)
 
 
-def test_unknown_options_of_a_reader(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'variables' is no option here"):
+def test_unknown_reader_options(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"invalid option 'variables'"):
         build(root, sources={"era5": {"options": {"variables": ["air_temperature"]}}})
-    with pytest.raises(DatasetError, match=r"the reader gldas_noah has no option 'overpass'"):
+    with pytest.raises(DatasetError, match=r"unknown option 'overpass' of the reader gldas_noah"):
         build(root, sources={"gldas-noah025": {"options": {"overpass": "PM"}}})

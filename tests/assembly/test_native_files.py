@@ -1,4 +1,4 @@
-"""The producers' own files through the whole assembly: values of the written dataset against reading the files by hand."""
+"""Assembly of the producers' files against values read directly from them."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def gldas_recipe(native: Path, **changes: object) -> Recipe:
 
 
 def test_ismn_with_gldas(native: Path, tmp_path: Path) -> None:
-    """Seven of the eight steps of one day are there: enough for it; of the days around it there are none."""
+    """One day has seven of eight steps, enough for a mean; the days around it have none."""
     made = assemble(gldas_recipe(native), tmp_path / "d.zarr")
     ds = open_dataset(made.dataset).load()
     assert ds.site.values.tolist() == ["FR_Aqui_fraye"]
     lat, lon = float(ds.lat[0]), float(ds.lon[0])
-    kilograms = []
+    expected = []
     for path in sorted((native / "gldas").glob("*A20160101*")):
         with h5py.File(path) as raw:
             row, column = (np.argmin(abs(raw[n][:] - x)) for n, x in (("lat", lat), ("lon", lon)))
-            kilograms.append(raw["SoilMoi0_10cm_inst"][0, row, column])
-    assert len(kilograms) == 7
+            expected.append(raw["SoilMoi0_10cm_inst"][0, row, column])
+    assert len(expected) == 7
     found = ds.sm_product.sel(product="GLDAS-Noah", site="FR_Aqui_fraye").values
-    np.testing.assert_allclose(found, [np.nan, np.nan, np.mean(kilograms) / 100, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(found, [np.nan, np.nan, np.mean(expected) / 100, np.nan], rtol=1e-6)
     stm = next((native / ARCHIVE).rglob("*fraye_sm_*.stm")).read_text().splitlines()
     good = [float(w[-3]) for w in map(str.split, stm) if w[0] == "2016/01/01" and w[-2] == "G"]
     assert float(ds.sm_insitu.sel(time="2016-01-01")[0]) == pytest.approx(np.mean(good), abs=1e-6)
     history = json.loads(ds.attrs["history"])
     days = {"2015/12/30", "2015/12/31", "2016/01/01", "2016/01/02"}
     rows = [w for w in map(str.split, stm) if w[0] in days and w[-2] == "G"]
-    assert history[1]["rows_used"] == len(rows), "the rows of the period, not of the whole record"
+    assert history[1]["rows_used"] == len(rows), "rows of the period, not of the whole record"
     step = next(s for s in history if s.get("source") == "gldas-noah025")
     assert step["variables"]["GLDAS-Noah"]["lacking"] == "2015-12-30 to 2015-12-31, 2016-01-02"
 
 
 def test_ismn_with_era5(native: Path, tmp_path: Path) -> None:
-    """A download of two moments; the classic netCDF is unpacked by hand."""
+    """A download of two time steps, unpacked with scipy."""
     path = native / "era5" / "era5_example_downloaded_raw.nc"
     archive = native / "ismn" / "zip_archives" / "multinetwork" / "header_values" / "Data_header_values.zip"
     recipe = Recipe.model_validate({
@@ -77,7 +77,7 @@ def test_ismn_with_era5(native: Path, tmp_path: Path) -> None:
         assert float(ds.sm_product[0, k, 1]) == pytest.approx(soil[:, row, column].mean(), abs=1e-6)
 
 
-def test_what_the_files_lack_is_named(native: Path, tmp_path: Path) -> None:
+def test_missing_variables_are_named(native: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"gldas-noah025, 2016-01-01 to 2016-01-02: .* has no variable Tair_f_inst"
     ):

@@ -1,4 +1,4 @@
-"""Places without records, cells of the 9 km grid, long-term means, bilinear, recipes: against the planted formulas."""
+"""Site tables, 9 km cells, long-term means, bilinear sampling and recipes against planted formulas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyproj import Transformer
 
 from gsm3core.assembly.assemble import assemble
 from gsm3core.assembly.recipe import Recipe, load_recipe
-from gsm3core.assembly.variable_spec import parse_wanted
+from gsm3core.assembly.variable_spec import parse_variables
 from gsm3core.catalog import selections
 from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.schema import open_dataset
@@ -32,14 +32,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def build(root: Path, tmp_path: Path, **told: object) -> xr.Dataset:
+def build(root: Path, tmp_path: Path, **recipe: object) -> xr.Dataset:
     out = tmp_path / "d.zarr"
-    assemble(Recipe.model_validate(told), out, root=root, overwrite=True)
+    assemble(Recipe.model_validate(recipe), out, root=root, overwrite=True)
     return open_dataset(out).load()
 
 
-def test_cells_of_a_box(sources: Path, tmp_path: Path) -> None:
-    """Every 9 km cell whose centre lies in the box, and no other; four of them share a 36 km cell of the planted SMAP."""
+def test_cells_of_a_bounding_box(sources: Path, tmp_path: Path) -> None:
+    """Exactly the 9 km cells with their centre in the box; four by four share a 36 km cell of the planted SMAP."""
     ds = build(
         sources, tmp_path, sites={"kind": "grid", "box": [9.9, 49.8, 10.6, 50.4]}, period=PERIOD,
         forcings=["era5:precipitation"], products=["smap-l3e"],
@@ -65,8 +65,8 @@ def test_cells_of_a_box(sources: Path, tmp_path: Path) -> None:
     assert south < north and set(ds.region.values) == {"Europe"}
 
 
-def test_places_without_records_can_be_predicted(sources: Path, tmp_path: Path) -> None:
-    """Longitudes of 0 to 360 are taken; between four centres a bilinear value of a plane is exact."""
+def test_sites_without_records_for_prediction(sources: Path, tmp_path: Path) -> None:
+    """Longitudes from 0 to 360 are accepted; bilinear sampling of a plane is exact."""
     table = tmp_path / "places.csv"
     table.write_text("site,lat,lon\na,52.5,13\nb,-30,190\n")
     ds = build(
@@ -81,15 +81,15 @@ def test_places_without_records_can_be_predicted(sources: Path, tmp_path: Path) 
     assert history[0]["longitudes_made_negative"] == 1
 
 
-def test_long_term_means_of_other_days(
+def test_long_term_means_over_their_own_period(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mean is of its own days, some of them outside the dataset's period; too few days give none."""
-    from gsm3core.assembly import merge as compose
+    """Days outside the dataset's period are averaged too; too few days give an error."""
+    from gsm3core.assembly import merge
 
     table = tmp_path / "places.csv"
     table.write_text("site,lat,lon\na,50,10\n")
-    told = {
+    recipe = {
         "sites": {"kind": "table", "path": table}, "period": {"start": "2015-04-03", "end": "2015-04-06"},
         "mean_period": {"start": "2015-04-01", "end": "2015-04-04"},
         "forcings": ["era5:air_temperature"], "attributes": ["era5:air_temperature"],
@@ -97,9 +97,9 @@ def test_long_term_means_of_other_days(
     with pytest.raises(
         DatasetError, match=r"air_temperature, for mean_air_temperature, has no mean.* at least 30 days"
     ):
-        build(sources, tmp_path, **told)
-    monkeypatch.setattr(compose, "MIN_DAYS", 3)
-    ds = build(sources, tmp_path, **told)
+        build(sources, tmp_path, **recipe)
+    monkeypatch.setattr(merge, "MIN_DAYS", 3)
+    ds = build(sources, tmp_path, **recipe)
     expected = np.mean([planted.era5_air(50, 10, k, 11.5) for k in range(4)])
     assert float(ds.mean_air_temperature[0]) == pytest.approx(expected, abs=1e-3)
     assert ds.sizes["time"] == 4
@@ -137,30 +137,31 @@ def test_long_term_means_of_other_days(
         ("forcing", "era5:precipitation=sm_smap", None),
     ],
 )
-def test_what_is_wanted_in_words(role: str, text: str, expected: list[tuple[str, str, str]] | None) -> None:
+def test_variable_specifications(role: str, text: str, expected: list[tuple[str, str, str]] | None) -> None:
     if expected is None:
         with pytest.raises((ConfigError, DatasetError)):
-            parse_wanted(role, text)  # type: ignore[arg-type]
+            parse_variables(role, text)  # type: ignore[arg-type]
         return
-    assert [(w.variable, w.statistic, w.name) for w in parse_wanted(role, text)] == expected  # type: ignore[arg-type]
+    assert [(w.variable, w.statistic, w.name) for w in parse_variables(role, text)] == expected  # type: ignore[arg-type]
 
 
-def test_the_papers_selection_as_a_recipe(tmp_path: Path) -> None:
+def test_recipe_with_the_selection_of_the_paper(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(
         "sites: {kind: ismn, path: a.zip}\nselection: gsm3-paper\nproducts: [smap-l3e]\n"
         "sources: {era5: {path: e, method: bilinear}}\nmean_period: {start: 2016-04-01, end: 2020-12-31}\n"
     )
     recipe = load_recipe(path)
-    wanted = {w.name: w for w in recipe.wanted()}
+    variables = {w.name: w for w in recipe.variables()}
     paper = selections()["gsm3-paper"]
-    assert set(wanted) == {x.name for x in (*paper.forcings, *paper.attributes)} | {"sm_smap"}
-    assert wanted["air_temperature_min"].statistic == "min"
-    assert str(wanted["ndvi"].days) == "start=datetime.date(2015, 4, 1) end=datetime.date(2022, 3, 31)"
+    assert set(variables) == {x.name for x in (*paper.forcings, *paper.attributes)} | {"sm_smap"}
+    assert variables["air_temperature_min"].statistic == "min"
+    assert str(variables["ndvi"].days) == "start=datetime.date(2015, 4, 1) end=datetime.date(2022, 3, 31)"
     assert (
-        str(wanted["mean_sm_smap"].days) == "start=datetime.date(2016, 4, 1) end=datetime.date(2020, 12, 31)"
+        str(variables["mean_sm_smap"].days)
+        == "start=datetime.date(2016, 4, 1) end=datetime.date(2020, 12, 31)"
     )
-    assert wanted["sand"].days is None
+    assert variables["sand"].days is None
     assert recipe.sites.path == tmp_path / "a.zip" and recipe.settings("era5").path == tmp_path / "e"
 
 
@@ -172,42 +173,43 @@ def test_the_papers_selection_as_a_recipe(tmp_path: Path) -> None:
         ("sites: {kind: grid, box: [10, 50, 9, 51]}", "west < east"),
         ("sites: {kind: ismn, path: a}\nforcing: [era5]", "forcing"),
         ("sites: {kind: ismn, path: a}\nsources: {era5: {minimum: 2}}", "minimum"),
-        ("sites: {kind", "is not a recipe"),
-        ("sites: {kind: table, path: a, box: [1, 2, 3, 4], depth: 0.1}", "take no 'box', 'depth'"),
-        ("sites: {kind: grid, path: a, box: [1, 2, 3, 4]}", "take no 'path'"),
+        ("sites: {kind", "is not a valid recipe"),
+        ("sites: {kind: table, path: a, box: [1, 2, 3, 4], depth: 0.1}", "do not accept 'box', 'depth'"),
+        ("sites: {kind: grid, path: a, box: [1, 2, 3, 4]}", "do not accept 'path'"),
         (
             "sites: {kind: ismn, path: a}\nmean_period: {start: 2016-01-02, end: 2016-01-01}",
             "mean_period: the period ends",
         ),
     ],
 )
-def test_recipes_that_are_none(tmp_path: Path, text: str, complaint: str) -> None:
+def test_invalid_recipes(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         load_recipe(path)
 
 
-def test_said_twice_is_said_once(tmp_path: Path) -> None:
-    told = {"sites": {"kind": "ismn", "path": tmp_path}, "forcings": ["era5", "era5:air_temperature"]}
-    names = [w.name for w in Recipe.model_validate(told).wanted()]
+def test_duplicate_variables_are_merged(tmp_path: Path) -> None:
+    recipe = {"sites": {"kind": "ismn", "path": tmp_path}, "forcings": ["era5", "era5:air_temperature"]}
+    names = [w.name for w in Recipe.model_validate(recipe).variables()]
     assert names.count("air_temperature") == 1 and len(names) == len(set(names))
 
 
-def test_contradictions_are_named(tmp_path: Path) -> None:
+def test_contradictions_in_a_recipe(tmp_path: Path) -> None:
     sites = {"kind": "ismn", "path": tmp_path}
     with pytest.raises(
-        ConfigError, match=r"'precipitation' would be both .* era5 and .* imerg.*precipitation_imerg"
+        ConfigError,
+        match=r"duplicate variable name 'precipitation': .* era5, .* imerg.*precipitation_imerg",
     ):
-        Recipe.model_validate({"sites": sites, "forcings": ["era5:precipitation", "imerg"]}).wanted()
+        Recipe.model_validate({"sites": sites, "forcings": ["era5:precipitation", "imerg"]}).variables()
     with pytest.raises(
-        ConfigError, match=r"settings for 'era', of which nothing is wanted. Did you mean 'era5'"
+        ConfigError, match=r"settings for 'era', but no variable uses it. Did you mean 'era5'"
     ):
-        Recipe.model_validate({"sites": sites, "forcings": ["era5"], "sources": {"era": {}}}).wanted()
+        Recipe.model_validate({"sites": sites, "forcings": ["era5"], "sources": {"era": {}}}).variables()
 
 
 def monthly_ndvi(root: Path, first: str, months: int) -> None:
-    """MOD13C2 as h4toh5 lays it out, on four cells: month k of the series has 0.1 + 0.01 k in the north."""
+    """Write MOD13C2 in the layout of h4toh5 on four cells: month k has 0.1 + 0.01 k in the north."""
     root.mkdir()
     for k, month in enumerate(pd.date_range(first, periods=months, freq="MS")):
         with h5py.File(root / f"MOD13C2.A{month:%Y%j}.061.2021327005613.h5", "w") as file:
@@ -217,8 +219,8 @@ def monthly_ndvi(root: Path, first: str, months: int) -> None:
             ndvi.attrs.update({"scale_factor": 10000.0, "_FillValue": np.int16(-3000), "units": "NDVI"})
 
 
-def test_monthly_maps_and_land_cover_become_attributes(tmp_path: Path) -> None:
-    """NDVI is averaged over the months of its own period; land cover comes in both legends, each from its cell."""
+def test_monthly_maps_and_land_cover_as_attributes(tmp_path: Path) -> None:
+    """NDVI is averaged over its mean period; land cover has both legends, from the nearest cell."""
     monthly_ndvi(tmp_path / "mod13c2", "2015-01-01", 15)
     (tmp_path / "esa-cci-land-cover").mkdir()
     classes = np.where(np.arange(36)[:, None] < 18, 130, 72) + np.zeros((1, 72), int)

@@ -1,4 +1,4 @@
-"""Building and joining datasets: the real files, and files of the same layout."""
+"""Building and joining SiteDatasets from real files and files of the same layout."""
 
 from __future__ import annotations
 
@@ -51,27 +51,27 @@ def test_uscrn_units_are_converted(uscrn: xr.Dataset, real_data: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_join_keeps_both_and_what_they_share(conus: xr.Dataset, uscrn: xr.Dataset, tmp_path: Path) -> None:
+def test_join_keeps_all_sites_and_shared_inputs(conus: xr.Dataset, uscrn: xr.Dataset, tmp_path: Path) -> None:
     joined = join(conus, uscrn)
     assert forcing_names(joined) == ["air_temperature", "precipitation", "shortwave_down"]
     assert joined.sizes["site"] == conus.sizes["site"] + uscrn.sizes["site"]
     assert joined.sizes["time"] == 2102
-    here = joined.sel(site=uscrn.site, time=uscrn.time)
-    np.testing.assert_array_equal(here.sm_insitu, uscrn.sm_insitu)
-    np.testing.assert_array_equal(here.precipitation, uscrn.precipitation)
-    assert here.sm_smap.isnull().all()
-    there = joined.sel(site=conus.site, time=conus.time)
-    np.testing.assert_array_equal(there.sm_smap, conus.sm_smap)
-    assert int(joined.sm_smap.notnull().sum()) == int(conus.sm_smap.notnull().sum()), "nothing is invented"
+    subset = joined.sel(site=uscrn.site, time=uscrn.time)
+    np.testing.assert_array_equal(subset.sm_insitu, uscrn.sm_insitu)
+    np.testing.assert_array_equal(subset.precipitation, uscrn.precipitation)
+    assert subset.sm_smap.isnull().all()
+    conus_subset = joined.sel(site=conus.site, time=conus.time)
+    np.testing.assert_array_equal(conus_subset.sm_smap, conus.sm_smap)
+    assert int(joined.sm_smap.notnull().sum()) == int(conus.sm_smap.notnull().sum()), "no value is added"
     assert "NLDAS-2" in joined.precipitation.attrs["source"]
     assert "USCRN" in joined.precipitation.attrs["source"]
     steps = json.loads(joined.attrs["history"])
     assert [s["step"] for s in steps] == ["build", "build", "join"]
-    assert "wind_u" in steps[2]["in_one_alone"]["first"]
+    assert "wind_u" in steps[2]["only_in"]["first"]
     save_dataset(joined, tmp_path / "joined.zarr")
 
 
-def test_stores_cut_differently_can_be_joined_into_one(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_stores_with_different_chunks_can_be_joined(dataset: xr.Dataset, tmp_path: Path) -> None:
     other = make_dataset(seed=1).assign_coords(site=[f"T{i}" for i in range(12)])
     for name, part, days in (("one", dataset, 100), ("two", other, 70)):
         save_dataset(part.chunk(site=5, time=days), tmp_path / f"{name}.zarr")
@@ -80,12 +80,12 @@ def test_stores_cut_differently_can_be_joined_into_one(dataset: xr.Dataset, tmp_
     save_dataset(join(*parts), tmp_path / "joined.zarr")
     joined = open_dataset(tmp_path / "joined.zarr")
     for part in (dataset, other):
-        here = joined.sel(site=part.site, time=part.time)
-        np.testing.assert_array_equal(here.precipitation, part.precipitation)
-        np.testing.assert_array_equal(here.sm_insitu, part.sm_insitu)
+        subset = joined.sel(site=part.site, time=part.time)
+        np.testing.assert_array_equal(subset.precipitation, part.precipitation)
+        np.testing.assert_array_equal(subset.sm_insitu, part.sm_insitu)
 
 
-def test_join_over_all_inputs_leaves_the_others_missing(dataset: xr.Dataset) -> None:
+def test_join_with_all_inputs_has_missing_values(dataset: xr.Dataset) -> None:
     other = make_dataset(seed=1).assign_coords(site=[f"T{i}" for i in range(12)])
     other["lai"] = other.precipitation.clip(max=5).assign_attrs(units="m2 m-2", long_name="leaf area index")
     share = {"units": "1", "long_name": "water capacity"}
@@ -96,12 +96,12 @@ def test_join_over_all_inputs_leaves_the_others_missing(dataset: xr.Dataset) -> 
     for name in ("lai", "water_capacity"):
         np.testing.assert_array_equal(joined[name].sel(site=other.site).values, other[name].values)
         assert joined[name].sel(site=dataset.site).isnull().all()
-    alone = json.loads(joined.attrs["history"])[-1]["in_one_alone"]
-    assert alone == {"first": [], "second": ["lai", "water_capacity"]}
+    only_in = json.loads(joined.attrs["history"])[-1]["only_in"]
+    assert only_in == {"first": [], "second": ["lai", "water_capacity"]}
 
 
-def test_join_refuses_what_does_not_fit(dataset: xr.Dataset) -> None:
-    with pytest.raises(DatasetError, match=r"site 'S000' is in both datasets \(12 in all\)"):
+def test_join_refuses_incompatible_datasets(dataset: xr.Dataset) -> None:
+    with pytest.raises(DatasetError, match=r"duplicate site 'S000' \(12 sites are in both datasets\)"):
         join(dataset, dataset)
     other = make_dataset(seed=1).assign_coords(site=[f"T{i}" for i in range(12)])
     no_common = other.drop_vars(["precipitation", "air_temperature"]).assign(
@@ -115,7 +115,7 @@ def test_join_refuses_what_does_not_fit(dataset: xr.Dataset) -> None:
     numbers["land_cover"] = other.land_cover.assign_attrs({"units": "1", "source": "x"})
     del numbers["land_cover"].attrs["flag_values"], numbers["land_cover"].attrs["flag_meanings"]
     with pytest.raises(
-        DatasetError, match="'land_cover' holds classes in one dataset and numbers in the other"
+        DatasetError, match="'land_cover' is categorical in one dataset and numeric in the other"
     ):
         join(dataset, numbers)
 
@@ -137,7 +137,7 @@ def test_join_keeps_the_products_of_both(dataset: xr.Dataset) -> None:
     assert plain.sm_product.sel(site=other.site).isnull().all()
 
 
-def a_source(path: Path, **units: str) -> Path:
+def conus_file(path: Path, **units: str) -> Path:
     """Write a small file in the layout of the SMAP-over-CONUS file."""
     daily = ["precip", "t2m", "swdown", "lwdown", "spfh", "u10", "v10", "smap_am"]
     stated = dict.fromkeys(daily, "") | {
@@ -180,19 +180,17 @@ def a_source(path: Path, **units: str) -> Path:
     return path
 
 
-def test_any_file_of_the_layout_will_do(tmp_path: Path) -> None:
+def test_any_file_with_the_layout_is_read(tmp_path: Path) -> None:
     ds = build(
-        "conus-smap", a_source(tmp_path / "mine.nc"), period=Period(start="2015-04-05", end="2015-04-10")
+        "conus-smap", conus_file(tmp_path / "mine.nc"), period=Period(start="2015-04-05", end="2015-04-10")
     )  # type: ignore[arg-type]
     assert dict(ds.sizes) == {"site": 2, "time": 6}
     assert float(ds.clay[0]) == pytest.approx(0.005)
     assert list(ds.region.values) == ["CONUS", "CONUS"]
 
 
-def test_bad_sources_are_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        DatasetError, match=r"dataset 'conus' is not in the catalogue. Did you mean 'conus-smap'"
-    ):
+def test_invalid_source_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"unknown dataset name 'conus'. Did you mean 'conus-smap'"):
         build("conus", tmp_path / "x.nc")
     with pytest.raises(DatasetError, match=r"x\.nc does not exist"):
         build("conus-smap", tmp_path / "x.nc")
@@ -200,12 +198,14 @@ def test_bad_sources_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"text\.nc cannot be read as netCDF-4"):
         build("conus-smap", tmp_path / "text.nc")
     with pytest.raises(DatasetError, match=r"'precip' has units 'kg m-2 s-1'; expected 'mm/day'"):
-        build("conus-smap", a_source(tmp_path / "rate.nc", precip="kg m-2 s-1"))
-    with pytest.raises(DatasetError, match=r"is not a USCRN file: it has no sm, t2m_mean"):
-        build("uscrn", a_source(tmp_path / "other.nc"))
-    with pytest.raises(DatasetError, match=r"No day of 1999-01-01 to 1999-02-01 is in the source"):
+        build("conus-smap", conus_file(tmp_path / "rate.nc", precip="kg m-2 s-1"))
+    with pytest.raises(DatasetError, match=r"is not a USCRN file: it lacks sm, t2m_mean"):
+        build("uscrn", conus_file(tmp_path / "other.nc"))
+    with pytest.raises(DatasetError, match=r"no day of 1999-01-01 to 1999-02-01 is in the source"):
         build(
-            "conus-smap", a_source(tmp_path / "short.nc"), period=Period(start="1999-01-01", end="1999-02-01")
+            "conus-smap",
+            conus_file(tmp_path / "short.nc"),
+            period=Period(start="1999-01-01", end="1999-02-01"),
         )  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match=r"reader 'smap' is not known"):
+    with pytest.raises(DatasetError, match=r"unknown reader 'smap'"):
         make_reader("smap")

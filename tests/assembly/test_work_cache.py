@@ -1,8 +1,11 @@
-"""The work folder: what is in it that is not ours stays, one build at a time, and no piece of a file that changed meanwhile."""
+"""Work cache: locking, reuse and recomputation of pieces, and the user's files in the folder."""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from gsm3core.assembly.merge import Sampled
+from gsm3core.assembly.merge import SampledSource
 from gsm3core.assembly.provenance import source_step
 from gsm3core.assembly.recipe import SourceSettings
 from gsm3core.assembly.sampling import Source
-from gsm3core.assembly.work_cache import Piece, WorkFolder
+from gsm3core.assembly.work_cache import CachedPiece, WorkCache
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
@@ -27,61 +30,98 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def piece(folder: WorkFolder, source: Path, meanwhile: Any = lambda: None) -> Piece:
-    def make() -> tuple[xr.Dataset, dict[str, Any], list[Path]]:
+def get_piece(cache: WorkCache, source: Path, while_reading: Any = lambda: None) -> CachedPiece:
+    def compute() -> tuple[xr.Dataset, dict[str, Any], list[Path]]:
         value = float(source.read_text())
-        meanwhile()
+        while_reading()
         return xr.Dataset({"a": ("site", np.array([value]))}), {}, [source]
 
-    return folder.piece("x-20150401", {"a": 1}, [source], make)
+    return cache.get_or_compute("x-20150401", {"a": 1}, [source], compute)
 
 
-def value(found: Piece) -> float:
+def value(found: CachedPiece) -> float:
     with xr.open_dataset(found.path, engine="h5netcdf") as ds:
         return float(ds["a"][0])
 
 
-def test_a_folder_of_the_users_own_is_left_as_it_was(tmp_path: Path, source: Path) -> None:
-    """--work may name any folder: only the pieces are removed from it."""
+def test_files_of_the_user_are_kept(tmp_path: Path, source: Path) -> None:
+    """--work may be any folder: only the pieces are removed from it."""
     mine = tmp_path / "mine"
     (mine / "deep").mkdir(parents=True)
     kept = [mine / "thesis.nc", mine / "deep" / "x-20150401-0123456789ab.nc", mine / "notes.json"]
     for path in kept:
         path.write_text("mine")
-    folder = WorkFolder(mine)
-    with folder.held():
-        made = piece(folder, source)
-        (mine / f".{made.path.name}.0123abcd.nc").write_text("half")
-        (mine / f".{made.path.stem}.json.part").write_text("half")
-        folder.clear()
+    cache = WorkCache(mine)
+    with cache.lock():
+        made = get_piece(cache, source)
+        (mine / f".{made.path.name}.0123abcd.nc").write_text("incomplete")
+        (mine / f".{made.path.stem}.json.part").write_text("incomplete")
+        cache.clear()
     assert sorted(p for p in mine.rglob("*") if p.is_file()) == sorted(kept)
 
 
 def test_one_build_at_a_time(tmp_path: Path, source: Path) -> None:
-    one, other = WorkFolder(tmp_path / "w"), WorkFolder(tmp_path / "w")
-    with one.held():
-        with pytest.raises(DatasetError, match=r"another build is at work here.*--work"), other.held():
+    one, other = WorkCache(tmp_path / "w"), WorkCache(tmp_path / "w")
+    with one.lock():
+        with pytest.raises(DatasetError, match=r"another build uses this work folder.*--work"), other.lock():
             pass
-        assert value(piece(one, source)) == 0.25, "the first goes on"
-    with other.held():
-        assert not piece(other, source).fresh
+        assert value(get_piece(one, source)) == 0.25, "the first build continues"
+    with other.lock():
+        assert get_piece(other, source).reused
         other.clear()
     assert not (tmp_path / "w").exists()
 
 
-def test_a_file_that_changes_while_it_is_read(tmp_path: Path, source: Path) -> None:
-    """Its old values must not be taken over under its new hash."""
-    folder = WorkFolder(tmp_path / "w")
+LOCK_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from gsm3core.assembly.work_cache import WorkCache
+with WorkCache(Path(sys.argv[1])).lock():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    """Another process holds the lock; after SIGKILL its lock file remains, but no longer locks."""
+    folder = tmp_path / "w"
+    command = [sys.executable, "-c", LOCK_AND_WAIT, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(DatasetError, match="another build uses this work folder"),
+            WorkCache(folder).lock(),
+        ):
+            pass
+        process.send_signal(signal.SIGKILL)
+    assert (folder / ".lock").exists()
+    with WorkCache(folder).lock():
+        pass
+    assert not folder.exists()
+
+
+def test_a_work_folder_that_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(DatasetError, match=r"file.w: cannot be written .*Fix this"),
+        WorkCache(tmp_path / "file" / "w").lock(),
+    ):
+        pass
+
+
+def test_a_file_changed_while_it_is_read(tmp_path: Path, source: Path) -> None:
+    """Its old values must not be reused with its new hash."""
+    cache = WorkCache(tmp_path / "w")
     with pytest.raises(DatasetError, match=r"a\.txt changed while it was read"):
-        piece(folder, source, lambda: source.write_text("0.375"))
-    found = piece(folder, source)
-    assert found.fresh and value(found) == 0.375
+        get_piece(cache, source, lambda: source.write_text("0.375"))
+    found = get_piece(cache, source)
+    assert not found.reused and value(found) == 0.375
 
 
-def test_two_versions_of_a_file_make_no_dataset() -> None:
-    pieces = [Piece(Path("p.nc"), {}, {"/d/era5.nc": digest}, fresh=True) for digest in ("1", "2")]
+def test_two_versions_of_an_input_file_are_an_error() -> None:
+    pieces = [CachedPiece(Path("p.nc"), {}, {"/d/era5.nc": digest}, reused=False) for digest in ("1", "2")]
     period = Period.model_validate({"start": "2015-04-01", "end": "2015-04-01"})
-    one = Sampled(
+    one = SampledSource(
         Source(source_entry("era5"), Path("/d"), SourceSettings()), [], [(period, True, p) for p in pieces]
     )
     with pytest.raises(DatasetError, match=r"era5\.nc changed while the dataset was built"):
@@ -89,14 +129,14 @@ def test_two_versions_of_a_file_make_no_dataset() -> None:
 
 
 def test_damaged_pieces_and_lost_files(tmp_path: Path, source: Path) -> None:
-    folder = WorkFolder(tmp_path / "w")
-    made = piece(folder, source)
-    assert not piece(folder, source).fresh
+    cache = WorkCache(tmp_path / "w")
+    made = get_piece(cache, source)
+    assert get_piece(cache, source).reused
     os.utime(source, (1, 1))
-    assert not piece(folder, source).fresh, "touched, the same bytes"
+    assert get_piece(cache, source).reused, "touched, the same bytes"
     made.path.write_bytes(made.path.read_bytes()[:100])
-    again = piece(folder, source)
-    assert again.fresh and value(again) == 0.25
+    again = get_piece(cache, source)
+    assert not again.reused and value(again) == 0.25
     source.unlink()
     with pytest.raises(FileNotFoundError):
-        piece(folder, source)  # its reader says so, not the comparison of files
+        get_piece(cache, source)  # raised by the reader, not by the comparison of files

@@ -1,4 +1,4 @@
-"""Soils, terrain and land cover: files written here in the producers' published layouts (none was to be had)."""
+"""Soils, terrain and land cover, from synthetic files in the producers' published layouts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def geotiff(
     Image.fromarray(values.astype(np.float32)).save(path, tiffinfo=tags, compression="tiff_adobe_deflate")
 
 
-def test_terrain_and_the_hemispheres(tmp_path: Path) -> None:
+def test_poleward_aspect_in_both_hemispheres(tmp_path: Path) -> None:
     aspect = np.array([[0.8, -0.5, -9999], [0.8, -0.5, 0.1]])
     for name, values in (
         ("aspectcosine", aspect),
@@ -66,13 +66,13 @@ def test_terrain_and_the_hemispheres(tmp_path: Path) -> None:
     ds = AmatulliReader().open(tmp_path)
     np.testing.assert_allclose(ds.lat, [-5, 5])
     np.testing.assert_allclose(ds.lon, [-175, -165, -155])
-    # South: facing north is facing the equator.
+    # In the south a north-facing slope faces the equator.
     np.testing.assert_allclose(ds.poleward_aspect, [[-0.8, 0.5, -0.1], [0.8, -0.5, np.nan]], rtol=1e-6)
     assert float(ds.elevation[0, 0]) == 500
     assert set(ds.data_vars) == {"poleward_aspect", "elevation", "slope"}
 
 
-def test_geotiffs_that_are_none(tmp_path: Path) -> None:
+def test_invalid_geotiffs(tmp_path: Path) -> None:
     path = tmp_path / "slope_10KMmd_GMTEDmd.tif"
     geotiff(path, np.ones((4, 4)), west=0, north=0, cell=1000, projected=True)
     with pytest.raises(DatasetError, match=r"projected GeoTIFF.*gdalwarp"):
@@ -99,7 +99,7 @@ def land_cover(path: Path, classes: np.ndarray) -> None:
     ds.to_netcdf(path, engine="h5netcdf")
 
 
-def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
+def test_land_cover_is_the_majority_class(tmp_path: Path) -> None:
     classes = np.array([
         [10, 10, 130, 130, 0, 0, 7],
         [10, 210, 130, 10, 0, 0, 7],
@@ -109,7 +109,7 @@ def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
     path = tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2015-v2.0.7.nc"
     land_cover(path, classes)
     ds = EsaCciLandCoverReader(cells=2).open(path)
-    # From south to north; no data gives way to any class, and alone is missing.
+    # From south to north; a cell is missing only if all its values are no data.
     np.testing.assert_array_equal(ds.land_cover_lccs, [[10, 210, 210], [10, 130, np.nan]])
     np.testing.assert_allclose(ds.lat, [1 - 3 / 6, 1 - 1 / 6])
     assert ds.land_cover_lccs.attrs["flag_values"].tolist() == [0, 10, 130, 210]
@@ -117,23 +117,23 @@ def test_land_cover_is_the_class_of_most_of_the_cell(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ds.land_cover, [[12, 0, 0], [12, 10, np.nan]])
     assert ds.land_cover.attrs["flag_values"].tolist() == list(v.IGBP_CLASSES)
     land_cover(tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2016-v2.0.7.nc", classes)
-    with pytest.raises(DatasetError, match=r"maps of 2015, 2016; give the file of one year"):
+    with pytest.raises(DatasetError, match=r"maps of 2015, 2016; pass the file of one year"):
         EsaCciLandCoverReader(cells=2).open(tmp_path)
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_nobody_interpolates_between_classes(tmp_path: Path, said: bool) -> None:
-    """Between cropland (10) and water (210) lies no class 110, whether or not the file says that these are classes."""
+@pytest.mark.parametrize("with_flags", [True, False])
+def test_classes_are_not_interpolated(tmp_path: Path, with_flags: bool) -> None:
+    """Between cropland (10) and water (210) there is no class 110, with or without flag attributes in the file."""
     path = tmp_path / "ESACCI-LC-L4-LCCS-Map-300m-P1Y-2015-v2.0.7.nc"
     land_cover(path, np.array([[10, 10, 210, 210]] * 4))
-    if not said:
+    if not with_flags:
         with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as ds:
             plain = ds.load()
         for name in ("flag_values", "flag_meanings"):
             del plain["lccs_class"].attrs[name]
         plain.to_netcdf(path, engine="h5netcdf")
     ds = EsaCciLandCoverReader(cells=2).open(
-        path, each=lambda a: to_sites(a, [0.7, 0.7], [0.3, 0.35], method="bilinear")
+        path, transform=lambda a: to_sites(a, [0.7, 0.7], [0.3, 0.35], method="bilinear")
     )
     assert ds.land_cover_lccs.values.tolist() == [10, 210]
     assert ds.land_cover.values.tolist() == [12, 0]
@@ -141,7 +141,7 @@ def test_nobody_interpolates_between_classes(tmp_path: Path, said: bool) -> None
 
 
 def test_igbp_classes_of_lccs() -> None:
-    """Every class of the legend has one, words of both legends agree, and no data has none."""
+    """Every LCCS class has an IGBP class with a consistent name; no data has none."""
     assert set(IGBP_OF_LCCS) == set(v.LCCS_CLASSES)
     for number, name in v.LCCS_CLASSES.items():
         igbp = v.IGBP_CLASSES[int(igbp_of_lccs(number))]
@@ -158,8 +158,8 @@ def test_igbp_classes_of_lccs() -> None:
     np.testing.assert_array_equal(igbp_of_lccs([np.nan, 0, 7, 255]), [np.nan] * 4)
 
 
-def test_open_forest_goes_by_its_range_of_trees() -> None:
-    """The rule in numbers: of IGBP's shares of trees, which covers most of an LCCS class's 15, 40 and 100 percent."""
+def test_open_forest_follows_its_tree_cover() -> None:
+    """The IGBP class is the one whose range of tree cover covers most of the LCCS class's range."""
     woody = {"forest": (60, 100), 8: (30, 60), 9: (10, 30)}
     for classes, low, high in (((60, 70, 80), 15, 100), ((61, 71, 81), 40, 100), ((62, 72, 82), 15, 40)):
         shared = {k: max(0, min(high, b) - max(low, a)) for k, (a, b) in woody.items()}

@@ -1,4 +1,4 @@
-"""ERA5: the producer's files of the first CDS against raw reading; those of the CDS since 2024 written in its layout."""
+"""ERA5: files of the CDS before 2024 against raw values; synthetic files in the layout since 2024."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def folder(real_data: Path) -> Path:
 
 @pytest.mark.real_data
 def test_packed_download(folder: Path) -> None:
-    """A raw CDS download: 16-bit integers, longitudes 0-360, latitudes descending, sea cells of noise."""
+    """A raw CDS download: 16-bit integers, longitudes 0-360, latitudes descending, noise over the sea."""
     path = folder / "era5_example_downloaded_raw.nc"
     ds = Era5Reader().open(path)
     with netcdf_file(path, mmap=False) as raw:
@@ -54,7 +54,7 @@ def test_packed_download(folder: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_single_moments_without_a_time_dimension(folder: Path, tmp_path: Path) -> None:
+def test_single_steps_without_a_time_dimension(folder: Path, tmp_path: Path) -> None:
     for name in ("ERA5_AN_20100101_0000.nc", "ERA5_AN_20100101_1200.nc"):
         (tmp_path / name).symlink_to(folder / name)
     ds = Era5Reader(["sm_product"]).open(tmp_path)
@@ -68,7 +68,7 @@ def test_single_moments_without_a_time_dimension(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.real_data
-def test_the_same_moment_in_two_files(folder: Path) -> None:
+def test_same_time_step_in_two_files(folder: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"sm_product at 2010-01-01T00:00 is in two files: .*ERA5_AN.* and .*raw"
     ):
@@ -76,7 +76,7 @@ def test_the_same_moment_in_two_files(folder: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_a_variable_that_is_not_there(folder: Path) -> None:
+def test_missing_variable_is_named(folder: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"era5_example_downloaded_raw.nc has no t2m .air_temperature.; it has sm_product"
     ):
@@ -103,16 +103,18 @@ def new_cds(path: Path, variables: dict[str, tuple[np.ndarray, str]], start: str
 
 
 def test_new_cds_layout_with_accumulations(tmp_path: Path) -> None:
-    """Instantaneous and accumulated variables come in two files; an accumulation is of the hour before its label."""
+    """Instantaneous and accumulated variables are in two files; an accumulation covers the hour before its label."""
     shape = (26, 2, 4)
     air = 280 + np.arange(26.0)[:, None, None] + np.zeros(shape)
     rain = np.zeros(shape)
     rain[0] = 0.001  # 23-24 h of the day before
     rain[24] = 0.002  # 23-24 h of the day
     rain[5, 0, 0] = -1e-7
-    sun = np.full(shape, 3.6e6)
+    radiation = np.full(shape, 3.6e6)
     new_cds(tmp_path / "data_stream-oper_stepType-instant.nc", {"t2m": (air, "K")})
-    new_cds(tmp_path / "data_stream-oper_stepType-accum.nc", {"tp": (rain, "m"), "ssrd": (sun, "J m**-2")})
+    new_cds(
+        tmp_path / "data_stream-oper_stepType-accum.nc", {"tp": (rain, "m"), "ssrd": (radiation, "J m**-2")}
+    )
     ds = Era5Reader().open(tmp_path)
     assert ds.time.values[[0, -1]].tolist() == [
         x.value for x in (pd.Timestamp("2019-12-31T23"), pd.Timestamp("2020-01-02T01"))
@@ -131,7 +133,7 @@ def test_new_cds_layout_with_accumulations(tmp_path: Path) -> None:
 
 
 def test_old_layout_with_expver_as_a_dimension(tmp_path: Path) -> None:
-    """The first CDS gave final (1) and preliminary (5) data as a dimension, each missing where the other is."""
+    """The CDS before 2024 had final (1) and preliminary (5) data as a dimension, each missing where the other is valid."""
     final = np.full((3, 2, 2), np.nan, np.float32)
     final[:2] = 280
     early = np.full((3, 2, 2), np.nan, np.float32)
@@ -148,10 +150,10 @@ def test_old_layout_with_expver_as_a_dimension(tmp_path: Path) -> None:
     assert ds.attrs["preliminary_steps"] == 1
 
 
-def test_other_formats_say_what_to_do(tmp_path: Path) -> None:
+def test_unsupported_formats_give_advice(tmp_path: Path) -> None:
     for head, expected in (
         (b"GRIB" + b"0" * 50, "is GRIB.*grib_to_netcdf"),
-        (b"PK\x03\x04" + b"0" * 50, "is a zip archive.*Unpack it first"),
+        (b"PK\x03\x04" + b"0" * 50, "is a zip archive.*Unpack it"),
         (b"<!DOCTYPE html>", "HTML.*login or error page"),
     ):
         path = tmp_path / "era5.nc"

@@ -1,4 +1,4 @@
-"""GLDAS Noah: the producer's own files, read by hand with h5py, against the reader."""
+"""GLDAS Noah: the producer's files, read with h5py, against the reader."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def new_year(folder: Path) -> xr.Dataset:
     return GldasNoahReader().open(folder, NEW_YEAR)
 
 
-def test_soil_moisture_of_three_places_and_every_cell(folder: Path, new_year: xr.Dataset) -> None:
+def test_soil_moisture_of_every_cell(folder: Path, new_year: xr.Dataset) -> None:
     ds = new_year
     assert dict(ds.sizes) == {"time": 7, "lat": 600, "lon": 1440}
     assert list(ds.time.values) == list(pd.date_range("2016-01-01T03", periods=7, freq="3h"))
     for step, name in ((0, "0300"), (2, "0900"), (6, "2100")):
         with h5py.File(folder / f"GLDAS_NOAH025_3H.A20160101.{name}.021.nc4") as raw:
-            kilograms = raw["SoilMoi0_10cm_inst"][0]
+            water = raw["SoilMoi0_10cm_inst"][0]
             for lat, lon in ((40.125, -99.875), (-33.375, 147.125), (51.625, 10.375)):
                 row, column = (np.argmin(abs(raw[n][:] - x)) for n, x in (("lat", lat), ("lon", lon)))
                 found = float(ds.sm_product.isel(time=step).sel(lat=lat, lon=lon))
-                # 1 kg m-2 is 1 mm; of a layer of 100 mm that is 0.01.
-                assert found == pytest.approx(kilograms[row, column] / 100, rel=1e-6)
-            expected = np.where(kilograms == -9999, np.nan, kilograms / 100)
+                # 1 kg m-2 is 1 mm, which is 0.01 m3 m-3 in a layer of 100 mm.
+                assert found == pytest.approx(water[row, column] / 100, rel=1e-6)
+            expected = np.where(water == -9999, np.nan, water / 100)
             np.testing.assert_allclose(ds.sm_product.isel(time=step), expected, rtol=1e-6)
 
 
-def test_counts_add_up_and_units_are_said(new_year: xr.Dataset) -> None:
+def test_counts_add_up_and_units_are_stated(new_year: xr.Dataset) -> None:
     ds = new_year
     counts = json.loads(ds.sm_product.attrs["screening"])
     assert counts["read"] == 7 * 600 * 1440
@@ -64,8 +64,8 @@ def test_counts_add_up_and_units_are_said(new_year: xr.Dataset) -> None:
     assert ds.attrs["time_step"] == 10800
 
 
-def test_means_are_labelled_by_the_start_of_their_interval(full: Path) -> None:
-    """``*_tavg`` of 00 UTC is, by its own time_bnds, the mean of 21-24 UTC of the day before."""
+def test_means_are_labelled_at_the_interval_start(full: Path) -> None:
+    """``*_tavg`` of 00 UTC is, by its time_bnds, the mean of 21-24 UTC of the previous day."""
     ds = make_grid_reader("gldas_noah", variables=["precipitation", "air_temperature"]).open(full)
     with h5py.File(full) as raw:
         epoch = pd.Timestamp("2000-01-01T03")
@@ -81,15 +81,15 @@ def test_means_are_labelled_by_the_start_of_their_interval(full: Path) -> None:
     assert ds.precipitation.sel(time="2015-01-01T00:00").isnull().all()
 
 
-def test_a_period_takes_the_interval_that_ends_after_it(full: Path) -> None:
+def test_period_includes_intervals_labelled_after_it(full: Path) -> None:
     last_day = Period(start=dt.date(2014, 12, 31), end=dt.date(2014, 12, 31))
     ds = GldasNoahReader(["precipitation"]).open(full, last_day)
     assert list(ds.time.values) == [np.datetime64("2014-12-31T21")]
-    with pytest.raises(DatasetError, match=r"No value of gldas-noah025 for 2014-12-31"):
+    with pytest.raises(DatasetError, match=r"no value of gldas-noah025 for 2014-12-31"):
         GldasNoahReader().open(full, last_day)
 
 
-def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
+def test_missing_variables_and_days_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"no variable Tair_f_inst.*It has: SoilMoi0_10cm_inst, SoilMoi10_40cm_inst"
     ):
@@ -98,18 +98,19 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         GldasNoahReader(["air_temprature"]).open(folder)
     period = Period(start=dt.date(2019, 1, 1), end=dt.date(2019, 1, 2))
     with pytest.raises(
-        DatasetError, match=r"2019-01-01 to 2019-01-02; gldas-noah025 is there from 2015-01-01 to 2016-01-01"
+        DatasetError,
+        match=r"2019-01-01 to 2019-01-02; its files of gldas-noah025 cover 2015-01-01 to 2016-01-01",
     ):
         GldasNoahReader().open(folder, period)
 
 
-def test_a_renamed_cut_or_other_file(folder: Path, tmp_path: Path) -> None:
+def test_renamed_truncated_or_foreign_files(folder: Path, tmp_path: Path) -> None:
     source = folder / "GLDAS_NOAH025_3H.A20160101.0300.021.nc4"
     renamed = tmp_path / "a" / "GLDAS_NOAH025_3H.A20160102.0300.021.nc4"
     renamed.parent.mkdir()
     renamed.write_bytes(source.read_bytes())
     with pytest.raises(
-        DatasetError, match=r"the name says 2016-01-02 03:00:00, the file 2016-01-01 03:00:00"
+        DatasetError, match=r"2016-01-02 03:00:00 by the file name but 2016-01-01 03:00:00 in the file"
     ):
         GldasNoahReader().open(renamed)
     for size in (0, 100, 700_000):
@@ -120,11 +121,11 @@ def test_a_renamed_cut_or_other_file(folder: Path, tmp_path: Path) -> None:
             DatasetError, match=r"GLDAS_NOAH025_3H.*(neither|cannot be read).*download it again"
         ):
             GldasNoahReader().open(short)
-    with pytest.raises(DatasetError, match=r"holds no file of GLDAS.*found 3B-HHR"):
+    with pytest.raises(DatasetError, match=r"has no file of GLDAS.*found 3B-HHR"):
         GldasNoahReader().open(folder.parent / "imerg")
 
 
-def test_damage_inside_a_file_is_found_when_its_values_are_read(folder: Path, tmp_path: Path) -> None:
+def test_damaged_chunk_is_detected(folder: Path, tmp_path: Path) -> None:
     source = folder / "GLDAS_NOAH025_3H.A20160101.0300.021.nc4"
     damaged = tmp_path / source.name
     content = bytearray(source.read_bytes())
@@ -137,7 +138,7 @@ def test_damage_inside_a_file_is_found_when_its_values_are_read(folder: Path, tm
 
 
 def test_other_units_are_refused(tmp_path: Path) -> None:
-    """A file in the producer's layout that states other units: written here."""
+    """A synthetic file in the producer's layout with other units."""
     path = tmp_path / "GLDAS_NOAH025_3H.A20160101.0300.021.nc4"
     ds = xr.Dataset(
         {
@@ -159,5 +160,5 @@ def test_other_units_are_refused(tmp_path: Path) -> None:
     swapped = tmp_path / "swapped" / path.name
     swapped.parent.mkdir()
     ds.assign_coords(lat=[100.0, 120.0]).to_netcdf(swapped, engine="h5netcdf")
-    with pytest.raises(DatasetError, match=r"latitudes are 100 to 120.*Are the two swapped"):
+    with pytest.raises(DatasetError, match=r"latitudes are 100 to 120.*Are lat and lon swapped"):
         GldasNoahReader().open(swapped)

@@ -1,4 +1,4 @@
-"""GPM IMERG: the producer's half-hourly files of both versions against h5py; daily files written in their layout."""
+"""GPM IMERG: half-hourly files of both versions against h5py; synthetic daily files."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_values_and_time_of_both_versions(folder: Path, version: str) -> None:
 
 
 @pytest.mark.real_data
-def test_values_that_rain_are_scaled_and_transposed(folder: Path, tmp_path: Path) -> None:
-    """The cut files hold no rain: known rain is written into a copy of the producer's file."""
+def test_precipitation_is_scaled_and_transposed(folder: Path, tmp_path: Path) -> None:
+    """The sample files have no rain: known values are written into a copy."""
     source = next((folder / "V7").rglob("*.HDF5"))
     path = tmp_path / source.name
     shutil.copyfile(source, path)
@@ -64,7 +64,7 @@ def test_values_that_rain_are_scaled_and_transposed(folder: Path, tmp_path: Path
 
 
 @pytest.mark.real_data
-def test_the_later_version_is_read_where_both_are_there(folder: Path) -> None:
+def test_later_version_is_read_if_both_exist(folder: Path) -> None:
     ds = ImergReader().open(folder)
     assert ds.attrs["product_version"] == "V07A"
     rain, _, _ = raw_rain(next((folder / "V7").rglob("*.HDF5")))
@@ -72,12 +72,12 @@ def test_the_later_version_is_read_where_both_are_there(folder: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_a_renamed_file(folder: Path, tmp_path: Path) -> None:
+def test_renamed_file(folder: Path, tmp_path: Path) -> None:
     source = next((folder / "V6").rglob("*.HDF5"))
     path = tmp_path / source.name.replace("20000601-S000000", "20000601-S003000")
     path.write_bytes(source.read_bytes())
     with pytest.raises(
-        DatasetError, match=r"the name says 2000-06-01 00:30:00, the file 2000-06-01 00:00:00"
+        DatasetError, match=r"2000-06-01 00:30:00 by the file name but 2000-06-01 00:00:00 in the file"
     ):
         ImergReader().open(path)
 
@@ -102,7 +102,7 @@ def daily_file(
 
 
 def test_daily_files(tmp_path: Path) -> None:
-    """Files written here in the producer's published layout: no daily file of the producer's was to be had."""
+    """Synthetic files in the producer's published layout."""
     rain = np.arange(6, dtype=np.float32).reshape(1, 3, 2)
     daily_file(tmp_path, "2019-06-01", rain)
     daily_file(tmp_path, "2019-06-02", rain * 2, version="V06", units="mm")
@@ -115,9 +115,9 @@ def test_daily_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_daily_and_half_hourly_files_do_not_mix(folder: Path, tmp_path: Path) -> None:
+def test_daily_and_half_hourly_files_are_not_mixed(folder: Path, tmp_path: Path) -> None:
     daily_file(tmp_path, "2000-06-01", np.zeros((1, 3, 2), np.float32))
     source = next((folder / "V7").rglob("*.HDF5"))
     (tmp_path / source.name).write_bytes(source.read_bytes())
-    with pytest.raises(DatasetError, match=r"tell the same rain twice"):
+    with pytest.raises(DatasetError, match=r"of the same precipitation"):
         ImergReader().open(tmp_path)

@@ -1,4 +1,4 @@
-"""ISMN archives: the network's own files by hand and by the ``ismn`` package, and synthetic ones that go wrong."""
+"""ISMN archives: networks' files against direct parsing and the ``ismn`` package; faulty synthetic archives."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ DEEP = SensorChoice(depth=0.1, tolerance=0.05)
 def native(real_data: Path) -> Path:
     folder = real_data / "native" / "ismn"
     if not folder.is_dir():
-        pytest.skip(f"ISMN test archives are not at {folder}")
+        pytest.skip(f"no ISMN test archives at {folder}")
     return folder
 
 
-def by_hand(path: Path, flag: str = "G", min_hours: int = 6) -> dict[str, float]:
-    """Daily means with nothing but str.split: works for both layouts, whose last words are value, flag, flag."""
+def daily_means(path: Path, flag: str = "G", min_hours: int = 6) -> dict[str, float]:
+    """Return daily means parsed with str.split; in both layouts the last fields are value, flag, flag."""
     hours: dict[str, dict[str, float]] = defaultdict(dict)
     for line in path.read_text().splitlines():
         words = line.split()
@@ -54,16 +54,16 @@ def by_hand(path: Path, flag: str = "G", min_hours: int = 6) -> dict[str, float]
     (HEADER, "COSMOS_ARM-1", f"{HEADER}/{COSMOS.format('ARM-1', 19)}"),
     (HEADER, "COSMOS_Barrow-ARM", f"{HEADER}/{COSMOS.format('Barrow-ARM', 21)}"),
 ])  # fmt: skip
-def test_every_day_of_the_networks_files(native: Path, archive: str, site: str, file: str) -> None:
+def test_every_day_of_the_files(native: Path, archive: str, site: str, file: str) -> None:
     ds, _ = read_ismn(native / archive, choice=DEEP)
-    expected = by_hand(native / file)
+    expected = daily_means(native / file)
     record = ds.sm_insitu.sel(site=site).dropna("time")
     assert {str(t)[:10].replace("-", "/") for t in record.time.values} == set(expected)
     np.testing.assert_allclose(record, [expected[d] for d in sorted(expected)], rtol=1e-6)
 
 
 @pytest.mark.real_data
-def test_fraye_by_eye(native: Path) -> None:
+def test_station_fraye_in_detail(native: Path) -> None:
     """2013-08-13 has 14 good hours from 10:00 to 23:00; the first three are 0.0345, 0.0787 and 0.0789."""
     ds, table = read_ismn(native / CEOP)
     one = ds.isel(site=0)
@@ -71,7 +71,7 @@ def test_fraye_by_eye(native: Path) -> None:
     assert [w.split()[12] for w in lines[:3]] == ["0.0345", "0.0787", "0.0789"] and len(lines) == 14
     assert float(one.sm_insitu[0]) == pytest.approx(sum(float(w.split()[12]) for w in lines) / 14)
     assert (float(one.lat), float(one.lon), float(one.elevation)) == (44.467, -0.7269, pytest.approx(52.42))
-    # From the CSV beside it: 87 % sand, 9 % silt, 4 % clay in 0-0.30 m, class 70, Cfb.
+    # Static variables (CSV): 87 % sand, 9 % silt, 4 % clay in 0-0.30 m, class 70, Cfb.
     assert [float(one[n]) for n in ("sand", "silt", "clay", "saturation")] == pytest.approx(
         [0.87, 0.09, 0.04, 0.49]
     )
@@ -82,7 +82,7 @@ def test_fraye_by_eye(native: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_zip_and_folder_say_the_same(native: Path) -> None:
+def test_zip_and_folder_are_equal(native: Path) -> None:
     zipped, table = read_ismn(native / "zip_archives" / "header" / f"{HEADER}.zip", choice=DEEP)
     folder, same = read_ismn(native / HEADER, choice=DEEP)
     assert zipped.identical(folder) and table.equals(same)
@@ -97,7 +97,7 @@ def test_zip_and_folder_say_the_same(native: Path) -> None:
 @pytest.mark.real_data
 def test_several_networks_with_raw_flags(native: Path) -> None:
     archive = native / "zip_archives" / "multinetwork" / "header_values" / "Data_header_values.zip"
-    with pytest.raises(DatasetError, match=r"no station can be used, of 8:\n.*with flag U"):
+    with pytest.raises(DatasetError, match=r"none of 8 station\(s\) can be used:\n.*with flag U"):
         read_ismn(archive)
     ds, table = read_ismn(archive, choice=SensorChoice(flags=("U",)))
     assert sorted(set(ds.network.values)) == ["MAQU", "SCAN", "SOILSCAPE"] and ds.sizes["site"] == 8
@@ -116,9 +116,9 @@ def test_several_networks_with_raw_flags(native: Path) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore")
-def test_the_ismn_package_reads_the_same(native: Path, tmp_path: Path) -> None:
+def test_agrees_with_the_ismn_package(native: Path, tmp_path: Path) -> None:
     interface = pytest.importorskip(
-        "ismn.interface", reason="the ismn package is an oracle of this test alone"
+        "ismn.interface", reason="the ismn package is the reference of this test only"
     )
     archive = interface.ISMN_Interface(native / CEOP, meta_path=tmp_path)
     frame = archive["FR_Aqui"]["fraye"][0].read_data()
@@ -132,7 +132,7 @@ def test_the_ismn_package_reads_the_same(native: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_nothing_is_written_beside_the_archive(native: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_to_the_archive(native: Path, tmp_path: Path) -> None:
     copy = tmp_path / "archive" / "FR_Aqui" / "fraye"
     copy.mkdir(parents=True)
     (copy / Path(FRAYE).name).write_bytes((native / FRAYE).read_bytes())
@@ -142,7 +142,7 @@ def test_nothing_is_written_beside_the_archive(native: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.real_data
-def test_a_dataset_with_its_provenance(native: Path, tmp_path: Path) -> None:
+def test_dataset_with_provenance(native: Path, tmp_path: Path) -> None:
     ds, table = build_insitu("ismn", native / CEOP, period=Period(start="2015-01-01", end="2015-12-31"))  # type: ignore[arg-type]
     assert list(ds.region.values) == ["Europe"] and str(ds.time.values[0])[:4] == "2015"
     built, read = json.loads(ds.attrs["history"])
@@ -153,18 +153,18 @@ def test_a_dataset_with_its_provenance(native: Path, tmp_path: Path) -> None:
     assert path.name == "insitu.stations.csv" and path.read_text().count("\n") == 4
 
 
-# Synthetic archives, to the same layouts.
+# Synthetic archives in the same layouts.
 
 
 def stm(
     rows: list[tuple[str, float | str, str]], *, ceop: bool = False, depth: float = 0.05, station: str = "one"
 ) -> bytes:
-    place = f"NET        NET             {station}               50.00000    10.00000  300.00 {depth:7.2f} {depth:7.2f}"
+    metadata = f"NET        NET             {station}               50.00000    10.00000  300.00 {depth:7.2f} {depth:7.2f}"
     values = [(t, f"{x:8.4f}" if isinstance(x, float) else x, f) for t, x, f in rows]
     lines = (
-        [f"{t} {t} {place} {x} {f} M" for t, x, f in values]
+        [f"{t} {t} {metadata} {x} {f} M" for t, x, f in values]
         if ceop
-        else [f"{place} Probe", *(f"{t} {x} {f} M" for t, x, f in values)]
+        else [f"{metadata} Probe", *(f"{t} {x} {f} M" for t, x, f in values)]
     )
     return ("\n".join(lines) + "\n").encode()
 
@@ -173,7 +173,9 @@ def hours(day: str, values: list[float], flag: str = "G") -> list[tuple[str, flo
     return [(f"{day} {h:02d}:00", x, flag) for h, x in enumerate(values)]
 
 
-def put(root: Path, *, station: str = "one", sensor: str = "Probe", depth: float = 0.05, raw: bytes) -> None:
+def add_sensor(
+    root: Path, *, station: str = "one", sensor: str = "Probe", depth: float = 0.05, raw: bytes
+) -> None:
     folder = root / "NET" / station
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"NET_NET_{station}_sm_{depth:.6f}_{depth:.6f}_{sensor}_20200101_20200131.stm").write_bytes(raw)
@@ -181,18 +183,18 @@ def put(root: Path, *, station: str = "one", sensor: str = "Probe", depth: float
 
 @pytest.mark.parametrize("ceop", [False, True])
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
-def test_rows_are_kept_or_refused_with_a_reason(ceop: bool, ending: bytes) -> None:
+def test_refused_rows_are_counted_by_reason(ceop: bool, ending: bytes) -> None:
     rows = [
         *hours("2020/01/01", [0.1] * 6), *hours("2020/01/02", [0.2] * 5), *hours("2020/01/03", [0.3] * 7, "D05"),
         *hours("2020/01/04", [1.2]), *hours("2020/01/05", [0.1, 0.3] * 3), ("2020/01/05 00:00", 0.9, "G"),
         ("2020/13/01 00:00", 0.1, "G"), ("2020/01/06 00:00", "M", "G"),
     ]  # fmt: skip
-    header, series, ledger = read_stm(stm(rows, ceop=ceop).replace(b"\n", ending) + b"2020/01\n")
+    header, series, counts = read_stm(stm(rows, ceop=ceop).replace(b"\n", ending) + b"2020/01\n")
     assert (header.network, header.station, header.lat, header.lon) == ("NET", "one", 50.0, 10.0)
     assert list(series.value) == pytest.approx([0.1, 0.2]) and list(series.hours) == [6, 6]
     assert list(np.array(series.day, "datetime64[D]").astype(str)) == ["2020-01-01", "2020-01-05"]
-    assert ledger.read == len(rows) + 1
-    assert ledger.refused == {
+    assert counts.read == len(rows) + 1
+    assert counts.refused == {
         "in days with fewer than 6 good hours": 5, "with flag D": 7, "outside 0-1 m3 m-3": 1, "duplicate time": 1,
         "unreadable line": 3,
     }  # fmt: skip
@@ -206,65 +208,69 @@ def test_rows_are_kept_or_refused_with_a_reason(ceop: bool, ending: bytes) -> No
     ),
     st.integers(1, 24), st.booleans(),
 )  # fmt: skip
-def test_no_row_is_lost_and_means_are_right(rows: list, min_hours: int, ceop: bool) -> None:
+def test_all_rows_are_counted_and_means_are_correct(rows: list, min_hours: int, ceop: bool) -> None:
     text = [(f"2020/{1 + d // 28:02d}/{1 + d % 28:02d} {h:02d}:00", round(x, 4), f) for d, h, x, f in rows]
     if ceop and not text:
         return
-    _, series, ledger = read_stm(stm(text, ceop=ceop), min_hours=min_hours)
+    _, series, counts = read_stm(stm(text, ceop=ceop), min_hours=min_hours)
     kept: dict[str, dict[str, float]] = defaultdict(dict)
     for t, x, f in text:
         if f == "G" and 0 <= x <= 1:
             kept[t[:10]].setdefault(t[11:], x)
     expected = {d: h for d, h in sorted(kept.items()) if len(h) >= min_hours}
-    assert ledger.read == len(rows) == ledger.used + sum(ledger.refused.values())
-    assert ledger.used == sum(map(len, expected.values()))
+    assert counts.read == len(rows) == counts.used + sum(counts.refused.values())
+    assert counts.used == sum(map(len, expected.values()))
     assert list(series.value) == pytest.approx(
         [np.mean(list(h.values())) for h in expected.values()], abs=1e-6
     )
 
 
-def test_the_depth_nearest_to_five_centimetres(tmp_path: Path) -> None:
+def test_sensor_nearest_to_five_centimetres(tmp_path: Path) -> None:
     for depth in (0.02, 0.0508, 0.10, 0.20):
-        put(tmp_path, depth=depth, raw=stm(hours("2020/01/01", [depth] * 24), depth=depth))
-    put(
+        add_sensor(tmp_path, depth=depth, raw=stm(hours("2020/01/01", [depth] * 24), depth=depth))
+    add_sensor(
         tmp_path,
         station="shallow",
         depth=0.02,
         raw=stm(hours("2020/01/01", [0.3] * 24), depth=0.02, station="shallow"),
     )
-    put(
+    add_sensor(
         tmp_path,
         station="deep",
         depth=0.10,
         raw=stm(hours("2020/01/01", [0.3] * 24), depth=0.1, station="deep"),
     )
-    put(
+    add_sensor(
         tmp_path,
-        station="silent",
+        station="flagged",
         depth=0.05,
-        raw=stm(hours("2020/01/01", [0.3] * 24, "D01"), station="silent"),
+        raw=stm(hours("2020/01/01", [0.3] * 24, "D01"), station="flagged"),
     )
-    put(tmp_path, station="silent", depth=0.03, raw=stm(hours("2020/01/01", [0.4] * 24), station="silent"))
+    add_sensor(
+        tmp_path, station="flagged", depth=0.03, raw=stm(hours("2020/01/01", [0.4] * 24), station="flagged")
+    )
     ds, table = read_ismn(tmp_path)
     assert dict(zip(ds.station.values.tolist(), ds.depth.values.tolist(), strict=True)) == {
         "one": 0.0508,
         "shallow": 0.02,
-        "silent": 0.03,
+        "flagged": 0.03,
     }
-    assert ds.sm_insitu.values[:, 0] == pytest.approx([0.0508, 0.3, 0.4])
+    assert ds.sm_insitu.values[:, 0] == pytest.approx([0.4, 0.0508, 0.3])
     notes = table.set_index("site")["note"]
     assert notes["NET_NET_deep"] == "not near 0.05 m: sensors at 0.1 m"
     assert (
         "not near 0.05 m: sensors at 0.1, 0.2 m" in notes["NET_one"]
-        and "no day left of 24 rows (24 with flag D)" in notes["NET_silent"]
+        and "no day left of 24 rows (24 with flag D)" in notes["NET_flagged"]
     )
     wide, _ = read_ismn(tmp_path, choice=SensorChoice(depth=0.1, tolerance=0.0))
     assert "deep" in wide.station.values
 
 
 def test_several_sensors_at_one_depth(tmp_path: Path) -> None:
-    put(tmp_path, sensor="A", raw=stm([*hours("2020/01/01", [0.1] * 24), *hours("2020/01/02", [0.1] * 24)]))
-    put(
+    add_sensor(
+        tmp_path, sensor="A", raw=stm([*hours("2020/01/01", [0.1] * 24), *hours("2020/01/02", [0.1] * 24)])
+    )
+    add_sensor(
         tmp_path,
         sensor="B",
         raw=stm(
@@ -277,34 +283,34 @@ def test_several_sensors_at_one_depth(tmp_path: Path) -> None:
     )
     best, table = read_ismn(tmp_path)
     np.testing.assert_allclose(best.sm_insitu.values[0], [0.3, 0.3, 0.3])
-    assert table["sensors"][0] == "B" and "the most days (3) was taken, not A (2 days)" in table["note"][0]
+    assert table["sensors"][0] == "B" and "the most days (3), not A (2 days)" in table["note"][0]
     mean, table = read_ismn(tmp_path, choice=SensorChoice(combine="mean"))
     np.testing.assert_allclose(mean.sm_insitu.values[0], [0.1, 0.2, 0.3, 0.3])
     assert table["sensors"][0] == "A; B" and "mean of 2 sensors" in table["note"][0]
 
 
-def test_damage_costs_one_sensor_not_the_archive(tmp_path: Path) -> None:
+def test_damaged_files_exclude_only_their_sensor(tmp_path: Path) -> None:
     good = stm(hours("2020/01/01", [0.1] * 24))
-    put(tmp_path, raw=good)
-    put(tmp_path, station="empty", raw=b"")
-    put(tmp_path, station="html", raw=b"<html>please log in</html>")
-    put(tmp_path, station="nowhere", raw=good.replace(b"50.00000", b"95.00000"))
+    add_sensor(tmp_path, raw=good)
+    add_sensor(tmp_path, station="empty", raw=b"")
+    add_sensor(tmp_path, station="html", raw=b"<html>please log in</html>")
+    add_sensor(tmp_path, station="nowhere", raw=good.replace(b"50.00000", b"95.00000"))
     (tmp_path / "NET" / "one" / "strange name.stm").write_bytes(good)
-    put(tmp_path / "again", raw=good)
+    add_sensor(tmp_path / "again", raw=good)
     ds, table = read_ismn(tmp_path)
     assert list(ds.site.values) == ["NET_one"]
     notes = table.set_index("site")["note"].to_dict()
-    assert "is empty: neither" in notes["NET_NET_empty"] and "starts with '<html>" in notes["NET_NET_html"]
-    assert "latitude 95" in notes["NET_NET_nowhere"]
-    assert any("already read from" in n for n in table["note"])
-    assert json.loads(ds.attrs["steps"])[0]["files_with_strange_names"] == 1
+    assert "is empty; expected" in notes["NET_NET_empty"] and "starts with '<html>" in notes["NET_NET_html"]
+    assert "invalid coordinates, latitude 95" in notes["NET_NET_nowhere"]
+    assert any("duplicate of the station in" in n for n in table["note"])
+    assert json.loads(ds.attrs["steps"])[0]["unrecognized_files"] == 1
 
 
-def test_bad_archives_are_named(tmp_path: Path) -> None:
+def test_invalid_archives_are_named(tmp_path: Path) -> None:
     good = stm(hours("2020/01/01", [0.1] * 24))
     name = "NET/one/NET_NET_one_sm_0.050000_0.050000_Probe_20200101_20200131.stm"
     archives = {
-        "climbs.zip": {f"../{name}": good}, "absolute.zip": {f"/{name}": good}, "drive.zip": {f"C:\\{name}": good},
+        "parent.zip": {f"../{name}": good}, "absolute.zip": {f"/{name}": good}, "drive.zip": {f"C:\\{name}": good},
         "nothing.zip": {"Readme.txt": b"hello"}, "good.zip": {name: good},
     }  # fmt: skip
     for file, entries in archives.items():
@@ -317,10 +323,10 @@ def test_bad_archives_are_named(tmp_path: Path) -> None:
     (tmp_path / "torn.zip").write_bytes(bytes(torn))
     (tmp_path / "folder").mkdir()
     for file, message in (
-        ("climbs.zip", "climbs out of the archive"), ("absolute.zip", "climbs out of the archive"),
-        ("drive.zip", "climbs out of the archive"), ("nothing.zip", "holds no ISMN data file"),
-        ("cut.zip", r"cannot be read as a zip file.*cut short"), ("torn.zip", "no station can be used, of 1"),
-        ("folder", "holds no ISMN data file"), ("missing.zip", "does not exist"),
+        ("parent.zip", "points outside of the archive"), ("absolute.zip", "points outside of the archive"),
+        ("drive.zip", "points outside of the archive"), ("nothing.zip", "has no ISMN data file"),
+        ("cut.zip", r"cannot be read as a zip file.*download it again"), ("torn.zip", r"none of 1 station\(s\) can be used"),
+        ("folder", "has no ISMN data file"), ("missing.zip", "does not exist"),
     ):  # fmt: skip
         with pytest.raises(DatasetError, match=message):
             read_ismn(tmp_path / file)

@@ -1,4 +1,4 @@
-"""MODIS: files written here as AppEEARS and h4toh5 lay them out (none of theirs was to be had); HDF4 is refused."""
+"""MODIS: synthetic files in the layouts of AppEEARS and h4toh5; HDF4 is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COORDS = {
 
 
 def write(path: Path, variables: dict[str, tuple[np.ndarray, dict[str, object]]]) -> None:
-    """Write what AppEEARS gives: packed integers with scale and fill, flags beside them."""
+    """Write the layout of AppEEARS: packed integers with scale and fill value, and quality flags."""
     ds = xr.Dataset({n: (("time", "lat", "lon"), x, a) for n, (x, a) in variables.items()}, coords=COORDS)
     ds.to_netcdf(path, engine="h5netcdf")
 
@@ -43,9 +43,7 @@ def test_albedo_scaled_and_screened(tmp_path: Path) -> None:
         "BRDF_Albedo_Band_Mandatory_Quality_shortwave": (quality, {"_FillValue": np.uint8(255)}),
     })  # fmt: skip
     ds = ModisAlbedoReader().open(tmp_path)
-    assert [str(t)[:10] for t in ds.time.values] == ["2015-04-01", "2015-04-02"], (
-        "the calendar is the civil one"
-    )
+    assert [str(t)[:10] for t in ds.time.values] == ["2015-04-01", "2015-04-02"], "the Gregorian calendar"
     np.testing.assert_allclose(ds.albedo_black_sky[0], [[np.nan, np.nan], [0.15, 0.2]], rtol=1e-5)
     assert json.loads(ds.albedo_white_sky.attrs["screening"]) == {
         "read": 8, "fill": 1, "low_quality": 1, "outside_valid_range": 0, "kept": 6,
@@ -73,7 +71,7 @@ def test_surface_temperature_flags(tmp_path: Path) -> None:
 
 
 def test_ndvi_is_divided_by_ten_thousand(tmp_path: Path) -> None:
-    """The HDF-EOS file says scale_factor = 10000, to divide by; xarray would multiply."""
+    """The HDF-EOS scale_factor of 10000 divides; xarray would multiply."""
     stored = np.array([[5000, -3000, 8000, 1000]] * 2, np.int16)
     with h5py.File(tmp_path / "MOD13C2.A2015091.061.2021327005613.h5", "w") as file:
         group = file.create_group("MOD_Grid_monthly_CMG_VI/Data Fields")
@@ -85,7 +83,7 @@ def test_ndvi_is_divided_by_ten_thousand(tmp_path: Path) -> None:
             "CMG 0.05 Deg Monthly pixel reliability", data=np.array([[0, 0, 3, 1], [0, 1, 2, 4]], np.int8)
         )
     ds = ModisNdviReader().open(tmp_path)
-    # Stored from north to south.
+    # The file is stored from north to south.
     np.testing.assert_allclose(
         ds.ndvi[0], [[0.5, np.nan, np.nan, np.nan], [0.5, np.nan, np.nan, 0.1]], rtol=1e-6
     )
@@ -96,12 +94,12 @@ def test_ndvi_is_divided_by_ten_thousand(tmp_path: Path) -> None:
     assert counts == {"read": 8, "fill": 2, "unreliable": 3, "outside_valid_range": 0, "kept": 3}
 
 
-def test_hdf4_says_what_to_do(tmp_path: Path) -> None:
+def test_hdf4_files_give_advice(tmp_path: Path) -> None:
     name = "MYD11A1.A2015091.h10v05.061.2021327005613.hdf"
     (tmp_path / name).write_bytes(b"\x0e\x03\x13\x01" + b"0" * 100)
     with pytest.raises(DatasetError, match=r"1 HDF4-EOS files .MYD11A1.A2015091.h10v05.*AppEEARS"):
         ModisLstReader().open(tmp_path)
-    with pytest.raises(DatasetError, match=r"is an HDF4-EOS file.*h4toh5"):
+    with pytest.raises(DatasetError, match=r"is one of the HDF4-EOS files.*h4toh5"):
         ModisLstReader().open(tmp_path / name)
     disguised = tmp_path / "MOD13C2.A2015091.061.2021327005613.h5"
     disguised.write_bytes(b"\x0e\x03\x13\x01" + b"0" * 100)

@@ -1,7 +1,7 @@
-"""AMSR2 LPRM, SoMo.ml and MSWEP: files written here in the producers' published layouts (none of theirs was to be had).
+"""AMSR2 LPRM, SoMo.ml and MSWEP, from synthetic files in the producers' published layouts.
 
 LPRM: dimensions (Longitude, Latitude) and 16-bit values in percent, as the OPeNDAP header of GES DISC's granules shows.
-SoMo.ml: one file a year with ``layer1`` (time, lat, lon), as in Sci. Data 8, 170. MSWEP: YYYYDDD[.HH].nc with
+SoMo.ml: one file per year with ``layer1`` (time, lat, lon), as in Sci. Data 8, 170. MSWEP: YYYYDDD[.HH].nc with
 ``precipitation`` and descending latitudes, as in its technical documentation.
 """
 
@@ -102,7 +102,7 @@ def test_somo_years_and_layers(tmp_path: Path) -> None:
     part = SomoMlReader().open(tmp_path, Period(start=dt.date(2015, 1, 2), end=dt.date(2016, 1, 1)))
     assert [str(t)[:10] for t in part.time.values] == ["2015-01-02", "2015-01-03", "2016-01-01"]
     with pytest.raises(
-        DatasetError, match=r"falls into 2020-01-01 to 2020-12-31; somo-ml is there from 2015"
+        DatasetError, match=r"covers 2020-01-01 to 2020-12-31; its files of somo-ml cover 2015"
     ):
         SomoMlReader().open(tmp_path, Period(start=dt.date(2020, 1, 1), end=dt.date(2020, 12, 31)))
 
@@ -140,23 +140,23 @@ def test_mswep_daily_and_three_hourly(tmp_path: Path) -> None:
         MswepReader().open(tmp_path)
 
 
-def test_mswep_units_and_date_that_is_not_one(tmp_path: Path) -> None:
+def test_mswep_units_and_invalid_dates(tmp_path: Path) -> None:
     mswep(tmp_path, "2015001.nc", 5.0, "inches")
     with pytest.raises(DatasetError, match=r"units 'inches'; expected 'mm/day'"):
         MswepReader().open(tmp_path)
     mswep(tmp_path, "2015366.nc", 5.0, "mm/day")
-    with pytest.raises(DatasetError, match=r"2015366.nc: the date in the name is not one"):
+    with pytest.raises(DatasetError, match=r"2015366.nc: invalid date in the file name"):
         MswepReader().open(tmp_path)
 
 
-def test_fill_values_left_in_are_found_and_counts_add(tmp_path: Path) -> None:
-    """A file that a tool rewrote without its _FillValue: the catalogue knows the fill value too."""
+def test_undeclared_fill_values_and_merged_counts(tmp_path: Path) -> None:
+    """In a file rewritten without _FillValue, the fill value of the catalogue applies."""
     mswep(tmp_path, "2015001.nc", 5.0, "mm/day")
     with xr.open_dataset(tmp_path / "2015001.nc", engine="h5netcdf", mask_and_scale=False) as ds:
-        bare = ds.load()
-    bare["precipitation"][0, 0] = -9999.0
-    del bare["precipitation"].attrs["_FillValue"]
-    bare.to_netcdf(
+        changed = ds.load()
+    changed["precipitation"][0, 0] = -9999.0
+    del changed["precipitation"].attrs["_FillValue"]
+    changed.to_netcdf(
         tmp_path / "2015002.nc", engine="h5netcdf", encoding={"precipitation": {"_FillValue": None}}
     )
     first, second = (MswepReader().open(tmp_path / f"201500{k}.nc") for k in (1, 2))

@@ -1,7 +1,7 @@
-"""SMAP L3: files written in the layout of SPL3SMP_E, with the producer's own L2 retrievals and attributes where they are.
+"""SMAP L3, from synthetic files in the layout of SPL3SMP_E and the producer's L2 retrievals.
 
-No granule of SPL3SMP_E was to be had. The groups, names, types, fill values and flags written here are those of the
-product's user guide (doi:10.5067/4DQ54OUIJ9DL) and agree with the L2 passive files of the same processor.
+No granule of SPL3SMP_E was available. Groups, names, types, fill values and flags follow the product's user guide
+(doi:10.5067/4DQ54OUIJ9DL) and agree with the L2 passive files of the same processor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def granule(
     *,
     name: str = "SMAP_L3_SM_P_E_{}_R18290_001.h5",
 ) -> Path:
-    """Write AM and PM groups of soil moisture and flag, compressed in chunks as the producer's are."""
+    """Write AM and PM groups of soil moisture and flag, in compressed chunks like the producer's."""
     path = folder / name.format(day)
     with h5py.File(path, "w") as file:
         for overpass, (moisture, flag) in values.items():
@@ -86,7 +86,7 @@ def test_morning_recommended_retrievals(m09: Path) -> None:
     np.testing.assert_allclose(first, [0.2, np.nan, np.nan, np.nan, 0.6, np.nan], rtol=1e-6)
     counts = json.loads(ds.sm_smap.attrs["screening"])
     cells = 2 * 1624 * 3856
-    # Missing retrievals are fill before any flag is asked.
+    # Missing retrievals count as fill, before any flag.
     assert counts == {
         "read": cells,
         "fill": cells - 10,
@@ -96,32 +96,34 @@ def test_morning_recommended_retrievals(m09: Path) -> None:
     }
 
 
-def test_attempted_retrievals_and_the_evening(m09: Path) -> None:
+def test_attempted_retrievals_and_evening_overpass(m09: Path) -> None:
     day = Period(start=dt.date(2015, 4, 2), end=dt.date(2015, 4, 2))
-    tried = SmapL3Reader(screening="attempted").open(m09, day)
+    attempted = SmapL3Reader(screening="attempted").open(m09, day)
     np.testing.assert_allclose(
-        tried.sm_smap[0, 500, 100:106], [0.25, 0.35, np.nan, np.nan, 0.65, np.nan], rtol=1e-6
+        attempted.sm_smap[0, 500, 100:106], [0.25, 0.35, np.nan, np.nan, 0.65, np.nan], rtol=1e-6
     )
     evening = SmapL3Reader("PM").open(m09, day)
     np.testing.assert_allclose(evening.sm_smap[0, 500, 100:103], [0.4, 0.1, np.nan], rtol=1e-6)
     assert evening.sm_smap.attrs["overpass"] == "PM"
 
 
-def test_both_overpasses_are_the_mean_of_what_there_is(m09: Path) -> None:
-    ds = SmapL3Reader("both").open(m09, each=lambda ds: ds.isel(y=slice(500, 501), x=slice(100, 106)))
+def test_both_overpasses_are_averaged(m09: Path) -> None:
+    ds = SmapL3Reader("both").open(m09, transform=lambda ds: ds.isel(y=slice(500, 501), x=slice(100, 106)))
     np.testing.assert_allclose(ds.sm_smap[0, 0, :5], [0.3, 0.1, np.nan, np.nan, 0.6], rtol=1e-6)
     assert set(json.loads(ds.sm_smap.attrs["screening"])) == {"AM", "PM"}
 
 
-def test_each_bounds_what_is_kept(m09: Path) -> None:
+def test_transform_is_applied_day_by_day(m09: Path) -> None:
     seen = []
-    ds = SmapL3Reader().open(m09, each=lambda ds: seen.append(dict(ds.sizes)) or ds.isel(y=[500], x=[100]))
+    ds = SmapL3Reader().open(
+        m09, transform=lambda ds: seen.append(dict(ds.sizes)) or ds.isel(y=[500], x=[100])
+    )
     assert seen == [{"time": 1, "y": 1624, "x": 3856}] * 2, "one day in memory at a time"
     np.testing.assert_allclose(ds.sm_smap.values.ravel(), [0.2, 0.25], rtol=1e-6)
     assert (ds.y.values, ds.x.values) == (500, 100)
 
 
-def test_the_newest_release_of_a_day_is_read(tmp_path: Path) -> None:
+def test_newest_release_of_a_day_is_read(tmp_path: Path) -> None:
     for release, value in (("R18290_002", 0.3), ("R18290_001", 0.2), ("R17000_003", 0.1)):
         sm, flag = blank((406, 964))
         sm[0, 0], flag[0, 0] = value, 0
@@ -132,7 +134,7 @@ def test_the_newest_release_of_a_day_is_read(tmp_path: Path) -> None:
     assert float(ds.sm_smap[0, 0, 0]) == pytest.approx(0.3)
 
 
-def test_other_layouts(tmp_path: Path) -> None:
+def test_unsupported_layouts(tmp_path: Path) -> None:
     sm, flag = blank((50, 50))
     cut = granule(tmp_path, "20150401", {"AM": (np.pad(sm, 200), np.pad(flag, 200))})
     with pytest.raises(
@@ -143,13 +145,13 @@ def test_other_layouts(tmp_path: Path) -> None:
         SmapL3Reader("PM").open(cut)
     with h5py.File(cut, "r+") as file:
         del file["Soil_Moisture_Retrieval_Data_AM/retrieval_qual_flag"]
-    with pytest.raises(DatasetError, match=r"has no retrieval_qual_flag in Soil_Moisture_Retrieval_Data_AM"):
+    with pytest.raises(DatasetError, match=r"lacks retrieval_qual_flag in Soil_Moisture_Retrieval_Data_AM"):
         SmapL3Reader().open(cut)
 
 
 @pytest.mark.real_data
-def test_producers_retrievals_land_in_their_cells(real_data: Path, tmp_path: Path) -> None:
-    """The producer's L2 half orbit, put onto the 36-km map by its own row and column, comes back cell by cell."""
+def test_l2_retrievals_are_in_their_cells(real_data: Path, tmp_path: Path) -> None:
+    """An L2 half orbit, written to the 36 km map by its row and column, is read back cell by cell."""
     orbit = next((real_data / "native" / "smap_l2").rglob("*_02801_A_*.h5"))
     with h5py.File(orbit) as file:
         group = file["Soil_Moisture_Retrieval_Data"]
@@ -171,9 +173,9 @@ def test_producers_retrievals_land_in_their_cells(real_data: Path, tmp_path: Pat
     assert int(ds.sm_smap.notnull().sum()) == good.sum()
     counts = json.loads(ds.sm_smap.attrs["screening"])
     assert counts["not_recommended"] == int(((flag & 1 == 1) & (moisture != FILL)).sum())
-    # The centres that we compute are those that the producer writes.
+    # Computed cell centres equal the producer's.
     centre_lat, centre_lon = cell_centres("M36")
     np.testing.assert_allclose(centre_lat[row], lat, atol=2e-5)
     np.testing.assert_allclose(centre_lon[column], lon, atol=2e-5)
-    with pytest.raises(DatasetError, match=r"holds no file of SMAP enhanced L3.*found SMAP_L2_SM_P_02801_A"):
+    with pytest.raises(DatasetError, match=r"has no file of SMAP enhanced L3.*found SMAP_L2_SM_P_02801_A"):
         SmapL3Reader().open(orbit)

@@ -1,4 +1,4 @@
-"""SMOS L3: the producer's files (netCDF classic), read by hand with scipy, against the reader."""
+"""SMOS L3: the producer's files (netCDF classic), read with scipy, against the reader."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def folder(real_data: Path) -> Path:
     return real_data / "native" / "smos"
 
 
-def by_hand(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unpack as the netCDF convention says: stored * scale_factor + add_offset, -32768 is missing."""
+def unpack(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return stored * scale_factor + add_offset (-32768 is missing), latitudes and longitudes."""
     with netcdf_file(path, mmap=False) as raw:
         packed = raw.variables["Soil_Moisture"]
         values = packed.data.astype(float) * packed.scale_factor + packed.add_offset
@@ -40,7 +40,7 @@ def test_every_value_of_three_days(folder: Path) -> None:
     files = sorted(folder.rglob("*.nc"))
     kept = 0
     for k, path in enumerate(files):
-        values, lat, lon = by_hand(path)
+        values, lat, lon = unpack(path)
         order = np.argsort(lat)
         np.testing.assert_allclose(ds.sm_product[k], values[order], atol=1e-6)
         np.testing.assert_allclose(ds.lon, lon)
@@ -58,25 +58,27 @@ def test_every_value_of_three_days(folder: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_one_day_and_none(folder: Path) -> None:
+def test_one_day_and_missing_days(folder: Path) -> None:
     day = dt.date(2015, 5, 7)
     assert SmosL3Reader().open(folder, Period(start=day, end=day)).sizes["time"] == 1
-    with pytest.raises(DatasetError, match=r"No file in .* falls into 2016-01-01"):
+    with pytest.raises(DatasetError, match=r"no file in .* covers 2016-01-01"):
         SmosL3Reader().open(folder, Period(start=dt.date(2016, 1, 1), end=dt.date(2016, 2, 1)))
-    with pytest.raises(DatasetError, match=r"holds no file of SMOS"):
+    with pytest.raises(DatasetError, match=r"has no file of SMOS"):
         SmosL3Reader(orbit="D").open(folder)
 
 
 @pytest.mark.real_data
-def test_a_renamed_file(folder: Path, tmp_path: Path) -> None:
+def test_renamed_file(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / NAME.format("A", "20150601", "20150601")
     path.write_bytes(next(folder.rglob("*20150507T000000*")).read_bytes())
-    with pytest.raises(DatasetError, match=r"name says 2015-06-01, Mean_Acq_Time_Days says 2015-05-07"):
+    with pytest.raises(
+        DatasetError, match=r"2015-06-01 by the file name but 2015-05-07 by Mean_Acq_Time_Days"
+    ):
         SmosL3Reader().open(tmp_path)
 
 
-def test_interference_and_uncertainty_are_screened_and_counted(tmp_path: Path) -> None:
-    """A netCDF-4 file written here in the producer's layout with the flags that the cut ones lack."""
+def test_interference_and_uncertainty_are_screened(tmp_path: Path) -> None:
+    """A synthetic file in the producer's layout, with the flags that the sample files lack."""
     sm = np.array([[0.1, 0.2, 0.3], [0.4, np.nan, 1.4]], np.float32)
     rfi = np.array([[0.0, 0.5, 0.0], [0.2, 0.0, 0.0]], np.float32)
     dqx = np.array([[0.01, 0.5, 0.2], [0.06, 0.0, 0.0]], np.float32)

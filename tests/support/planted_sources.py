@@ -1,4 +1,4 @@
-"""A small planted world written as the producers' files: every value is a formula of its cell and its time."""
+"""Synthetic source files in the producers' layouts: every value is a formula of cell and time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import xarray as xr
 from PIL import Image, TiffImagePlugin
 
 DAYS = pd.date_range("2015-04-01", "2015-04-06")
-# One north, one south, one beyond the middle of the 10-degree cell at 180: its longitude is 179.2 W.
-PLACES = {"north": (50.2, 10.1), "south": (-33.4, 147.3), "edge": (10.6, -179.2)}
+# North, south, and in the 10-degree cell centred on longitude 180.
+SITES = {"north": (50.2, 10.1), "south": (-33.4, 147.3), "edge": (10.6, -179.2)}
 
 
 def write_all(root: Path) -> None:
@@ -27,7 +27,7 @@ def write_all(root: Path) -> None:
 
 def ismn(root: Path) -> None:
     """Hourly: day k of a station is 0.1 + 0.01 k at every hour; the third day of ``north`` is flagged."""
-    for name, (lat, lon) in PLACES.items():
+    for name, (lat, lon) in SITES.items():
         folder = root / "NET" / name
         folder.mkdir(parents=True)
         lines = [f"NET        NET        {name}  {lat:.5f}  {lon:.5f}  100.00  0.05  0.05 Probe"]
@@ -39,28 +39,28 @@ def ismn(root: Path) -> None:
 
 
 def cell10(lat: float, lon: float) -> tuple[int, int]:
-    """Centre of the 10-degree cell of the planted ERA5 that holds a place; longitude 0 to 350."""
+    """Centre of the 10-degree cell of the planted ERA5 at a location; longitude 0 to 350."""
     return 10 * round(lat / 10), 10 * round((lon % 360) / 10) % 360
 
 
 def era5_air(lat: float, lon: float, day: int, hour: float) -> float:
-    """K: falls poleward, rises with longitude, day and hour."""
+    """Air temperature, K: decreases poleward, increases with longitude, day and hour."""
     return 290 - 0.2 * abs(lat) + 0.01 * lon + day + 0.1 * hour
 
 
 def era5_rain(lat: float, lon: float, day: int) -> float:
-    """Millimetres of a day."""
+    """Daily precipitation, mm."""
     return 1 + 0.1 * day + 0.01 * lon + 0.02 * (lat + 90)
 
 
 def era5(root: Path) -> None:
-    """The layout since 2024: longitudes 0-350, latitudes descending, accumulations labelled by their end."""
+    """The CDS layout since 2024: longitudes 0-350, latitudes descending, accumulations labelled at their end."""
     lat, lon = np.arange(90.0, -91, -10), np.arange(0.0, 360, 10)
     y, x = np.meshgrid(lat, lon, indexing="ij")
     times = pd.date_range(DAYS[0], DAYS[-1] + pd.Timedelta(days=1), freq="h")
     instant = np.stack([era5_air(y, x, (t - DAYS[0]).days, t.hour) for t in times])
-    covered = [t - pd.Timedelta(hours=1) for t in times]
-    hourly = np.stack([era5_rain(y, x, (t - DAYS[0]).days) / 24 / 1000 for t in covered])
+    starts = [t - pd.Timedelta(hours=1) for t in times]
+    hourly = np.stack([era5_rain(y, x, (t - DAYS[0]).days) / 24 / 1000 for t in starts])
     for name, variable, values, units in (
         ("instant", "t2m", instant, "K"),
         ("accum", "tp", hourly, "m"),
@@ -81,7 +81,7 @@ def gldas_water(lat: float, lon: float, day: int, hour: int) -> float:
 
 
 def gldas(root: Path, days: pd.DatetimeIndex = DAYS) -> None:
-    """Eight files a day on a 5-degree grid; -9999 over the sea (here: north of 70)."""
+    """Eight files per day on a 5-degree grid; -9999 over the sea (here: north of 70)."""
     lat, lon = np.arange(-57.5, 90, 5), np.arange(-177.5, 180, 5)
     y, x = np.meshgrid(lat, lon, indexing="ij")
     for t in pd.date_range(days[0], days[-1] + pd.Timedelta(hours=21), freq="3h"):
@@ -96,7 +96,7 @@ def gldas(root: Path, days: pd.DatetimeIndex = DAYS) -> None:
 
 
 def ease36(lat: float, lon: float) -> tuple[int, int]:
-    """Row and column of EASE-Grid 2.0 at 36 km, by the projection's own formulas (Brodzik et al. 2012)."""
+    """Row and column of EASE-Grid 2.0 at 36 km, by the formulas of the projection (Brodzik et al. 2012)."""
     a, e, parallel = 6378137.0, 0.0818191908426, np.radians(30)
     s = np.sin(np.radians(lat))
     k0 = np.cos(parallel) / np.sqrt(1 - e**2 * np.sin(parallel) ** 2)
@@ -134,7 +134,7 @@ def lprm(root: Path) -> None:
 
 
 def somo(root: Path) -> None:
-    """One file a year: 0.3 + 0.001 day of the year (from 0)."""
+    """One file per year: 0.3 + 0.001 day of the year (from 0)."""
     days = np.arange(120)
     first = int((np.datetime64("2015-01-01") - np.datetime64("2000-01-01")).astype(int))
     values = np.float32(0.3 + 0.001 * days)[:, None, None] + np.zeros((1, 18, 36), np.float32)
@@ -146,7 +146,7 @@ def somo(root: Path) -> None:
 
 
 def hwsd(root: Path) -> None:
-    """Percent of weight: sand 40 in the north, 60 in the south."""
+    """Percent by weight: sand 40 in the north, 60 in the south."""
     lat, lon = np.arange(-85.0, 90, 10), np.arange(-175.0, 180, 10)
     north = np.broadcast_to((lat > 0)[:, None], (18, 36))
     for name, values in (
@@ -161,7 +161,7 @@ def hwsd(root: Path) -> None:
 
 
 def terrain(root: Path) -> None:
-    """Every slope has the aspect cosine 0.5: it faces north."""
+    """Aspect cosine 0.5 (north-facing) everywhere."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, kind, value in (
         (33550, 12, (10.0, 10.0, 0.0)), (33922, 12, (0.0, 0.0, 0.0, -180.0, 90.0, 0.0)),

@@ -1,4 +1,4 @@
-"""An ISMN archive, a folder or a zip file: which sensors each station has, without writing or unpacking anything."""
+"""ISMN archives (folder or zip file): sensor files by station, read without unpacking."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Protocol
 
 from gsm3core.errors import DatasetError
 
-# CSE_Network_Station_variable_from_to_sensor_start_end.stm; networks and stations hold no underscore here.
+# CSE_Network_Station_variable_from_to_sensor_start_end.stm; network and station names have no underscore.
 _NAME = re.compile(
     r"^(?P<station>.+?)_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_\d{8}_\d{8}\.stm$"
 )
-_LARGEST_FILE = 1 << 30  # 80 years of hourly values are 70 MB: anything near this is no data file
+_LARGEST_FILE = 1 << 30  # 80 years of hourly values are 70 MB
 UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
 class SensorFile:
-    """One data file: where it lies in the archive, and what its name says (m)."""
+    """One data file: path in the archive, sensor and depths (m) from its name."""
 
     path: str
     sensor: str
@@ -32,13 +32,13 @@ class SensorFile:
 
     @property
     def depth(self) -> float:
-        """The middle of the layer, m."""
+        """Middle of the layer, m."""
         return (self.top + self.bottom) / 2
 
 
 @dataclass(slots=True)
 class StationFiles:
-    """What an archive has of one station."""
+    """Files of one station in an archive."""
 
     folder: str
     name: str
@@ -48,7 +48,7 @@ class StationFiles:
 
 
 class Archive(Protocol):
-    """Names of the files in an archive, and their bytes."""
+    """Read access to the files of an archive."""
 
     def names(self) -> list[str]:
         """Return the paths of all files, with forward slashes."""
@@ -81,63 +81,63 @@ class _Zip:
 
     def read(self, name: str) -> bytes:
         if self.opened.getinfo(name).file_size > _LARGEST_FILE:
-            raise OSError(f"it would unpack to more than {_LARGEST_FILE >> 20} MB")
+            raise OSError(f"unpacked size exceeds {_LARGEST_FILE >> 20} MB")
         return self.opened.read(name)
 
 
 @contextmanager
 def open_archive(root: Path) -> Iterator[Archive]:
-    """Open a folder or a zip file for reading; files of a zip are read in place, nothing is written anywhere.
+    """Open a folder or zip file for reading; zip files are read in place, without unpacking.
 
     Raises
     ------
     DatasetError
-        If there is none, the zip file is damaged, or one of its paths climbs out of it.
+        If there is no archive, the zip file is damaged, or a path in it points outside of the archive.
     """
     if root.is_dir():
         yield _Folder(root)
         return
     if not root.is_file():
         raise DatasetError(
-            f"{root} does not exist; expected an ISMN archive: the .zip as downloaded, or its folder."
+            f"{root} does not exist; expected an ISMN archive: the downloaded .zip, or its folder."
         )
     try:
         opened = zipfile.ZipFile(root)
     except UNREADABLE as error:
         raise DatasetError(
-            f"{root} cannot be read as a zip file: {error}. Was its download cut short?"
+            f"{root} cannot be read as a zip file: {error}. If the download was incomplete, download it again."
         ) from error
     with opened:
         for name in opened.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
                 raise DatasetError(
-                    f"{root} holds the path {name!r}, which climbs out of the archive. It was not made by ISMN; nothing was read."
+                    f"{root}: the path {name!r} points outside of the archive. This is not an ISMN archive; nothing was read."
                 )
         yield _Zip(opened)
 
 
-def stations_of(archive: Archive, root: Path) -> tuple[list[StationFiles], list[str]]:
-    """Group an archive's files by station, from their names alone.
+def list_stations(archive: Archive, root: Path) -> tuple[list[StationFiles], list[str]]:
+    """Return the files of an archive by station, from their names.
 
     Returns
     -------
     list of StationFiles, list of str
-        Stations in the order of their paths, and data files whose names are not ISMN's.
+        Stations in the order of their paths, and data files whose names do not follow ISMN's pattern.
 
     Raises
     ------
     DatasetError
-        If there is no data file at all.
+        If there is no data file.
 
     Notes
     -----
-    Depth and variable stand in the file's name, so that only sensors near the wanted depth are ever opened; most of
-    an archive (other depths, soil temperature) is not.
+    The file name has depth and variable, so only sensors near the requested depth are opened; most of an archive
+    (other depths, soil temperature) is not.
     """
     stations: dict[tuple[str, str], StationFiles] = {}
     statics: dict[str, list[str]] = {}
-    strange = []
+    unrecognized = []
     for path in archive.names():
         folder, _, file = path.rpartition("/")
         if file.endswith("_static_variables.csv"):
@@ -145,7 +145,7 @@ def stations_of(archive: Archive, root: Path) -> tuple[list[StationFiles], list[
         if not file.endswith(".stm"):
             continue
         if (found := _NAME.match(file)) is None:
-            strange.append(path)
+            unrecognized.append(path)
             continue
         station = stations.setdefault((folder, found["station"]), StationFiles(folder, found["station"]))
         if found["variable"] == "sm":
@@ -154,13 +154,13 @@ def stations_of(archive: Archive, root: Path) -> tuple[list[StationFiles], list[
             )
         else:
             station.other_variables += 1
-    if not stations and not strange:
+    if not stations and not unrecognized:
         raise DatasetError(
-            f"{root} holds no ISMN data file (.stm). Expected the archive as downloaded from ismn.earth, in the layout "
+            f"{root} has no ISMN data file (.stm). Expected the archive as downloaded from ismn.earth, in the layout "
             "'header+values' or 'CEOP in separate files'."
         )
     for station in stations.values():
         for path in statics.get(station.folder, []):
             if path.rpartition("/")[2].startswith(f"{station.name}_"):
                 station.static = path
-    return [stations[key] for key in sorted(stations)], strange
+    return [stations[key] for key in sorted(stations)], unrecognized

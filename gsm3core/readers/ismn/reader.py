@@ -1,4 +1,4 @@
-"""ISMN archives to daily in-situ soil moisture near the surface, with a line per station on what was used and why."""
+"""Daily in-situ surface soil moisture from ISMN archives, with a table of stations used and refused."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gsm3core.readers.ismn.archive import (
     Archive,
     SensorFile,
     StationFiles,
+    list_stations,
     open_archive,
-    stations_of,
 )
 from gsm3core.readers.ismn.sensor_choice import SensorChoice
 from gsm3core.readers.ismn.static_variables import as_attributes, read_static
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 @dataclass(slots=True)
 class _Station:
     files: StationFiles
-    ledger: StepCounts = field(default_factory=StepCounts)
+    counts: StepCounts = field(default_factory=StepCounts)
     notes: list[str] = field(default_factory=list)
     used: list[SensorFile] = field(default_factory=list)
     header: Header | None = None
@@ -51,19 +51,19 @@ class _Station:
             "site": self.site, "network": found.network if found else "", "station": found.station if found else "",
             "outcome": "used" if self.used else "refused", "sensors": "; ".join(s.sensor for s in self.used),
             "depth_m": round(self.used[0].depth, 4) if self.used else np.nan,
-            "days": len(self.series.day) if self.series else 0, "rows_read": self.ledger.read,
-            "rows_used": self.ledger.used, "note": "; ".join(self.notes),
+            "days": len(self.series.day) if self.series else 0, "rows_read": self.counts.read,
+            "rows_used": self.counts.used, "note": "; ".join(self.notes),
         }  # fmt: skip
 
 
 class IsmnReader:
-    """Reads an ISMN archive (zip or folder, header+values or CEOP) with the default choice of sensors."""
+    """Reads an ISMN archive (zip or folder, header+values or CEOP)."""
 
     def __init__(self, choice: SensorChoice | None = None) -> None:
         self.choice = choice or SensorChoice()
 
     def open(self, root: Path, period: Period | None = None) -> xr.Dataset:
-        """Return the stations with a day as sites; see :func:`read_ismn`."""
+        """Return the stations with at least one day as sites; see :func:`read_ismn`."""
         return read_ismn(Path(root), period, self.choice)[0]
 
 
@@ -78,11 +78,11 @@ def read_ismn(
     Parameters
     ----------
     root
-        The ``.zip`` as downloaded, or its folder. Nothing is unpacked or written beside it.
+        The downloaded ``.zip``, or its folder. Nothing is unpacked or written.
     period
         Days to keep.
     choice
-        Which sensors, flags and days.
+        Sensors, flags and hours per day.
     progress
         Called with the stations read and their number.
 
@@ -92,29 +92,29 @@ def read_ismn(
         ``sm_insitu`` (site, time), static attributes (site), coordinates; ``attrs["steps"]`` is a JSON list for the
         dataset's history.
     pandas.DataFrame
-        One row per station of the archive: used or refused, its sensors, counts, and a note that says why.
+        One row per station of the archive: used or refused, sensors, counts, and a note with the reasons.
 
     Raises
     ------
     DatasetError
-        If the archive cannot be read, or no station of it has a single day; the reasons are counted.
+        If the archive cannot be read, or no station has a day; the message counts the reasons.
 
     Notes
     -----
-    Dorigo et al. (2021), doi:10.5194/hess-25-5749-2021. The ``ismn`` package (1.5.4) is the oracle of the tests and not
-    used here: it opens every file of an archive for its metadata, deep sensors too, and again for its values, keeps a
-    cache, and brings 14 packages, a second netCDF library among them. On one depth a station it takes twice the time.
+    Dorigo et al. (2021), doi:10.5194/hess-25-5749-2021. The ``ismn`` package (1.5.4) is the reference in the tests. It
+    is not used here: it opens every file of an archive twice, deep sensors too, writes a cache, depends on 14 packages
+    with a second netCDF library, and takes twice the time for one depth per station.
     """
-    choice, stations, taken = choice or SensorChoice(), list[_Station](), dict[str, str]()
+    choice, stations, folders = choice or SensorChoice(), list[_Station](), dict[str, str]()
     with open_archive(root) as archive:
-        found, strange = stations_of(archive, root)
+        found, unrecognized = list_stations(archive, root)
         for k, files in enumerate(found):
             station = _read_station(archive, files, choice, period)
-            if station.used and station.site in taken:
-                station.notes.insert(0, f"this station was already read from {taken[station.site]!r}")
+            if station.used and station.site in folders:
+                station.notes.insert(0, f"duplicate of the station in {folders[station.site]!r}")
                 station.used = []
             elif station.used:
-                taken[station.site] = files.folder
+                folders[station.site] = files.folder
             stations.append(station)
             if progress:
                 progress(k + 1, len(found))
@@ -124,12 +124,12 @@ def read_ismn(
         reasons = Counter(s.notes[-1] for s in stations if s.notes).most_common(5)
         listed = "\n".join(f"  - {count} station(s): {reason}" for reason, count in reasons)
         raise DatasetError(
-            f"{root}: no station can be used, of {len(stations)}"
-            + (f" ({len(strange)} files have names that ISMN does not give)" if strange else "")
+            f"{root}: none of {len(stations)} station(s) can be used"
+            + (f" ({len(unrecognized)} file names do not follow ISMN's pattern)" if unrecognized else "")
             + (f":\n{listed}" if listed else ".")
         )
     ds = _dataset(used, choice)
-    rows = StepCounts.total(s.ledger for s in stations)
+    rows = StepCounts.total(s.counts for s in stations)
     step = {
         "step": "read ismn",
         "sensors": choice.rule,
@@ -137,7 +137,7 @@ def read_ismn(
         "min_hours": choice.min_hours,
         "stations_read": len(stations),
         "stations_used": len(used),
-        "files_with_strange_names": len(strange),
+        "unrecognized_files": len(unrecognized),
         **rows.as_step("rows"),
     }
     ds.attrs["steps"] = json.dumps([step])
@@ -151,13 +151,13 @@ def _read_station(
     if not files.sensors:
         station.notes.append(f"no soil moisture (other variables: {files.other_variables} files)")
         return station
-    fit = sorted((s for s in files.sensors if choice.accepts(s)), key=choice.rank)
-    if others := sorted({(s.top, s.bottom) for s in set(files.sensors) - set(fit)}):
+    suitable = sorted((s for s in files.sensors if choice.accepts(s)), key=choice.rank)
+    if others := sorted({(s.top, s.bottom) for s in set(files.sensors) - set(suitable)}):
         depths = ", ".join(f"{t:g}-{b:g}" if t != b else f"{t:g}" for t, b in others)
         station.notes.append(f"not near {choice.depth:g} m: sensors at {depths} m")
-    for rank in dict.fromkeys(choice.rank(s) for s in fit):
+    for rank in dict.fromkeys(choice.rank(s) for s in suitable):
         read = []
-        for sensor in [s for s in fit if choice.rank(s) == rank]:
+        for sensor in [s for s in suitable if choice.rank(s) == rank]:
             series = _read_sensor(archive, sensor, station, choice, period)
             if series is not None and len(series.day):
                 read.append((sensor, series))
@@ -179,20 +179,22 @@ def _read_sensor(
 ) -> DailySeries | None:
     label = f"{sensor.sensor} at {sensor.depth:g} m"
     try:
-        header, series, ledger = read_stm(
+        header, series, counts = read_stm(
             archive.read(sensor.path), flags=choice.flags, min_hours=choice.min_hours, period=period
         )
     except (DatasetError, *UNREADABLE) as error:
         station.notes.append(f"{label}: {error}")
         return None
-    station.ledger.add(ledger)
+    station.counts.add(counts)
     if not (abs(header.lat) <= 90 and abs(header.lon) <= 180):
-        station.notes.append(f"{label}: latitude {header.lat:g}, longitude {header.lon:g} is no place")
+        station.notes.append(
+            f"{label}: invalid coordinates, latitude {header.lat:g}, longitude {header.lon:g}"
+        )
         return None
     station.header = station.header or header
-    reasons = ", ".join(f"{c:,} {r}" for r, c in sorted(ledger.refused.items()))
+    reasons = ", ".join(f"{c:,} {r}" for r, c in sorted(counts.refused.items()))
     if not len(series.day):
-        station.notes.append(f"{label}: no day left of {ledger.read:,} rows ({reasons or 'empty'})")
+        station.notes.append(f"{label}: no day left of {counts.read:,} rows ({reasons or 'empty'})")
     elif reasons:
         station.notes.append(f"{label}: refused {reasons}")
     return series
@@ -203,8 +205,8 @@ def _combine(station: _Station, read: list[tuple[SensorFile, DailySeries]], choi
         best, series = min(read, key=lambda r: (-len(r[1].day), r[0].sensor, r[0].path))
         station.used, station.series = [best], series
         if len(read) > 1:
-            left = ", ".join(f"{s.sensor} ({len(d.day)} days)" for s, d in read if s is not best)
-            station.notes.append(f"the sensor with the most days ({len(series.day)}) was taken, not {left}")
+            others = ", ".join(f"{s.sensor} ({len(d.day)} days)" for s, d in read if s is not best)
+            station.notes.append(f"used the sensor with the most days ({len(series.day)}), not {others}")
         return
     days = np.concatenate([d.day for _, d in read])
     day, index, count = np.unique(days, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""The static variables of an ISMN station (CSV beside its data): land cover, climate and soil as our attributes."""
+"""Static variables of an ISMN station (CSV beside its data): land cover, climate and soil."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CCI_CLASSES = {
     202: "bare unconsolidated", 210: "water", 220: "snow and ice",
 }  # fmt: skip
 
-# quantity in the file -> our name, factor to our units, units, long name
+# quantity in the file -> canonical name, factor to canonical units, units, long name
 _SOIL = {
     "sand fraction": ("sand", 0.01, "1", ""),
     "silt fraction": ("silt", 0.01, "1", ""),
@@ -52,44 +52,44 @@ _COLUMNS = (
 
 
 def read_static(raw: bytes, depth: float) -> dict[str, float]:
-    """Return the attributes of a station by our names; what the file does not say is left out.
+    """Return the attributes of a station by canonical name; those that the file lacks are omitted.
 
     Parameters
     ----------
     raw
-        Bytes of ``..._static_variables.csv``: fields with semicolons, with or without the line of column names
-        (older archives have none: ismn issue 28).
+        Bytes of ``..._static_variables.csv``: semicolon-separated, with or without column names (older archives have
+        none: ismn issue 28).
     depth
-        Of the sensor, m. Soil is taken from the layer that holds it, from HWSD where it is given and else from what
-        the network measured: one source at all sites before the better one at a few.
+        Depth of the sensor, m. Soil properties are those of the layer at this depth, from HWSD if available, else
+        measured by the network: the same source at all sites is preferred to a better one at a few.
 
     Notes
     -----
-    Land cover is ESA CCI's of the latest year given; climate is Koeppen-Geiger after Peel et al. (2007).
+    Land cover is ESA CCI of the latest year in the file; climate is Koeppen-Geiger (Peel et al., 2007).
     """
     rows = [
         dict(zip(_COLUMNS, r, strict=False))
         for r in csv.reader(io.StringIO(decode(raw)), delimiter=";", quoting=csv.QUOTE_NONE)
     ]
     rows = [r for r in rows if len(r) == len(_COLUMNS) and r["quantity_name"] != "quantity_name"]
-    taken: dict[str, float] = {}
-    for row in sorted(rows, key=_preference):
+    found: dict[str, float] = {}
+    for row in sorted(rows, key=_sort_key):
         quantity, text = row["quantity_name"], row["value"].strip()
-        if quantity in _SOIL and _holds(row, depth):
+        if quantity in _SOIL and _contains_depth(row, depth):
             name, factor, _, _ = _SOIL[quantity]
             if (value := _number(text)) is not None:
-                taken.setdefault(name, value * factor)
+                found.setdefault(name, value * factor)
         elif quantity == "land cover classification" and (value := _number(text)) in CCI_CLASSES:
             assert value is not None
-            taken.setdefault("land_cover_cci", value)
+            found.setdefault("land_cover_cci", value)
         elif quantity == "climate classification" and text in KOPPEN_GEIGER:
-            taken.setdefault("koppen_geiger", KOPPEN_GEIGER.index(text) + 1.0)
-            taken.setdefault("climate", float(_MAIN[text[0]]))
-    return taken
+            found.setdefault("koppen_geiger", KOPPEN_GEIGER.index(text) + 1.0)
+            found.setdefault("climate", float(_MAIN[text[0]]))
+    return found
 
 
 def as_attributes(stations: list[dict[str, float]]) -> dict[str, xr.DataArray]:
-    """Return one variable ``(site)`` per attribute that any station has; missing is NaN, or class 0."""
+    """Return one variable ``(site)`` per attribute that any station has; missing values are NaN, or class 0."""
     legends = {
         "climate": v.KOPPEN_CLASSES,
         "koppen_geiger": dict(enumerate(["none", *KOPPEN_GEIGER])),
@@ -119,14 +119,14 @@ def as_attributes(stations: list[dict[str, float]]) -> dict[str, xr.DataArray]:
     return arrays
 
 
-def _preference(row: dict[str, str]) -> tuple[int, str]:
-    """Sort key: HWSD before in situ, a later land-cover year before an earlier one."""
+def _sort_key(row: dict[str, str]) -> tuple[int, str]:
+    """Return the sort key: HWSD before in situ, later land-cover years before earlier ones."""
     source = row["quantity_source_name"].lower()
     year = "".join(c for c in source if c.isdigit()) if "landcover" in source else ""
     return ("insitu" in source, "".join(chr(255 - ord(c)) for c in year))
 
 
-def _holds(row: dict[str, str], depth: float) -> bool:
+def _contains_depth(row: dict[str, str], depth: float) -> bool:
     top, bottom = _number(row["depth_from[m]"]), _number(row["depth_to[m]"])
     return top is not None and bottom is not None and top <= depth <= bottom
 

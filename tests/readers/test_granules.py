@@ -1,4 +1,4 @@
-"""Finding files: what is here, what is in a period, what is asked for and not there."""
+"""Finding granules by source and period, and the availability of sources."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 from gsm3core.readers import make_grid_reader
-from gsm3core.readers.availability import presence, source_folder
-from gsm3core.readers.files import find_granules, open_granule
+from gsm3core.readers.availability import check_availability, source_folder
+from gsm3core.readers.granules import find_granules, open_granule
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -22,44 +22,44 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"12345")
 
 
-def test_presence_says_what_is_here_and_what_is_missing(tmp_path: Path) -> None:
+def test_availability_of_sources(tmp_path: Path) -> None:
     touch(tmp_path, "mswep/Daily/2015091.nc", "mswep/Daily/2015092.nc", "mswep/readme.txt", "imerg/wrong.nc")
-    there = presence("mswep", tmp_path)
-    assert (there.here, there.files, there.bytes, there.missing) == (True, 2, 10, "")
+    found = check_availability("mswep", tmp_path)
+    assert (found.available, found.files, found.bytes, found.missing) == (True, 2, 10, "")
     assert (
-        presence("imerg", tmp_path).missing
+        check_availability("imerg", tmp_path).missing
         == "no file like 3B-HHR.MS.MRG.3IMERG.20000601-S000000-E002959.0000.V07A.HDF5"
     )
-    assert presence("era5", tmp_path).missing == f"no folder {tmp_path / 'era5'}"
-    with pytest.raises(DatasetError, match=r"source 'mswp' is not in the catalogue. Did you mean 'mswep'"):
-        presence("mswp", tmp_path)
+    assert check_availability("era5", tmp_path).missing == f"no folder {tmp_path / 'era5'}"
+    with pytest.raises(DatasetError, match=r"unknown source name 'mswp'. Did you mean 'mswep'"):
+        check_availability("mswp", tmp_path)
 
 
-def test_a_source_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_folders_from_sources_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "archive/gpm/3B-HHR.MS.MRG.3IMERG.20000601-S000000-E002959.0000.V07A.HDF5")
-    places = tmp_path / "sources" / "sources.yaml"
+    mapping = tmp_path / "sources" / "sources.yaml"
     touch(tmp_path, "sources/sources.yaml")
-    places.write_text(f"imerg: {tmp_path / 'archive'}\n")
+    mapping.write_text(f"imerg: {tmp_path / 'archive'}\n")
     monkeypatch.setenv("GSM3_SOURCES", str(tmp_path / "sources"))
-    assert presence("imerg").files == 1
+    assert check_availability("imerg").files == 1
     assert source_folder("era5") == tmp_path / "sources" / "era5"
-    places.write_text("imrg: x\n")
-    with pytest.raises(DatasetError, match=r"names 'imrg'. Did you mean 'imerg'"):
-        presence("imerg")
+    mapping.write_text("imrg: x\n")
+    with pytest.raises(DatasetError, match=r"unknown source 'imrg'. Did you mean 'imerg'"):
+        check_availability("imerg")
     for broken in ("- a\n", "imerg: 3\n", "imerg: [\n"):
-        places.write_text(broken)
+        mapping.write_text(broken)
         with pytest.raises(DatasetError, match=r"sources\.yaml (must map|is not valid YAML)"):
-            presence("imerg")
+            check_availability("imerg")
 
 
-def test_the_newest_version_is_taken_wherever_it_lies(tmp_path: Path) -> None:
-    """By the file's name, not by the folder's."""
+def test_newest_version_is_used_in_any_folder(tmp_path: Path) -> None:
+    """The version in the file name decides, not the folder."""
     name = "3B-HHR.MS.MRG.3IMERG.20000601-S000000-E002959.0000.{}.HDF5"
     touch(tmp_path, f"a/{name.format('V07A')}", f"b/{name.format('V06B')}")
     assert [g.parts["version"] for g in find_granules(source_entry("imerg"), tmp_path)] == ["V07A"]
 
 
-def test_a_period_takes_files_that_may_hold_it(tmp_path: Path) -> None:
+def test_files_of_a_period(tmp_path: Path) -> None:
     entry = source_entry("mswep")
     touch(tmp_path, *(f"2015{d:03d}.nc" for d in range(90, 96)))
 
@@ -71,7 +71,7 @@ def test_a_period_takes_files_that_may_hold_it(tmp_path: Path) -> None:
     assert days(5, 30) == ["2015095"]
     with pytest.raises(
         DatasetError,
-        match=r"No file in .* 2015-04-06 to 2015-04-30; mswep is there from 2015-03-31 to 2015-04-05",
+        match=r"no file in .* 2015-04-06 to 2015-04-30; its files of mswep cover 2015-03-31 to 2015-04-05",
     ):
         days(6, 30)
 
@@ -82,14 +82,14 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
         DatasetError, match=r"nowhere does not exist; expected a folder of MSWEP .* like 2015091.00.nc"
     ):
         find_granules(entry, tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match=r"holds no file of MSWEP.*found an empty folder"):
+    with pytest.raises(DatasetError, match=r"has no file of MSWEP.*found an empty folder"):
         find_granules(entry, tmp_path)
     touch(tmp_path, "a.nc", "b.nc")
     with pytest.raises(DatasetError, match=r"expected names like 2015091\.00\.nc, found a\.nc, b\.nc"):
         find_granules(entry, tmp_path)
 
 
-def test_a_folder_or_nothing_instead_of_a_file(tmp_path: Path) -> None:
+def test_folder_or_invalid_file(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"cannot be read"):
         open_granule(tmp_path, "x")
     touch(tmp_path, "x.nc")
@@ -97,6 +97,6 @@ def test_a_folder_or_nothing_instead_of_a_file(tmp_path: Path) -> None:
         open_granule(tmp_path / "x.nc", "rain")
 
 
-def test_an_unknown_reader_or_one_of_sites() -> None:
-    with pytest.raises(DatasetError, match=r"gridded reader 'erra5' is not known. Did you mean 'era5'"):
+def test_unknown_reader() -> None:
+    with pytest.raises(DatasetError, match=r"unknown gridded reader 'erra5'. Did you mean 'era5'"):
         make_grid_reader("erra5")
