@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from gsm3core.config import ExperimentConfig
     from gsm3core.evaluation.comparison import compare_products
     from gsm3core.evaluation.error_types import error_types
+    from gsm3core.evaluation.scoring import compare_runs, score_products, score_run
     from gsm3core.evaluation.site_scores import site_scores
+    from gsm3core.evaluation.site_selection import select_sites
     from gsm3core.evaluation.triple_collocation import triple_collocation
     from gsm3core.experiment import run_experiment
     from gsm3core.factors import factor_importance
@@ -17,17 +19,23 @@ if TYPE_CHECKING:
     from gsm3core.report import write_report
     from gsm3core.run import Run
     from gsm3core.schema import open_dataset
+    from gsm3core.statistics.cluster_bootstrap import median_interval
 
 __version__ = "0.1.0"
 __all__ = [
     "ExperimentConfig",
     "Run",
     "compare_products",
+    "compare_runs",
     "error_types",
     "factor_importance",
+    "median_interval",
     "open_dataset",
     "predict",
     "run_experiment",
+    "score_products",
+    "score_run",
+    "select_sites",
     "site_scores",
     "triple_collocation",
     "write_report",
@@ -39,9 +47,14 @@ _PUBLIC = {
     "open_dataset": "gsm3core.schema",
     "predict": "gsm3core.prediction",
     "compare_products": "gsm3core.evaluation.comparison",
+    "compare_runs": "gsm3core.evaluation.scoring",
     "error_types": "gsm3core.evaluation.error_types",
     "factor_importance": "gsm3core.factors",
     "run_experiment": "gsm3core.experiment",
+    "median_interval": "gsm3core.statistics.cluster_bootstrap",
+    "score_products": "gsm3core.evaluation.scoring",
+    "score_run": "gsm3core.evaluation.scoring",
+    "select_sites": "gsm3core.evaluation.site_selection",
     "site_scores": "gsm3core.evaluation.site_scores",
     "triple_collocation": "gsm3core.evaluation.triple_collocation",
     "write_report": "gsm3core.report",

@@ -1,4 +1,4 @@
-"""Take away: every plot as PNG and SVG, its numbers as CSV, the answer and the sites as netCDF, and the lines that make them."""
+"""Export dialog: figures as PNG and SVG, tables as CSV, results and sites as netCDF, and the Python code of the numbers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import xarray as xr
 from bokeh.models import CustomJS
 from bokeh.plotting import figure
 
-from app.export import tables as taken
-from app.export.scripts import python_lines
+from app.export import tables
+from app.export.scripts import site_script
 from app.services.metric_labels import metric_name
 from app.services.store import Store
 from app.session.selection import Selection
 from app.ui.theme import colours
 
-# The figure draws itself once more, into a picture of lines or of dots, with what the page says around it: a title, a
-# ground to stand on, and a legend that is otherwise beside it. Then it is as it was.
-_DRAW = """
+# Renders the figure once more for the file, with a title, a background and a legend that the page shows outside the
+# figure, and restores it afterwards.
+_SAVE_FIGURE = """
 const [name, kind, caption, ground] = fig.tags
 const find = v => {
   if (v.model === fig) return v
@@ -37,15 +37,15 @@ for (const root of Bokeh.index.roots) view = view ?? find(root)
 if (view == null) return
 const parts = fig.below.concat(fig.above).filter(m => m.name === 'for_pictures')
 const before = {text: fig.title.text, border: fig.border_fill_color, back: fig.background_fill_color}
-const dress = (text, border, back, visible) => {
+const style = (text, border, back, visible) => {
   fig.title.text = text
   fig.setv({border_fill_color: border, background_fill_color: back})
   for (const part of parts) part.visible = visible && part.items.length > 0
 }
-dress(caption, ground, ground, true)
+style(caption, ground, ground, true)
 setTimeout(async () => {
   const blob = await view.export(kind).to_blob()
-  dress(before.text, before.border, before.back, false)
+  style(before.text, before.border, before.back, false)
   const link = document.createElement('a')
   link.href = URL.createObjectURL(blob)
   link.download = name
@@ -68,73 +68,66 @@ def _no_figures() -> Mapping[str, figure]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
-    """What one card has to take away.
+class ExportItem:
+    """Exportable content of one card.
 
     Parameters
     ----------
     title
-        Of the dialog, and the name of the files.
+        Title of the dialog; also the stem of the file names.
     figures
-        Plots by what they are called, as they are when the dialog is opened.
+        Returns the figures by label, when the dialog is opened.
     tables
-        Makes its numbers, by what they are called.
-    code
-        Lines that make the same numbers without the page, and what they are called; by default those of the scores
-        that are shown.
-    answer
-        Everything that was worked out, for netCDF; None where there is nothing yet.
+        Functions that return the tables, by label.
+    code, code_title
+        Code or command that reproduces the numbers, and the line above it; by default the code of the scores shown.
+    results
+        Returns the full results for netCDF; ``None`` if there are none yet.
     about
-        Lines at the head of the tables; by default the selection's.
+        Returns the header lines of the tables; by default those of the selection.
     """
 
     title: str
     figures: Callable[[], Mapping[str, figure]] = _no_figures
     tables: Tables
     code: Callable[[], str] | None = None
-    code_title: str = "The same numbers in Python, without this page:"
-    answer: Callable[[], xr.Dataset | None] | None = None
+    code_title: str = "Python code for these numbers:"
+    results: Callable[[], xr.Dataset | None] | None = None
     about: Callable[[], list[str]] | None = None
 
 
 class ExportDialog:
-    """One dialog a page, filled for the card that it is opened from.
-
-    Parameters
-    ----------
-    selection, store
-        Of the visitor.
-    """
+    """Dialog of one page, filled for the card it is opened from."""
 
     def __init__(self, selection: Selection, store: Store) -> None:
         self._selection = selection
         self._store = store
         self.dialog = pmui.Dialog(
-            title="Take away", open=False, close_on_click=True, show_close_button=True, width_option="md"
+            title="Export", open=False, close_on_click=True, show_close_button=True, width_option="md"
         )
 
-    def beside(self, heading: pn.viewable.Viewable, item: Item) -> pn.Row:
-        """Return a card's heading with the button that opens the dialog."""
+    def heading_row(self, heading: pn.viewable.Viewable, item: ExportItem) -> pn.Row:
+        """Return a card's heading with the export button."""
         button = pmui.IconButton(
             icon="download",
             size="small",
             margin=0,
-            description=f"Take away: {item.title}",
+            description=f"Export: {item.title}",
             on_click=partial(self._open, item),
         )
         return pn.Row(heading, button, sizing_mode="stretch_width", margin=0)
 
-    def _open(self, item: Item, _: param.parameterized.Event) -> None:
+    def _open(self, item: ExportItem, _: param.parameterized.Event) -> None:
         if item.about is None and (self._selection.evaluation is None or self._selection.shown is None):
             return
-        self.dialog.param.update(objects=self._contents(item), title=f"Take away: {item.title}", open=True)
+        self.dialog.param.update(objects=self._contents(item), title=f"Export: {item.title}", open=True)
 
-    def _contents(self, item: Item) -> list[pn.viewable.Viewable]:
+    def _contents(self, item: ExportItem) -> list[pn.viewable.Viewable]:
         name = _file_name(item.title)
         rows = [
             pn.Row(
                 pn.pane.HTML(f"<b>{escape(label)}</b>", width=190, margin=(10, 0)),
-                *(self._picture(item, label, fig, kind) for kind in ("png", "svg")),
+                *(self._figure_button(item, label, fig, kind) for kind in ("png", "svg")),
                 margin=0,
             )
             for label, fig in item.figures().items()
@@ -148,22 +141,24 @@ class ExportDialog:
             )
             for label, make in item.tables.items()
         ]
-        if item.answer is not None and item.answer() is not None:
-            downloads.append(self._download("All of it (netCDF)", f"{name}.nc", partial(self._answer, item)))
+        if item.results is not None and item.results() is not None:
+            downloads.append(
+                self._download("All results (netCDF)", f"{name}.nc", partial(self._results, item))
+            )
         if self._selection.evaluation is not None and self._selection.shown is not None:
-            downloads.append(self._download("Sites shown (netCDF)", "gsm3-sites.nc", self._netcdf))
+            downloads.append(self._download("Sites shown (netCDF)", "gsm3-sites.nc", self._sites))
         code = pn.pane.HTML(
             f"<p>{escape(item.code_title)}</p><pre>{escape(self.code(item))}</pre>",
             stylesheets=[_CODE], sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
         return [*rows, pn.Row(*downloads, margin=(6, 0)), code]
 
-    def code(self, item: Item | None = None) -> str:
-        """Return the lines that make the numbers of a card: by default the scores of what is selected."""
+    def code(self, item: ExportItem | None = None) -> str:
+        """Return the code that reproduces a card's numbers; by default the scores of the selection."""
         if item is not None and item.code is not None:
             return item.code()
         selection = self._selection
-        return python_lines(
+        return site_script(
             self._store,
             selection.evaluation,
             selection.filters,
@@ -172,12 +167,12 @@ class ExportDialog:
             selection.min_days,
         )
 
-    def _picture(self, item: Item, label: str, fig: figure, kind: str) -> pmui.Button:
+    def _figure_button(self, item: ExportItem, label: str, fig: figure, kind: str) -> pmui.Button:
         if not fig.js_property_callbacks.get("change:tags"):
-            fig.js_on_change("tags", CustomJS(args={"fig": fig}, code=_DRAW))
+            fig.js_on_change("tags", CustomJS(args={"fig": fig}, code=_SAVE_FIGURE))
 
-        def draw(event: param.parameterized.Event) -> None:
-            # Any change of its tags lets the figure draw itself in the browser; the count makes it one every time.
+        def save(event: param.parameterized.Event) -> None:
+            # Changed tags trigger the save in the browser; the click count makes every click a change.
             ground = colours(self._selection.dark).surface
             fig.tags = [
                 f"gsm3-{_file_name(label)}.{kind}",
@@ -188,20 +183,20 @@ class ExportDialog:
             ]
 
         return pmui.Button(
-            label=kind.upper(), description=f"{label} as {kind.upper()}", on_click=draw, **_BUTTON
+            label=kind.upper(), description=f"{label} as {kind.upper()}", on_click=save, **_BUTTON
         )
 
-    def _caption(self, item: Item, label: str) -> str:
-        """What a picture says of itself once it is away from the page."""
-        what = item.title if len(item.figures()) == 1 else label
-        what = what[:1].upper() + what[1:]
+    def _caption(self, item: ExportItem, label: str) -> str:
+        """Return the title of an exported figure."""
+        name = item.title if len(item.figures()) == 1 else label
+        title = name[:1].upper() + name[1:]
         if item.about is not None:
-            return f"{what}; GSM3"
+            return f"{title}; GSM3"
         evaluation, shown = self._selection.evaluation, self._selection.shown
-        name = evaluation.dataset.rsplit(".", 1)[0]
+        dataset = evaluation.dataset.rsplit(".", 1)[0]
         score = metric_name(self._selection.metric)
-        said = f"{what}, {score}: {name}, {shown.words}, against {evaluation.against}"
-        return f"{said}. SIMULATED, not measured" if evaluation.simulated else said
+        caption = f"{title}, {score}: {dataset}, {shown.words}, against {evaluation.against}"
+        return f"{caption}. SIMULATED, not measured" if evaluation.simulated else caption
 
     def _download(self, label: str, name: str, make: Callable[[], object]) -> pmui.FileDownload:
         return pmui.FileDownload(
@@ -214,21 +209,21 @@ class ExportDialog:
             margin=(4, 8, 4, 0),
         )
 
-    def _csv(self, item: Item, make: Callable[[], pd.DataFrame | None]) -> object:
+    def _csv(self, item: ExportItem, make: Callable[[], pd.DataFrame | None]) -> object:
         table = make()
-        return taken.csv(table if table is not None else pd.DataFrame(), self._about(item))
+        return tables.csv_file(table if table is not None else pd.DataFrame(), self._about(item))
 
-    def _answer(self, item: Item) -> object:
-        found = item.answer() if item.answer is not None else None
-        return taken.answer(found if found is not None else xr.Dataset(), self._about(item))
+    def _results(self, item: ExportItem) -> object:
+        results = item.results() if item.results is not None else None
+        return tables.results_netcdf(results if results is not None else xr.Dataset(), self._about(item))
 
-    def _about(self, item: Item) -> list[str]:
+    def _about(self, item: ExportItem) -> list[str]:
         if item.about is not None:
             return item.about()
-        return taken.about(self._selection.evaluation, self._selection.shown, item.title)
+        return tables.header_lines(self._selection.evaluation, self._selection.shown, item.title)
 
-    def _netcdf(self) -> object:
-        return taken.netcdf(self._store, self._selection.evaluation, self._selection.shown)
+    def _sites(self) -> object:
+        return tables.sites_netcdf(self._store, self._selection.evaluation, self._selection.shown)
 
 
 def _file_name(title: str) -> str:

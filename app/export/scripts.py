@@ -1,120 +1,186 @@
-"""The lines of Python that make the numbers on the page without it."""
+"""Python scripts that reproduce the numbers on the page with the functions that computed them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+
 from app.services.evaluation import ALL_YEAR, Evaluation
-from app.services.site_filters import Filters
-from app.services.site_table import ASPECT, CLIMATE, LAND_COVER
+from app.services.factor_analysis import QUICK, SPLITS, measures
+from app.services.scoring import MIN_DAYS
 from app.services.store import Store
-from gsm3core import vocabulary as v
-from gsm3core.metrics import METRICS
+from gsm3core.evaluation.site_selection import SiteFilter, criteria
+from gsm3core.metrics import ALL_METRICS, METRICS
+from gsm3core.run import Run
 
-_RECORD = {v.IN_SITU: v.SM_INSITU, v.SMAP: v.SM_SMAP}
-_MERCATOR = "mercator = lambda lon, lat: (np.radians(lon), np.log(np.tan(np.pi / 4 + np.radians(lat) / 2)))  # as on the map"
+_ASSOCIATION = "# Association, not cause."
 
 
-def python_lines(
-    store: Store, evaluation: Evaluation, filters: Filters, product: str, metric: str, min_days: int = 0
+def site_script(
+    store: Store, evaluation: Evaluation, filters: SiteFilter, product: str, metric: str, min_days: int = 0
 ) -> str:
     """Return a script that ends with ``values``: the scores of the sites shown, ``(site)``.
 
     Parameters
     ----------
     store
-        Knows where the files lie.
+        Gives the paths of datasets and runs.
     evaluation, filters, product, metric, min_days
-        What is on the page.
+        What is shown on the page.
     """
-    lines = [f"ds = gsm3core.open_dataset({str(store.dataset_path(evaluation.dataset))!r})"]
-    needs = {"import gsm3core", "import numpy as np"}
-    lines += _scores(store, evaluation, product, metric, min_days, needs)
-    lines += ["", *kept_lines(filters, needs)]
-    lines += [
+    lines = [
+        "import gsm3core",
         "",
-        f"values = scores[{metric!r}].reindex(site=ds['site'].values[keep])",
+        *_dataset_and_sites(store, evaluation, filters),
+        *_scores(store, evaluation, metric, min_days),
+        f"values = scores[{metric!r}].sel(product={product!r}, site=sites['site'].values)",
         f"print(int(values.notnull().sum()), 'sites, median {metric}', float(values.median()))",
     ]
-    return script(needs, lines)
+    return _script(lines)
 
 
-def script(needs: set[str], lines: list[str]) -> str:
-    """Return a script: its imports, then its lines."""
-    return "\n".join([*sorted(needs), "", *lines]).replace("'", '"') + "\n"
-
-
-def kept_lines(filters: Filters, needs: set[str]) -> list[str]:
-    """Return the lines that make ``keep``, a mask over the sites of ``ds``: the ones that are shown."""
-    return ["keep = np.ones(ds.sizes['site'], bool)", *_kept(filters, needs)]
-
-
-def _scores(
-    store: Store, evaluation: Evaluation, product: str, metric: str, min_days: int, needs: set[str]
-) -> list[str]:
-    """As the page does: a run's own scores from its folder, everything else from the series."""
-    lines, options = [], "" if metric in METRICS else f", metrics=[{metric!r}]"
-    of_run = bool(evaluation.run) and evaluation.season == ALL_YEAR and metric in METRICS
-    if evaluation.run:
-        folder = store.run(evaluation.run).folder
-        lines += [f"run = gsm3core.Run.open({str(folder)!r})"]
-    if of_run:
-        lines += [f"scores = run.scores({evaluation.reference!r}).sel(product={product!r})"]
-        if min_days:
-            lines += [f"scores = scores.drop_vars('reason').where(scores['n_valid'] >= {min_days})"]
-        return lines
-    fewest = store.run(evaluation.run).config.scores.min_days if evaluation.run else 30
-    if max(fewest, min_days) != 30:
-        options += f", min_days={max(fewest, min_days)}"
-    if evaluation.run:
-        lines += ["predictions = run.predictions()"]
-    if product == evaluation.own:
-        lines += ["series = predictions['sm_predicted']"]
-    else:
-        needs.add("from gsm3core.schema import products")
-        lines += [f"series = products(ds)[{product!r}]"]
-    if evaluation.run:
-        lines += [
-            "series = series.where(predictions['in_test']).assign_attrs(units='m3 m-3')  # its test days"
-        ]
-    if evaluation.season == ALL_YEAR:
-        return [*lines, f"scores = gsm3core.site_scores(series, ds[{evaluation.reference!r}]{options})"]
-    needs.add("from gsm3core.evaluation.stratified import season_scores")
-    return [
-        *lines,
-        f"scores = season_scores(series, ds[{evaluation.reference!r}]{options}).sel(season={evaluation.season!r}).compute()",
-    ]
-
-
-def _kept(filters: Filters, needs: set[str]) -> list[str]:
+def median_script(
+    store: Store, evaluation: Evaluation, filters: SiteFilter, product: str, metric: str, min_days: int
+) -> str:
+    """Return a script that ends with ``median``: a product's median over the sites shown, and its interval."""
     lines = [
-        f"keep &= np.isin(ds[{kind!r}], {list(getattr(filters, kind))!r})"
-        for kind in (v.REGION, v.NETWORK)
-        if getattr(filters, kind)
+        "",
+        f"median = gsm3core.median_interval(values, values['network'], metric={metric!r})",
+        "print(median)",
     ]
-    for kind in (LAND_COVER, CLIMATE):
-        if names := getattr(filters, kind):
-            needs.add("from gsm3core.evaluation.strata import site_strata")
-            lines += [f"keep &= np.isin(site_strata(ds, {kind!r}), {list(names)!r})"]
-    if filters.moisture:
-        record = f"ds[{_RECORD[filters.moisture_of]!r}]" if filters.moisture_of in _RECORD else ""
-        if not record:
-            needs.add("from gsm3core.schema import products")
-            record = f"products(ds)[{filters.moisture_of!r}]"
-        lines += [
-            f"wet = {record}.mean('time', dtype=float).values",
-            f"keep &= {_between('wet', filters.moisture)}",
-        ]
-    if filters.aspect:
-        lines += [f"aspect = ds[{ASPECT!r}].values", f"keep &= {_between('aspect', filters.aspect)}"]
-    if filters.area:
-        needs.add("import shapely")
-        lines += [
-            _MERCATOR,
-            f"corners = np.array({[list(c) for c in filters.area]!r})",
-            "area = shapely.make_valid(shapely.Polygon(np.column_stack(mercator(*corners.T))))",
-            "keep &= shapely.intersects_xy(area, *mercator(ds['lon'].values, ds['lat'].values))",
-        ]
-    return lines
+    return site_script(store, evaluation, filters, product, metric, min_days) + _script(lines)
 
 
-def _between(name: str, limits: tuple[float, float]) -> str:
-    return f"({name} >= {limits[0]!r}) & ({name} <= {limits[1]!r})"
+def comparison_script(
+    store: Store,
+    evaluation: Evaluation,
+    filters: SiteFilter,
+    runs: Mapping[str, str],
+    *,
+    sample: str,
+    metric: str,
+    min_days: int = 0,
+) -> str:
+    """Return a script that ends with ``found``, as :func:`gsm3core.compare_products` returns it.
+
+    Parameters
+    ----------
+    store, evaluation, filters, min_days
+        As for :func:`site_script`.
+    runs
+        Name of each run's prediction among the products -> id of the run.
+    sample, metric
+        Part of the result that is shown.
+    """
+    lines = ["import gsm3core", "", *_dataset_and_sites(store, evaluation, filters)]
+    if ALL_METRICS[metric].computed_on == "values":
+        options = f", metrics={list(dict.fromkeys([*METRICS, metric]))!r}{_season(evaluation)}"
+        options += f", min_days={min_days}" if min_days else ""
+        lines += ["runs = {"]
+        lines += [
+            f"    {_quoted(name)}: gsm3core.Run.open({str(store.run(i).folder)!r}),"
+            for name, i in runs.items()
+        ]
+        lines += [
+            "}",
+            f"found = gsm3core.compare_runs(sites, runs, reference={evaluation.reference!r}{options})",
+        ]
+    else:
+        lines += [
+            *_scores(store, evaluation, metric, min_days),
+            f"found = gsm3core.compare_products(scores.sel(site=sites['site'].values), metrics=[{metric!r}])",
+        ]
+        sample = "given"
+    lines += [f"print(found['median'].sel(sample={sample!r}, metric={metric!r}).to_series())"]
+    return _script(lines)
+
+
+def factor_script(
+    store: Store,
+    evaluation: Evaluation,
+    filters: SiteFilter,
+    product: str,
+    metric: str,
+    *,
+    min_days: int,
+    moisture: str,
+    call: Sequence[str],
+) -> str:
+    """Return a script that ends with ``found``: a result of the factor analysis of the sites shown.
+
+    Parameters
+    ----------
+    store, evaluation, filters, product, metric, min_days
+        As for :func:`site_script`.
+    moisture
+        Record whose mean is the mean soil moisture factor; empty for SMAP's, or in situ's where there is no SMAP.
+    call
+        Name of the function in :mod:`gsm3core.factors`, and its arguments after the table as source text.
+    """
+    option = f", moisture={moisture!r}" if moisture else ""
+    lines = [
+        "import gsm3core",
+        f"from gsm3core.factors import {', '.join(sorted([call[0], 'factor_table']))}",
+        "",
+        *_dataset_and_sites(store, evaluation, filters),
+        *_scores(store, evaluation, metric, min_days),
+        "scores = scores.sel(site=sites['site'].values)",
+        f"table = factor_table(scores, sites, metric={metric!r}, product={product!r}{option})",
+        f"found = {call[0]}({', '.join(['table', *call[1:]])})  {_ASSOCIATION}",
+        "print(found)",
+    ]
+    return _script(lines)
+
+
+def importance_call(effort: str = QUICK) -> list[str]:
+    """Return the call of the factor importance with the page's settings, for :func:`factor_script`."""
+    return ["importance_of", f"measures={measures()!r}", *(f"{n}={x}" for n, x in SPLITS[effort].items())]
+
+
+def runs_script(runs: Sequence[Run]) -> str:
+    """Return a script that prints the median scores of some runs with intervals, each on its own test days."""
+    lines = ["import gsm3core", "", f"for path in {[str(run.folder) for run in runs]!r}:"]
+    lines += [
+        "    run = gsm3core.Run.open(path)",
+        "    for reference in run.references():",
+        "        scores = gsm3core.score_run(run, reference=reference).isel(product=0)",
+        f"        for metric in {list(METRICS)!r}:",
+        "            print(run.title, reference, metric, gsm3core.median_interval(scores[metric], scores['network'], metric=metric))",
+    ]
+    return _script(lines)
+
+
+def _dataset_and_sites(store: Store, evaluation: Evaluation, filters: SiteFilter) -> list[str]:
+    chosen = {
+        n: list(x) if n != "polygon" and isinstance(x, tuple) else x for n, x in criteria(filters).items()
+    }
+    arguments = "".join(f", {name}={value!r}" for name, value in chosen.items())
+    return [
+        f"ds = gsm3core.open_dataset({str(store.dataset_path(evaluation.dataset))!r})",
+        f"sites = gsm3core.select_sites(ds{arguments})" if arguments else "sites = ds",
+    ]
+
+
+def _scores(store: Store, evaluation: Evaluation, metric: str, min_days: int) -> list[str]:
+    options = f", reference={evaluation.reference!r}{_season(evaluation)}"
+    options += f", metrics=[{metric!r}]" if metric not in METRICS else ""
+    if evaluation.run:
+        options += f", min_days={min_days}" if min_days else ""
+        return [
+            f"scores = gsm3core.score_run({str(store.run(evaluation.run).folder)!r}, dataset=ds{options})"
+        ]
+    options += f", min_days={min_days}" if min_days > MIN_DAYS else ""
+    return [f"scores = gsm3core.score_products(ds{options})"]
+
+
+def _season(evaluation: Evaluation) -> str:
+    return "" if evaluation.season == ALL_YEAR else f", season={evaluation.season!r}"
+
+
+def _script(lines: Sequence[str]) -> str:
+    return "\n".join(lines).replace("'", '"') + "\n"
+
+
+def _quoted(name: str) -> str:
+    """Return any text as a Python string that no quote in it can end."""
+    return json.dumps(name).replace("'", "\\u0027")

@@ -1,4 +1,4 @@
-"""Products and runs against each other over the sites that are shown: ranks, pairs, scores, colours."""
+"""Comparison of products and runs over the sites shown: ranks, pairwise differences and scores."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from app.services.cache import ResultCache
+from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.site_filters import Shown
+from app.services.store import Store
 from gsm3core import vocabulary as v
-from gsm3core.metrics import ALL_METRICS
+from gsm3core.errors import DatasetError
+from gsm3core.evaluation.comparison import compare_products
+from gsm3core.evaluation.scoring import compare_runs, own_product
+from gsm3core.evaluation.test_days import compared_products
+from gsm3core.metrics import ALL_METRICS, METRICS
 
 Array = NDArray[np.float64]
+_COMPARISONS: ResultCache[Comparison] = ResultCache(8)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two or more products over some sites.
+    """Two or more products compared over some sites.
 
     Parameters
     ----------
     found
         As :func:`gsm3core.evaluation.comparison.compare_products` returns it.
     sites
-        Station, network, region, position of each site, as in an evaluation.
+        As :attr:`app.services.evaluation.Evaluation.sites`, the sites shown alone.
     runs
         Name of a run's prediction among the products -> its id, the shown one first.
     words
-        What the sites have in common.
+        Description of the sites.
     """
 
     found: xr.Dataset
@@ -102,3 +111,117 @@ class Comparison:
         )
         table = pd.DataFrame({n: part[n].values for n in names}, index=pd.Index(self.products, name="other"))
         return table.drop(index=product)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRequest:
+    """A comparison of products at some sites.
+
+    Parameters
+    ----------
+    evaluation, shown
+        Loaded scores, and the sites shown.
+    other_run
+        Id of a second run on the same dataset; empty for none.
+    metric
+        Score shown; R, bias, RMSE and ubRMSE are always compared with it.
+    min_days
+        Fewest paired days for a score, where that is more than the run's own.
+    """
+
+    evaluation: Evaluation
+    shown: Shown
+    other_run: str = ""
+    metric: str = "R"
+    min_days: int = 0
+
+    @property
+    def by_scores(self) -> bool:
+        """Whether per-site scores are compared: metrics of anomalies and ranks cannot be computed on shared days."""
+        return ALL_METRICS[self.metric].computed_on != "values"
+
+    def key(self, store: Store) -> tuple[object, ...]:
+        """Return what identifies the comparison, beside the dataset."""
+        e = self.evaluation
+        metric = "" if self.metric in METRICS else self.metric
+        sites = self.shown.mask.tobytes()
+        return store.runs_folder, e.run, self.other_run, e.reference, e.season, metric, self.min_days, sites
+
+
+def compare(store: Store, request: ComparisonRequest) -> Comparison:
+    """Compare the products of an evaluation, and a second run, at the sites shown.
+
+    Parameters
+    ----------
+    store
+        Reads datasets and runs.
+    request
+        What is compared.
+
+    Raises
+    ------
+    GSM3Error
+        If there are fewer than two products, no site, or the two runs share no test day.
+
+    Notes
+    -----
+    With runs, every product is scored on the days that test all of them: no run is scored on its training days, and no
+    product on other days than the others.
+    """
+    path = store.dataset_path(request.evaluation.dataset)
+    return _COMPARISONS.cached(path, request.key(store), lambda: _compare(store, request))
+
+
+def is_compared(store: Store, request: ComparisonRequest) -> bool:
+    """Return whether the comparison is cached."""
+    return _COMPARISONS.is_cached(store.dataset_path(request.evaluation.dataset), request.key(store))
+
+
+def _compare(store: Store, request: ComparisonRequest) -> Comparison:
+    evaluation, shown = request.evaluation, request.shown
+    if not shown.mask.any():
+        raise DatasetError("No site passes the filters. Remove one of them.")
+    if request.by_scores:
+        return _compare_scores(request)
+    ds = store.dataset(evaluation.dataset).isel({v.SITE: np.flatnonzero(shown.mask)})
+    ids = [i for i in (evaluation.run, request.other_run) if i]
+    names = _run_names(store, ids)
+    records = [n for n in compared_products(ds, evaluation.reference) if n not in names.values()]
+    series = [*names.values(), *records]
+    if len(series) < 2:
+        raise DatasetError(
+            f"{evaluation.dataset} has {'only ' + series[0] if series else 'nothing'} to compare with "
+            f"{evaluation.against}. Choose a run, or add a product on the Data page."
+        )
+    found = compare_runs(
+        ds,
+        {name: store.run(i) for i, name in names.items()},
+        reference=evaluation.reference,
+        season=None if evaluation.season == ALL_YEAR else evaluation.season,
+        metrics=tuple(dict.fromkeys([*METRICS, request.metric])),
+        min_days=request.min_days,
+    )
+    return Comparison(
+        found, evaluation.sites[shown.mask], {name: i for i, name in names.items()}, shown.words
+    )
+
+
+def _compare_scores(request: ComparisonRequest) -> Comparison:
+    evaluation, mask = request.evaluation, request.shown.mask
+    if not evaluation.has(request.metric):
+        raise DatasetError(f"{request.metric} is being computed; it appears when it is ready.")
+    scores = evaluation.scores.isel({v.SITE: np.flatnonzero(mask)})
+    networks = evaluation.sites[v.NETWORK].to_numpy()[mask]
+    found = compare_products(
+        scores, metrics=(request.metric,), networks=networks, confidence=evaluation.confidence
+    )
+    runs = {evaluation.products[0]: evaluation.run} if evaluation.run else {}
+    return Comparison(found, evaluation.sites[mask], runs, request.shown.words)
+
+
+def _run_names(store: Store, ids: list[str]) -> dict[str, str]:
+    """Return the name of each run's prediction: one alone as in its scores, two by their titles."""
+    if len(ids) < 2:
+        return {i: own_product(store.run(i)) for i in ids}
+    titles = [store.run(i).title for i in ids]
+    return {i: t if titles.count(t) == 1 else f"{t} ({i})" for i, t in zip(ids, titles, strict=True)}

@@ -1,9 +1,10 @@
-"""What data are here: the datasets, what each holds and where it came from; and the sources of the catalogue."""
+"""Inventory of the datasets, with contents and provenance, and of the catalogue's sources."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,32 @@ from app.services.store import Store
 from gsm3core import vocabulary as v
 from gsm3core.catalog import KINDS, sources_of
 from gsm3core.errors import GSM3Error
-from gsm3core.readers.availability import Presence, describe_source, presence
+from gsm3core.readers.availability import Availability, check_availability, describe_source
 from gsm3core.schema import attribute_names, forcing_names, is_simulated, products, target_names
 
-_KEPT: ResultCache[DatasetSummary] = ResultCache(64)
+_SUMMARIES: ResultCache[DatasetSummary] = ResultCache(64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSummary:
-    """What one dataset holds.
+    """Contents of one dataset.
 
     Parameters
     ----------
-    name, path
-        Of the dataset.
     problem
-        Why it cannot be read; the rest is then empty.
+        Why it cannot be read; the other fields are then empty.
     title, license, simulated
-        As the dataset says.
-    sites, networks, regions, first_day, last_day
-        Counts, and the ends of its record.
+        From the dataset's attributes.
+    sites, networks, regions
+        Counts.
+    records
+        Soil moisture records, in situ first.
     variables
-        A row per variable: name, what it is, kind, units, source, licence.
+        One row per variable: name, long name, kind, units, source, licence.
     history
-        Steps that made it, oldest first.
+        Processing steps, oldest first.
     bytes
-        On disk.
+        Size on disk.
     """
 
     name: str
@@ -59,29 +60,33 @@ class DatasetSummary:
     bytes: int = 0
 
     def of_kind(self, kind: str) -> list[str]:
-        """Return the names of the variables of one kind."""
+        """Return the variable names of one kind."""
         if self.variables is None:
             return []
         return self.variables.loc[self.variables["kind"] == kind, "name"].tolist()
 
 
-def holdings(store: Store) -> list[DatasetSummary]:
-    """Return every dataset; one that cannot be read says why."""
-    return [_holding(store, name, path) for name, path in store.datasets().items()]
+def dataset_summaries(store: Store) -> list[DatasetSummary]:
+    """Return a summary of every dataset, or why it cannot be read."""
+    return [
+        _SUMMARIES.cached(path, (), partial(_summarise, store, name, path))
+        for name, path in store.datasets().items()
+    ]
 
 
-def catalogue() -> dict[str, list[tuple[str, Presence, dict[str, str]]]]:
-    """Return the sources by kind: title, whether it is here, and what the catalogue says of it."""
+def catalogue() -> dict[str, list[tuple[str, Availability, dict[str, str]]]]:
+    """Return the sources by kind: title, local files, and the catalogue's description."""
     return {
         kind: [
-            (entry.title, presence(name), describe_source(name)) for name, entry in sources_of(kind).items()
+            (entry.title, check_availability(name), describe_source(name))
+            for name, entry in sources_of(kind).items()
         ]
         for kind in KINDS
     }
 
 
-def datasets_table(found: list[DatasetSummary]) -> pd.DataFrame:
-    """Return a row per dataset: what it holds, or why it cannot be read."""
+def datasets_table(summaries: list[DatasetSummary]) -> pd.DataFrame:
+    """Return one row per dataset: its contents, or why it cannot be read."""
     rows = [
         {
             "dataset": h.name,
@@ -100,48 +105,43 @@ def datasets_table(found: list[DatasetSummary]) -> pd.DataFrame:
             "path": str(h.path),
             "problem": h.problem,
         }
-        for h in found
+        for h in summaries
     ]
     return pd.DataFrame(rows).set_index("dataset") if rows else pd.DataFrame()
 
 
-def history_table(holding: DatasetSummary) -> pd.DataFrame:
-    """Return a row per step that made a dataset; what was done as JSON."""
+def history_table(summary: DatasetSummary) -> pd.DataFrame:
+    """Return one row per processing step of a dataset, the step's parameters as JSON."""
     rows = [
-        {"step": k, "done": json.dumps(step, default=str)} for k, step in enumerate(holding.history, start=1)
+        {"step": k, "done": json.dumps(step, default=str)} for k, step in enumerate(summary.history, start=1)
     ]
     return pd.DataFrame(rows, columns=["step", "done"]).set_index("step")
 
 
-def sources_table(found: dict[str, list[tuple[str, Presence, dict[str, str]]]]) -> pd.DataFrame:
-    """Return a row per source of the catalogue: whether it is here, and everything that the catalogue says of it."""
+def sources_table(catalogue: dict[str, list[tuple[str, Availability, dict[str, str]]]]) -> pd.DataFrame:
+    """Return one row per source of the catalogue: its local files and its description."""
     rows = [
         {
-            "source": there.name,
+            "source": local.name,
             "kind": kind,
             "title": title,
-            "here": there.here,
-            "files": there.files,
-            "bytes": there.bytes,
+            "here": local.available,
+            "files": local.files,
+            "bytes": local.bytes,
         }
-        # What the catalogue says of its whereabouts is text, and stands beside what was found.
+        # The catalogue's text on location and files must not overwrite the local counts.
         | {
             f"catalogue_{key}" if key in ("here", "files") else key: text
-            for key, text in told.items()
+            for key, text in description.items()
             if key != "title"
         }
-        for kind, sources in found.items()
-        for title, there, told in sources
+        for kind, sources in catalogue.items()
+        for title, local, description in sources
     ]
     return pd.DataFrame(rows).set_index("source") if rows else pd.DataFrame()
 
 
-def _holding(store: Store, name: str, path: Path) -> DatasetSummary:
-    version = path.stat().st_mtime_ns if path.exists() else 0
-    return _KEPT.get((path, version), lambda: _read(store, name, path))
-
-
-def _read(store: Store, name: str, path: Path) -> DatasetSummary:
+def _summarise(store: Store, name: str, path: Path) -> DatasetSummary:
     try:
         ds = store.dataset(name)
     except (GSM3Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""What the pages show: the scores of every product at every site, as tables a view can draw."""
+"""Scores of every product at every site, as the tables that views draw."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from app.services.site_table import CLIMATE, KINDS, LAND_COVER
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.scoring import require_days
 from gsm3core.evaluation.strata import binned
-from gsm3core.statistics.bins import ASPECT_EDGES, MOISTURE_EDGES
 from gsm3core.metrics import METRICS
+from gsm3core.statistics.bins import ASPECT_EDGES, MOISTURE_EDGES
 
 ALL_YEAR = "all"
 MOISTURE, ASPECT_BINS = "mean_soil_moisture", "aspect"
@@ -38,17 +39,17 @@ class Evaluation:
     Parameters
     ----------
     dataset, run, reference
-        What was asked for; ``run`` is empty for the products alone.
+        Names of the dataset and the reference, id of the run; ``run`` is empty for the products alone.
     own
-        What the run calls its prediction among the products; empty without a run.
+        Name of the run's prediction among the products; empty without a run.
     season
-        Of which days: ``all``, or a season as it is at the site.
+        ``all``, or the season at the site.
     simulated
         Whether the data are the demonstration world.
     sites
-        Of :func:`app.services.site_table.site_table_of`.
+        As :func:`app.services.site_table.site_table_of`.
     moisture
-        Of :func:`app.services.site_table.mean_soil_moisture`.
+        As :func:`gsm3core.evaluation.site_selection.mean_soil_moisture`.
     scores
         As :func:`gsm3core.site_scores` returns them, ``(product, site)``; no product where nothing can be
         compared.
@@ -64,6 +65,11 @@ class Evaluation:
     moisture: pd.DataFrame
     scores: xr.Dataset
 
+    @property
+    def confidence(self) -> float:
+        """Level of the intervals."""
+        return float(self.scores.attrs.get("confidence", 0.95))
+
     @cached_property
     def products(self) -> list[str]:
         """The products in the order of the scores, the run first."""
@@ -71,13 +77,13 @@ class Evaluation:
         return sorted(names, key=lambda name: name != self.own)
 
     @cached_property
-    def _kept(self) -> dict[Any, Any]:
-        """Names and groups that were asked for once."""
+    def _cache(self) -> dict[Any, Any]:
+        """Cached names and groups."""
         return {}
 
     @cached_property
     def _columns(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Product -> score -> every site: plain arrays, read at every click, where a selection by label is slow."""
+        """Product -> score -> values at every site; plain arrays, because a selection by label is slow at every click."""
         if not self.products:
             return {}
         arrays = {str(n): a.transpose(v.PRODUCT, v.SITE).values for n, a in self.scores.data_vars.items()}
@@ -86,7 +92,7 @@ class Evaluation:
 
     @property
     def against(self) -> str:
-        """What the products are compared with, as a sentence says it."""
+        """Name of the reference in a sentence."""
         return REFERENCES.get(self.reference, self.reference)
 
     @property
@@ -96,16 +102,16 @@ class Evaluation:
         return {name: int(counts[name]) for name in self.names(v.REGION)}
 
     def names(self, kind: str) -> list[str]:
-        """Return the names that the sites have of a kind (region, network, land cover, climate), in order."""
-        if kind not in self._kept:
+        """Return the names of a category (region, network, land cover, climate) that occur, in order."""
+        if kind not in self._cache:
             there = set(self.sites[kind]) - {""}
             known = [name for name in _ORDER.get(kind, ()) if name in there]
-            self._kept[kind] = [*known, *sorted(there - set(known))]
-        return list(self._kept[kind])
+            self._cache[kind] = [*known, *sorted(there - set(known))]
+        return list(self._cache[kind])
 
     @property
     def groupings(self) -> list[str]:
-        """By what the sites can be grouped: what the dataset knows of them."""
+        """Attributes of the dataset that the sites can be grouped by."""
         known = {kind for kind in KINDS if (self.sites[kind] != "").any()}
         known |= {MOISTURE} if self.moisture.notna().any(axis=None) else set()
         known |= {ASPECT_BINS} if self.sites["poleward_aspect"].notna().any() else set()
@@ -119,12 +125,12 @@ class Evaluation:
         by
             One of :data:`GROUPINGS`.
         moisture_of
-            Of which record the mean soil moisture is binned.
+            Record whose mean soil moisture is binned.
         """
         key = (by, moisture_of if by == MOISTURE else "")
-        if key not in self._kept:
-            self._kept[key] = self._groups(by, moisture_of)
-        labels, order = self._kept[key]
+        if key not in self._cache:
+            self._cache[key] = self._groups(by, moisture_of)
+        labels, order = self._cache[key]
         return labels, order
 
     def _groups(self, by: str, moisture_of: str) -> tuple[NDArray[np.str_], list[str]]:
@@ -152,7 +158,7 @@ class Evaluation:
         return table
 
     def has(self, metric: str) -> bool:
-        """Tell whether a score was computed."""
+        """Return whether a score was computed."""
         return metric in self.scores
 
     def values(self, product: str, metric: str) -> NDArray[np.float64]:
@@ -171,35 +177,23 @@ class Evaluation:
         return pd.DataFrame.from_dict(rows, orient="index", dtype=object)
 
     def with_at_least(self, days: int) -> Evaluation:
-        """Return the same without the scores of fewer days; what had one then says why it has none.
+        """Return the evaluation without scores from fewer paired days; the ``reason`` then says so.
 
         Parameters
         ----------
         days
-            Fewest paired days. What the scores were made with already asks for some.
+            Fewest paired days; the scores already require ``min_days`` of the run.
         """
-        if not self.products or days <= int(self.scores.attrs.get("min_days", 0)):
-            return self
-        n = self.scores["n_valid"]
-        few = (n < days).values
-        scores = self.scores.map(
-            lambda a: a.where(~few) if a.dtype.kind == "f" and a.name not in _COUNTS else a, keep_attrs=True
-        )
-        counted = np.char.add(
-            np.nan_to_num(n.values).astype(int).astype(str), f" paired days, fewer than {days}"
-        )
-        reason = self.scores["reason"].values.astype(str)
-        newly = few & (n.values > 0) & (reason == "")
-        scores["reason"] = self.scores["reason"].dims, np.where(newly, counted, reason)
-        return replace(self, scores=scores)
+        scores = require_days(self.scores, days) if self.products else self.scores
+        return self if scores is self.scores else replace(self, scores=scores)
 
     def typical_site(self, product: str, metric: str, among: NDArray[np.bool_]) -> str:
-        """Return the site whose score is the median, a fair one to look at first; empty if none has any.
+        """Return the site whose score is the median; empty if no site has a score.
 
         Parameters
         ----------
         product, metric
-            Whose scores.
+            The score.
         among
             Mask over the sites.
         """
@@ -218,7 +212,7 @@ class Evaluation:
         x, y, within
             Mercator metres.
         among
-            Mask over the sites: those that are on the map.
+            Mask of the sites on the map.
         """
         sites = self.sites[among]
         if sites.empty:

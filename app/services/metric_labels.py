@@ -20,12 +20,12 @@ _NAMES = MappingProxyType(
 
 
 def metric_name(metric: str) -> str:
-    """Return what a metric is called on the page."""
+    """Return the display name of a metric."""
     return _NAMES.get(metric, metric)
 
 
 def metric_label(metric: str) -> str:
-    """Return a metric's name with its units, as a title says it."""
+    """Return the display name of a metric with its units."""
     units = ALL_METRICS[metric].units
     return metric_name(metric) if units == "1" else f"{metric_name(metric)} (m³ m⁻³)"
 

@@ -1,39 +1,38 @@
-"""What was drawn around sites on the map: a polygon, short enough for an address, and the sites inside it."""
+"""Polygon drawn around sites on the map: simplified for the URL, and the sites inside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import shapely
-from numpy.typing import NDArray
 
-from app.services.mercator import degrees, mercator
+from gsm3core.geography.mercator import degrees
 
 Corner = tuple[float, float]
 Area = tuple[Corner, ...]
-"""Corners in degrees, longitude before latitude; empty is no area."""
+"""Corners in degrees, longitude before latitude; empty without a polygon."""
 
-_MOST_CORNERS = 40
-_DIGITS = 3  # of a degree: a hundred metres
+_MAX_CORNERS = 40
+_DIGITS = 3  # decimals of a degree: about 100 m
 
 
-def drawn(x: Sequence[float], y: Sequence[float]) -> Area:
-    """Return the area inside a line drawn on the map.
+def simplified_polygon(x: Sequence[float], y: Sequence[float]) -> Area:
+    """Return the polygon of a line drawn on the map, simplified to at most 40 corners.
+
+    The simplified polygon selects the sites, so that the page and a link to it agree.
 
     Parameters
     ----------
     x, y
-        Mercator metres. A free-hand line is simplified to some forty corners, and it is the simplified area
-        that counts, here and for whoever opens the address.
+        Web-Mercator metres.
     """
     if len(x) < 3:
         return ()
     line = shapely.Polygon(np.column_stack([x, y]))
     tolerance = 0.002 * max(np.ptp(x), np.ptp(y))
     simple = line
-    while len(simple.exterior.coords) > _MOST_CORNERS + 1:
+    while len(simple.exterior.coords) > _MAX_CORNERS + 1:
         simple = line.simplify(tolerance, preserve_topology=False)
         if not isinstance(simple, shapely.Polygon) or simple.is_empty:
             return ()
@@ -42,30 +41,13 @@ def drawn(x: Sequence[float], y: Sequence[float]) -> Area:
     return tuple(zip(lon.round(_DIGITS).tolist(), lat.round(_DIGITS).tolist(), strict=True))
 
 
-def inside(area: Area, sites: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which sites lie in an area, as it is drawn on a Mercator map.
-
-    Parameters
-    ----------
-    area
-        At least three corners.
-    sites
-        With Mercator ``x`` and ``y``.
-    """
-    polygon = shapely.Polygon(np.column_stack(mercator(*np.asarray(area, float).T)))
-    # A line that crosses itself is read as its loops together.
-    polygon = polygon if polygon.is_valid else shapely.make_valid(polygon)
-    found: NDArray[np.bool_] = shapely.intersects_xy(polygon, sites["x"].to_numpy(), sites["y"].to_numpy())
-    return found
-
-
 def to_text(area: Area) -> str:
-    """Return an area as an address has it: ``lon,lat;lon,lat;...``."""
+    """Return the corners as URL text: ``lon,lat;lon,lat;...``."""
     return ";".join(f"{lon:g},{lat:g}" for lon, lat in area)
 
 
 def from_text(text: str) -> Area:
-    """Return the area of an address.
+    """Return the corners of a URL text.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the experiments are doing: one thread looks at the queue and the runs' events for all visitors."""
+"""State of the experiments: one thread polls the job queue and the runs' events for all sessions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """One line of the list of experiments."""
+    """State and progress of one experiment."""
 
     run: str
     title: str
@@ -36,19 +36,19 @@ class Experiment:
 
     @property
     def is_active(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether it is queued, running or being cancelled."""
         return self.state in ACTIVE
 
 
 class RunMonitor:
-    """Every experiment as of the last look; read by all visitors, written by one thread.
+    """All experiments as of the last poll; read by all sessions, written by one thread.
 
     Parameters
     ----------
     store
-        Finds the runs.
+        Lists the runs.
     queue
-        Runs them.
+        Starts the queued ones.
     """
 
     def __init__(self, store: Store, queue: JobQueue) -> None:
@@ -61,41 +61,41 @@ class RunMonitor:
         self._wake = Event()
 
     def start(self, every: float = 0.5) -> Callable[[], None]:
-        """Look again and again until the function that is returned is called."""
+        """Poll at this interval (seconds) in a thread; return the function that stops it."""
 
         def work() -> None:
             while not self._stopped.is_set():
-                self.look()
+                self.poll()
                 self._wake.wait(every)
                 self._wake.clear()
 
-        Thread(target=work, name="gsm3-activity", daemon=True).start()
+        Thread(target=work, name="gsm3-run-monitor", daemon=True).start()
         return self.stop
 
     def stop(self) -> None:
-        """Look no more; experiments that run go on."""
+        """Stop polling; running experiments continue."""
         self._stopped.set()
         self._wake.set()
 
-    def soon(self) -> None:
-        """Look at once: something was submitted or cancelled."""
+    def wake(self) -> None:
+        """Poll at once, after a run was submitted or cancelled."""
         self._wake.set()
 
-    def look(self) -> None:
-        """Start what may start, and note how far everything is."""
+    def poll(self) -> None:
+        """Start queued runs that have a free slot, and read the progress of all runs."""
         try:
             self.queue.tick()
             jobs = {job.run_id: job for job in self.queue.jobs()}
             names = {path.resolve(): name for name, path in self.store.datasets().items()}
-            found = {}
+            experiments = {}
             for run in self.store.runs():
-                run_id, path = run.id, self.store.dataset_read_by(run)
-                progress = self._follow(run)
+                run_id, path = run.id, self.store.dataset_of_run(run)
+                progress = self._read_progress(run)
                 job = jobs.get(run_id)
-                # The queue knows of a process that died; a run from the command line is in no queue.
+                # The queue detects a worker that exited; a run started from the command line is in no queue.
                 state = str(job.state) if job else progress.state
                 message = (job.message if job else "") or progress.message
-                found[run_id] = Experiment(
+                experiments[run_id] = Experiment(
                     run=run_id,
                     title=run.title,
                     holdout=run.config.holdout.name,
@@ -105,30 +105,30 @@ class RunMonitor:
                     created=_created(run_id),
                     progress=progress,
                 )
-            self.experiments = found
+            self.experiments = experiments
             self.problem = ""
         except (GSM3Error, OSError) as error:
             if str(error) != self.problem:
-                _log.warning("The experiments cannot be followed: %s", error)
+                _log.warning("The state of the experiments cannot be read: %s", error)
             self.problem = str(error)
 
     def newest_active(self) -> Experiment | None:
-        """Return the experiment that runs, or waits longest to."""
+        """Return the newest running experiment, else the newest queued one."""
         active = [e for e in self.experiments.values() if e.is_active]
         running = [e for e in active if e.state != "queued"]
         return next(iter(running or active), None)
 
     def log_tail(self, run_id: str) -> str:
-        """Return the last lines that a run's process printed."""
+        """Return the last lines of a run's log."""
         try:
             path = self.store.run(run_id).log
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _LOG_BYTES))
                 return file.read().decode(errors="replace")
         except (GSM3Error, OSError):
-            return ""  # nothing printed yet, or not run in the background
+            return ""  # no output yet, or not run in the background
 
-    def _follow(self, run: Run) -> Progress:
+    def _read_progress(self, run: Run) -> Progress:
         progress, offset = self._progress.get(run.id, (Progress(run=run.id), 0))
         events, offset = run.events_since(offset)
         for event in events:
@@ -138,7 +138,7 @@ class RunMonitor:
 
 
 def _created(run_id: str) -> str:
-    """Return the time that a run's id begins with, as a person writes it; empty where it has none."""
+    """Return the time at the start of a run's id as ``YYYY-MM-DD HH:MM``; empty if it has none."""
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.strptime(run_id[:15], "%Y%m%d-%H%M%S"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""How far a run is, folded from the events that it writes."""
+"""Progress and loss history of a run, accumulated from its events."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from gsm3core.run import ENDED
 
-_MOST_POINTS = 4000
-_NO_NUMBER = float("nan")
+_MAX_POINTS = 4000
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
-    """The loss after every epoch, one network beside the other; NaN opens the line between two.
+class LossHistory:
+    """Loss after every epoch of all networks, one after the other; NaN between two networks breaks the line.
 
-    Networks that are trained at once tell of their epochs in turns: each epoch has its place all the same.
+    Events of networks trained in parallel arrive interleaved; each epoch is stored at its own position.
 
     Parameters
     ----------
     epoch
-        Epochs since the start of the first network: every fold has one, or as many as the run has members.
+        Epoch number counted from the first network's start. Each fold has one network per ensemble member.
     insitu, satellite
-        The two terms of the loss (RMSE, m3 m-3); NaN where a run has no such term.
+        Terms of the loss (RMSE, m3 m-3); NaN if the run does not train on this target.
     validation
-        Median RMSE (m3 m-3) at the training sites that are held back; NaN where a run holds none back.
+        Median RMSE (m3 m-3) at the validation sites; NaN without validation sites.
     """
 
     epoch: tuple[float, ...] = ()
@@ -33,34 +33,34 @@ class Losses:
     satellite: tuple[float, ...] = ()
     validation: tuple[float, ...] = ()
 
-    def after(self, event: dict[str, Any]) -> Losses:
-        """Return the losses after a ``progress`` event; within an epoch it brings none."""
+    def after(self, event: dict[str, Any]) -> LossHistory:
+        """Return the losses after a ``progress`` event; those within an epoch carry no loss."""
         if "loss" not in event:
             return self
         network = event["index"] * event.get("members", 1) + event.get("member", 0)
-        passed = float(network * event["epochs"] + event["epoch"])
-        # An epoch that is told again, after a resume, replaces what was told of it.
-        first, last = bisect_left(self.epoch, passed), bisect_right(self.epoch, passed)
-        opens, closes = network * event["epochs"] + 0.5, (network + 1) * event["epochs"] + 0.5
-        before = first > 0 and self.epoch[first - 1] < opens
-        after = last < len(self.epoch) and self.epoch[last] > closes
+        position = float(network * event["epochs"] + event["epoch"])
+        # An epoch that is reported again after a resume replaces the earlier one.
+        first, last = bisect_left(self.epoch, position), bisect_right(self.epoch, position)
+        start, end = network * event["epochs"] + 0.5, (network + 1) * event["epochs"] + 0.5
+        gap_before = first > 0 and self.epoch[first - 1] < start
+        gap_after = last < len(self.epoch) and self.epoch[last] > end
 
-        def with_new(old: tuple[float, ...], new: float, gap: tuple[float, float]) -> tuple[float, ...]:
-            some = (*gap[:before], new, *(gap[1:] if after else ()))
-            return (*old[:first], *some, *old[last:])[-_MOST_POINTS:]
+        def insert(old: tuple[float, ...], new: float, gap: tuple[float, float]) -> tuple[float, ...]:
+            inserted = (*gap[:gap_before], new, *(gap[1:] if gap_after else ()))
+            return (*old[:first], *inserted, *old[last:])[-_MAX_POINTS:]
 
-        none = (_NO_NUMBER, _NO_NUMBER)
-        return Losses(
-            with_new(self.epoch, passed, (opens, closes)),
-            with_new(self.insitu, _number(event.get("loss_insitu")), none),
-            with_new(self.satellite, _number(event.get("loss_smap")), none),
-            with_new(self.validation, _number(event.get("validation_RMSE")), none),
+        nans = (_NAN, _NAN)
+        return LossHistory(
+            insert(self.epoch, position, (start, end)),
+            insert(self.insitu, _to_float(event.get("loss_insitu")), nans),
+            insert(self.satellite, _to_float(event.get("loss_smap")), nans),
+            insert(self.validation, _to_float(event.get("validation_RMSE")), nans),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is, folded from its events."""
+    """Progress of a run, accumulated from its events."""
 
     run: str
     state: str = "new"
@@ -77,7 +77,7 @@ class Progress:
     seconds: float | None = None
     device: str = ""
     started: float | None = None
-    losses: Losses = field(default_factory=Losses)
+    losses: LossHistory = field(default_factory=LossHistory)
 
     def after(self, event: dict[str, Any]) -> Progress:
         """Return the progress after one more event."""
@@ -128,5 +128,5 @@ class Progress:
         return self
 
 
-def _number(value: float | None) -> float:
-    return _NO_NUMBER if value is None else float(value)
+def _to_float(value: float | None) -> float:
+    return _NAN if value is None else float(value)

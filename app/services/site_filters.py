@@ -1,4 +1,4 @@
-"""Which sites are shown: one answer, that every view on the page gives."""
+"""The sites that pass the filters of the page, and their description."""
 
 from __future__ import annotations
 
@@ -8,55 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.services.evaluation import Evaluation
-from app.services.polygon import Area, inside
-from app.services.site_table import ASPECT, CLIMATE, KINDS, LAND_COVER
+from app.services.site_table import CLIMATE, KINDS, LAND_COVER
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.site_selection import SiteFilter
 
 Mask = NDArray[np.bool_]
-Range = tuple[float, float]
 
 _PLURAL = {v.REGION: "regions", v.NETWORK: "networks", LAND_COVER: "land covers", CLIMATE: "climates"}
 _NAMED = 2  # as many names as this are spelled out
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """What a visitor asks of the sites; empty asks nothing.
-
-    Parameters
-    ----------
-    region, network, land_cover, climate
-        Names, any of which a site may have.
-    moisture, moisture_of
-        Lowest and highest mean soil moisture (m3 m-3), and of which record.
-    aspect
-        Lowest and highest poleward aspect, -1 to 1.
-    area
-        Corners of a polygon on the map: what was drawn around the sites.
-    """
-
-    region: tuple[str, ...] = ()
-    network: tuple[str, ...] = ()
-    land_cover: tuple[str, ...] = ()
-    climate: tuple[str, ...] = ()
-    moisture: Range | None = None
-    moisture_of: str = v.SMAP
-    aspect: Range | None = None
-    area: Area = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The sites that the filters leave.
+    """The sites that pass the filters.
 
     Parameters
     ----------
     mask
         Over the sites of an evaluation.
     words
-        What they have in common, as a heading says it.
+        Description of the sites for headings.
     on_map
-        The same before an area is drawn: the map keeps the sites around it, to draw another.
+        Mask without the drawn polygon: the map keeps the sites around it.
     """
 
     mask: Mask
@@ -64,7 +37,7 @@ class Shown:
     on_map: Mask
 
     def same(self, other: Shown | None) -> bool:
-        """Tell whether another answer shows the same sites in the same words."""
+        """Return whether another result has the same sites and description."""
         return (
             other is not None
             and self.words == other.words
@@ -73,25 +46,27 @@ class Shown:
         )
 
 
-def shown_sites(evaluation: Evaluation, filters: Filters) -> Shown:
-    """Return the sites of an evaluation that the filters leave.
+def shown_sites(evaluation: Evaluation, filters: SiteFilter) -> Shown:
+    """Return the sites of an evaluation that pass the filters.
 
     Parameters
     ----------
     evaluation
-        What was loaded.
+        Loaded scores.
     filters
-        All of them hold at once. One that the dataset cannot answer (no such attribute) leaves no site.
+        All criteria must be met; one that the dataset has no attribute for is met by no site.
     """
     on_map = np.ones(len(evaluation.sites), bool)
-    for part in _parts(evaluation, filters).values():
-        on_map &= part
-    mask = on_map & inside(filters.area, evaluation.sites) if filters.area else on_map
+    parts = filters.masks(evaluation.sites, evaluation.moisture)
+    inside = parts.pop("polygon", on_map)
+    for part in parts.values():
+        on_map = on_map & part
+    mask = on_map & inside
     return Shown(mask, _words(filters), on_map)
 
 
-def counts(evaluation: Evaluation, filters: Filters, kind: str) -> dict[str, int]:
-    """Return how many sites each choice of a kind would leave, with all other filters as they are.
+def counts(evaluation: Evaluation, filters: SiteFilter, kind: str) -> dict[str, int]:
+    """Return the number of sites of each name of a category that pass all other filters.
 
     Parameters
     ----------
@@ -101,32 +76,14 @@ def counts(evaluation: Evaluation, filters: Filters, kind: str) -> dict[str, int
         One of :data:`app.services.site_table.KINDS`.
     """
     left = np.ones(len(evaluation.sites), bool)
-    for name, part in _parts(evaluation, filters).items():
+    for name, part in filters.masks(evaluation.sites, evaluation.moisture).items():
         if name != kind:
             left &= part
     found = evaluation.sites[kind][left].value_counts()
     return {name: int(found.get(name, 0)) for name in evaluation.names(kind)}
 
 
-def _parts(evaluation: Evaluation, filters: Filters) -> dict[str, Mask]:
-    sites = evaluation.sites
-    parts = {k: sites[k].isin(wanted).to_numpy() for k in KINDS if (wanted := getattr(filters, k))}
-    if filters.moisture:
-        of = evaluation.moisture.get(filters.moisture_of)
-        parts["moisture"] = (
-            np.zeros(len(sites), bool) if of is None else _within(of.to_numpy(), filters.moisture)
-        )
-    if filters.aspect:
-        parts[ASPECT] = _within(sites[ASPECT].to_numpy(), filters.aspect)
-    return parts
-
-
-def _within(values: NDArray[np.float64], limits: Range) -> Mask:
-    """A value that is not known is in no range."""
-    return (values >= limits[0]) & (values <= limits[1])
-
-
-def _words(filters: Filters) -> str:
+def _words(filters: SiteFilter) -> str:
     words = []
     for kind in KINDS:
         names = [n.replace("_", " ") for n in getattr(filters, kind)]
@@ -137,7 +94,7 @@ def _words(filters: Filters) -> str:
         words.append(f"mean {_record(filters.moisture_of)} {low:g} to {high:g} m³ m⁻³")
     if filters.aspect:
         words.append("poleward aspect {:g} to {:g}".format(*filters.aspect).replace("-", "−"))
-    if filters.area:
+    if filters.polygon:
         words.append("the area drawn on the map")
     return ", ".join(words) or "all sites"
 

@@ -1,4 +1,4 @@
-"""Everything that is drawn at one site."""
+"""Time series and attributes of one site."""
 
 from __future__ import annotations
 
@@ -22,62 +22,62 @@ Series = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SiteSeries:
-    """Everything that is drawn at one site, on the days of the dataset.
+    """Time series and attributes of one site.
 
     Parameters
     ----------
     time
-        Days.
+        Days of the dataset.
     records
-        In-situ and satellite records and other products, by name; NaN is missing.
+        In situ and product records by name, m3 m-3; NaN is missing.
     own
-        What the run's prediction is called among the products; empty without a run.
-    predicted, spread, in_test, fold
-        The run's prediction, its standard deviation where the run tells it, the days that test it, its fold;
-        ``None`` and empty without a run.
-    spread_learnt
-        Whether the run learnt how wide that must be at sites that it held back; if not, it is too narrow.
+        Name of the run's prediction among the products; empty without a run.
+    predicted, std, in_test, fold
+        The run's prediction, its predictive standard deviation if the run has one, its test days, and the fold that
+        tests the site; ``None`` or empty without a run.
+    std_calibrated
+        Whether the standard deviation was scaled at validation sites; if not, it is too small at unseen sites.
     precipitation
-        mm a day, where the dataset has it.
+        mm per day, if the dataset has it.
     lat
         Degrees.
     attributes
-        What the dataset knows of the place: name and value, as a reader says them.
+        Site attributes as text, by label.
     """
 
     time: NDArray[np.datetime64]
     records: dict[str, Series]
     own: str
     predicted: Series | None
-    spread: Series | None
+    std: Series | None
     in_test: NDArray[np.bool_] | None
     fold: str
-    spread_learnt: bool
+    std_calibrated: bool
     precipitation: Series | None
     lat: float
     attributes: dict[str, str]
 
     def of(self, product: str) -> Series | None:
-        """Return the record or prediction of a product; ``None`` where there is none here."""
+        """Return the record or prediction of a product; ``None`` if the site has none."""
         return self.predicted if self.own and product == self.own else self.records.get(product)
 
 
 def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Dataset | None) -> SiteSeries:
-    """Read one site.
+    """Return the series of one site.
 
     Parameters
     ----------
     ds
         The dataset.
     site
-        Id of a site.
+        Site id.
     run, predictions
-        A run and what it predicts; ``None`` for the records alone.
+        A run and its predictions; ``None`` for the records alone.
 
     Raises
     ------
     DatasetError
-        If there is no such site.
+        If the dataset has no such site.
     """
     ids = ds[v.SITE].values.astype(str)
     position = np.flatnonzero(ids == site)
@@ -87,14 +87,14 @@ def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Data
     at = ds.isel({v.SITE: int(position[0])})
     records = {v.IN_SITU: at[v.SM_INSITU].values} if v.SM_INSITU in at else {}
     records |= {name: record.values for name, record in products(at).items()}
-    predicted = spread = in_test = None
+    predicted = std = in_test = None
     fold = ""
     if run is not None and predictions is not None:
         found = np.flatnonzero(predictions[v.SITE].values.astype(str) == site)
         if found.size:
             here = predictions.isel({v.SITE: int(found[0])}).reindex({v.TIME: ds[v.TIME]})
             predicted = here[v.SM_PREDICTED].values
-            spread = here[v.SM_PREDICTED_STD].values if v.SM_PREDICTED_STD in here else None
+            std = here[v.SM_PREDICTED_STD].values if v.SM_PREDICTED_STD in here else None
             in_test = np.nan_to_num(here[v.IN_TEST].values.astype(float)).astype(bool)
             fold = str(here[v.FOLD].values) if v.FOLD in here.coords else ""
     return SiteSeries(
@@ -102,10 +102,10 @@ def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Data
         records=records,
         own=own_product(run) if run is not None else "",
         predicted=predicted,
-        spread=spread,
+        std=std,
         in_test=in_test,
         fold=fold,
-        spread_learnt=run is not None and run.config.training.validation_share > 0,
+        std_calibrated=run is not None and run.config.training.validation_share > 0,
         precipitation=at[PRECIPITATION].values if PRECIPITATION in at else None,
         lat=float(at[v.LAT]),
         attributes=attributes_at(ds, int(position[0])),

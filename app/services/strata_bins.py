@@ -1,4 +1,4 @@
-"""How strata are cut, as a visitor types it."""
+"""Bin edges of the strata, from text that the user types."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gsm3core.statistics.bins import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bins:
-    """How the strata are cut.
+    """Bin edges of the strata.
 
     Parameters
     ----------
     moisture, aspect
-        Edges that rise; a value on an edge belongs below it.
+        Increasing edges; a value on an edge belongs to the bin below it.
     limit
-        Dry at and below it, m3 m-3.
+        Sites with at most this mean soil moisture are dry, m3 m-3.
     """
 
     moisture: tuple[float, ...] = MOISTURE_EDGES
@@ -28,12 +28,12 @@ class Bins:
 
     @classmethod
     def typed(cls, moisture: str, aspect: str, limit: str) -> Bins:
-        """Read what a visitor typed: numbers with commas between them.
+        """Parse comma-separated numbers.
 
         Raises
         ------
         ConfigError
-            If something is no number, or edges do not rise.
+            If a text is not a list of numbers, or edges do not increase.
         """
         edges = {
             "Mean soil moisture bins": _numbers(moisture, "Mean soil moisture bins"),
@@ -42,7 +42,7 @@ class Bins:
         for label, numbers in edges.items():
             if any(b <= a for a, b in itertools.pairwise(numbers)):
                 raise ConfigError(
-                    f"{label}: the edges must rise; {', '.join(f'{x:g}' for x in numbers)} do not."
+                    f"{label}: the edges must increase; {', '.join(f'{x:g}' for x in numbers)} do not."
                 )
         one = _numbers(limit, "Dry up to")
         if len(one) != 1:

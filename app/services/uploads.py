@@ -1,4 +1,4 @@
-"""A visitor's table joined to a dataset and written as a new one; the old one is never changed."""
+"""Uploaded tables: join one to a dataset and write the result as a new dataset; the original is never changed."""
 
 from __future__ import annotations
 
@@ -14,33 +14,31 @@ from gsm3core.errors import DatasetError
 from gsm3core.schema import save_dataset
 from gsm3core.user_tables.add_network import add_network
 from gsm3core.user_tables.add_product import add_product
-from gsm3core.user_tables.upload import LARGEST, Upload, check_upload, uploaded
+from gsm3core.user_tables.upload import MAX_UPLOAD_BYTES, Upload, check_upload, upload_file
 
 PRODUCT, NETWORK = "product", "network"
-# Letters, digits and a few signs: the name becomes one file in the data folder and can be nothing else.
+# The name becomes a file name in the data folder: no path separators, no hidden files.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRequest:
-    """What is to be added.
+    """Table to add to a dataset.
 
     Parameters
     ----------
     dataset
-        Name of the dataset that it is added to.
+        Dataset that the table is joined to.
     kind
         ``product`` or ``network``.
     name
-        What the product or the network is called.
+        Name of the product or network.
     units
-        For a table that states none.
+        Used if the table states none.
     file
-        Name of the file, as the visitor's machine calls it.
-    content
-        Its bytes.
+        File name on the user's machine.
     new_name
-        What the new dataset is called, without a suffix.
+        Name of the new dataset, without suffix.
     """
 
     dataset: str
@@ -53,19 +51,19 @@ class UploadRequest:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Added:
-    """What was added.
+class UploadResult:
+    """Result of adding a table.
 
     Parameters
     ----------
     dataset
         Name of the new dataset.
     sites
-        A row per site of the table: what became of it.
+        One row per site of the table, with its outcome.
     used
         Number of sites with at least one value in the new dataset.
     days
-        Number of values.
+        Number of daily values.
     """
 
     dataset: str
@@ -74,37 +72,39 @@ class Added:
     days: int
 
 
-def check(wish: UploadRequest) -> Upload:
-    """Return what a table holds, before it is added.
+def check(request: UploadRequest) -> Upload:
+    """Return a summary of a table before it is added.
 
     Raises
     ------
     DatasetError
-        If it is not in order.
+        If the table is not valid.
     """
-    return check_upload(wish.content, wish.file, places=wish.kind == NETWORK, units=wish.units)
+    return check_upload(request.content, request.file, in_situ=request.kind == NETWORK, units=request.units)
 
 
-def add(store: Store, wish: UploadRequest) -> Added:
-    """Join a table to a dataset and write the whole as a new dataset of the data folder.
+def add(store: Store, request: UploadRequest) -> UploadResult:
+    """Join a table to a dataset and write the result as a new dataset in the data folder.
 
     Raises
     ------
     GSM3Error
-        If the table is not in order, a name is taken or no name, or nothing of it fits the dataset.
+        If the table or a name is not valid, a name exists already, or no value of the table matches the dataset.
     """
-    path = new_path(store, wish.new_name)
-    ds = store.dataset(wish.dataset)
-    with uploaded(wish.content, wish.file, largest=LARGEST) as file:
-        if wish.kind == NETWORK:
-            joined, report = add_network(ds, file, wish.name, units=wish.units, largest=LARGEST)
+    path = new_path(store, request.new_name)
+    ds = store.dataset(request.dataset)
+    with upload_file(request.content, request.file, max_bytes=MAX_UPLOAD_BYTES) as file:
+        if request.kind == NETWORK:
+            joined, report = add_network(
+                ds, file, request.name, units=request.units, max_bytes=MAX_UPLOAD_BYTES
+            )
             sites = report[["site", "outcome", "note", "neighbour", "km", "days"]]
         else:
-            joined, step = add_product(ds, file, wish.name, units=wish.units, largest=LARGEST)
-            there = joined[v.SM_PRODUCT].sel({v.PRODUCT: wish.name}).notnull().sum(v.TIME)
-            sites = pd.DataFrame(
-                {"site": joined[v.SITE].values.astype(str), "days": there.values.astype(int)}
+            joined, step = add_product(
+                ds, file, request.name, units=request.units, max_bytes=MAX_UPLOAD_BYTES
             )
+            days = joined[v.SM_PRODUCT].sel({v.PRODUCT: request.name}).notnull().sum(v.TIME)
+            sites = pd.DataFrame({"site": joined[v.SITE].values.astype(str), "days": days.values.astype(int)})
             sites = sites[sites["days"] > 0].assign(outcome="used", note="")
             unknown = pd.DataFrame({"site": step["unknown_sites"], "days": 0})
             sites = pd.concat(
@@ -113,27 +113,27 @@ def add(store: Store, wish: UploadRequest) -> Added:
             )[["site", "outcome", "note", "days"]]
         save_dataset(joined, path)
     used = sites["outcome"] == "used"
-    return Added(
+    return UploadResult(
         dataset=path.name, sites=sites, used=int(used.sum()), days=int(sites.loc[used, "days"].sum())
     )
 
 
 def new_path(store: Store, name: str) -> Path:
-    """Return where a new dataset is written.
+    """Return the path of a new dataset.
 
     Raises
     ------
     DatasetError
-        If the name is no name for a file, or taken.
+        If the name is not valid or exists already.
     """
     name = name.strip()
     if not _NAME.fullmatch(name) or name.endswith((".", " ")):
         raise DatasetError(
-            f"{name!r} is no name for a dataset: 1 to 60 letters (a to z), digits, blanks and . _ -, beginning with a "
+            f"Invalid dataset name {name!r}: use 1 to 60 letters (a to z), digits, spaces and . _ -, starting with a "
             "letter or digit."
         )
     stem = next((name[: -len(s)] for s in DATASET_SUFFIXES if name.endswith(s)), name)
-    taken = {Path(n).stem.casefold() for n in store.datasets()}
-    if not stem or stem.casefold() in taken:
-        raise DatasetError(f"There is a dataset {stem!r} already; choose another name.")
+    existing = {Path(n).stem.casefold() for n in store.datasets()}
+    if not stem or stem.casefold() in existing:
+        raise DatasetError(f"Dataset {stem!r} exists already. Choose another name.")
     return store.data / f"{stem}.zarr"

@@ -209,9 +209,8 @@ def _sample(
     for k, metric in enumerate(metrics):
         for p in range(number):
             values = scores[k, p]
-            middle = median_interval(values, networks, **bootstrap)
-            ends = metric.bounded(middle[:3])
-            table["median"][k, p], table["lower"][k, p], table["upper"][k, p] = ends
+            middle = median_interval(values, networks, metric=metric.name, **bootstrap)
+            table["median"][k, p], table["lower"][k, p], table["upper"][k, p] = middle[:3]
             table["n_sites"][k, p], table["clusters"][k, p] = middle.sites, middle.clusters
             table["resampled"][k, p] = middle.resampled == SITES
         for a, b in combinations(range(number), 2):

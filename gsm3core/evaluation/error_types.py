@@ -115,16 +115,16 @@ def error_types(
     errors = {n: np.full(types, np.nan) for n in ("error", "lower", "upper", "p", "n_sites", "clusters")}
     reasons = np.full(types, "", dtype="<U120")
     resampled = []
-    bootstrap = {"confidence": confidence, "replicates": replicates, "seed": seed}
+    bootstrap: dict[str, Any] = {"confidence": confidence, "replicates": replicates, "seed": seed}
     for r, name in enumerate(regions):
         here = np.ones(len(region), bool) if name == GLOBAL else region == name
         values = {e: together[e].values[here] for e in scores}
         few = False
         for e, experiment in enumerate(EXPERIMENTS):
             if experiment in values:
-                middle = median_interval(values[experiment], network[here], **bootstrap)
+                middle = median_interval(values[experiment], network[here], metric=metric, **bootstrap)
                 few |= middle.sites > 0 and middle.resampled == SITES
-                for key, number in zip(levels, (*formula.bounded(middle[:3]), middle.sites), strict=True):
+                for key, number in zip(levels, (*middle[:3], middle.sites), strict=True):
                     levels[key][e, r] = number
         for k, kind in enumerate(ERROR_TYPES):
             numbers, reasons[k, r] = _error(kind, values, formula, network[here], bootstrap)

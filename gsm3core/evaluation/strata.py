@@ -13,6 +13,7 @@ from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.files import texts
+from gsm3core.geography.aspect import poleward_aspect_of
 from gsm3core.statistics.bins import (
     ASPECT_EDGES,
     DRY_LIMIT,
@@ -32,7 +33,7 @@ class Stratification:
     Parameters
     ----------
     needs
-        Variables or coordinates of the dataset.
+        Variables or coordinates of the dataset; of names joined by ``|`` one is enough.
     label
         Gives every site's stratum (empty where it is not known) and the strata in their order.
     """
@@ -64,8 +65,9 @@ def site_strata(dataset: xr.Dataset, by: str) -> xr.DataArray:
     if by not in STRATIFICATIONS:
         raise DatasetError(f"stratification {by!r} is not known. {did_you_mean(by, STRATIFICATIONS)}")
     chosen = STRATIFICATIONS[by]
-    if missing := [name for name in chosen.needs if name not in dataset.variables]:
-        raise DatasetError(f"stratification {by!r} needs {missing[0]!r}, which the dataset lacks.")
+    if missing := [need for need in chosen.needs if not _has(dataset, need)]:
+        needed = " or ".join(map(repr, missing[0].split("|")))
+        raise DatasetError(f"stratification {by!r} needs {needed}, which the dataset lacks.")
     labels, order = chosen.label(dataset)
     present = [name for name in order if (labels == name).any()]
     return xr.DataArray(
@@ -75,7 +77,11 @@ def site_strata(dataset: xr.Dataset, by: str) -> xr.DataArray:
 
 def available_strata(dataset: xr.Dataset) -> list[str]:
     """Return the stratifications for which a dataset has what it takes."""
-    return [n for n, s in STRATIFICATIONS.items() if all(need in dataset.variables for need in s.needs)]
+    return [n for n, s in STRATIFICATIONS.items() if all(_has(dataset, need) for need in s.needs)]
+
+
+def _has(dataset: xr.Dataset, need: str) -> bool:
+    return any(name in dataset.variables for name in need.split("|"))
 
 
 def _by_name(coord: str, order: Sequence[str] = ()) -> Callable[[xr.Dataset], Labels]:
@@ -113,7 +119,7 @@ def _moisture(ds: xr.Dataset) -> NDArray[np.float64]:
 
 
 def _aspect(ds: xr.Dataset) -> Labels:
-    labels, names = binned(ds["poleward_aspect"].values, ASPECT_EDGES)
+    labels, names = binned(poleward_aspect_of(ds), ASPECT_EDGES)
     if v.SM_SMAP not in ds:
         return labels, names
     moisture = _moisture(ds)
@@ -139,6 +145,6 @@ STRATIFICATIONS: dict[str, Stratification] = {
     "mean_soil_moisture": Stratification(
         (v.SM_SMAP,), lambda ds: binned(_moisture(ds), MOISTURE_EDGES, v.SM_UNITS)
     ),
-    "aspect": Stratification(("poleward_aspect",), _aspect),
+    "aspect": Stratification(("poleward_aspect|aspect",), _aspect),
 }
 """Ways of dividing sites by name. Season is no property of a site: see :func:`gsm3core.evaluation.stratified.season_scores`."""

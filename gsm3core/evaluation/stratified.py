@@ -81,9 +81,14 @@ def stratified_scores(
             for at in np.ndindex(*values.shape[:-1]):
                 found = values.values[at][here]
                 middle = median_interval(
-                    found, clusters[here], confidence=confidence, replicates=replicates, seed=seed
+                    found,
+                    clusters[here],
+                    metric=name,
+                    confidence=confidence,
+                    replicates=replicates,
+                    seed=seed,
                 )
-                numbers = (*metric.bounded(middle[:3]), *_quartiles(found), middle.sites)
+                numbers = (*middle[:3], *_quartiles(found), middle.sites)
                 of_sites[(k, *at)] = middle.sites > 0 and middle.resampled == SITES
                 for part, number in zip(parts.values(), numbers, strict=True):
                     part[(k, *at)] = number

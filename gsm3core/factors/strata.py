@@ -15,7 +15,6 @@ from gsm3core.factors.columns import POLEWARD_ASPECT
 from gsm3core.factors.models import Settings
 from gsm3core.factors.table import FactorTable
 from gsm3core.factors.validation import clusters
-from gsm3core.metrics import ALL_METRICS
 from gsm3core.statistics.bins import ASPECT_EDGES, DRY_LIMIT, MOISTURE_EDGES, bin_names, bin_numbers
 from gsm3core.statistics.cluster_bootstrap import difference_interval, median_interval
 from gsm3core.statistics.hypothesis_tests import holm
@@ -148,10 +147,9 @@ def _box(table: FactorTable, here: NDArray[np.bool_], bootstrap: dict[str, Any])
     y = table.score
     if not here.any():
         return [np.nan] * 5 + [0.0, 0.0]
-    middle = median_interval(y[here], table.network[here], **bootstrap)
-    ends = middle[:3] if table.metric not in ALL_METRICS else ALL_METRICS[table.metric].bounded(middle[:3])
+    middle = median_interval(y[here], table.network[here], metric=table.metric, **bootstrap)
     q25, q75 = np.quantile(y[here], [0.25, 0.75])
-    return [*ends, float(q25), float(q75), float(middle.sites), float(middle.clusters)]
+    return [*middle[:3], float(q25), float(q75), float(middle.sites), float(middle.clusters)]
 
 
 def _difference(

@@ -1,1 +1,1 @@
-"""Where sites are and how the ground around them lies."""
+"""Geography of the sites: regions, grids, coordinates, aspect and coastlines."""

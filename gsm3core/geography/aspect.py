@@ -1,9 +1,12 @@
-"""Terrain aspect as one number that means the same in both hemispheres."""
+"""Poleward aspect: terrain aspect that is comparable between hemispheres."""
 
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+
+from gsm3core import vocabulary as v
 
 
 def poleward_aspect(aspect: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
@@ -12,9 +15,9 @@ def poleward_aspect(aspect: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     aspect
-        Direction a slope faces, degrees clockwise from north.
+        Degrees clockwise from north.
     lat
-        Latitude, degrees; broadcast against ``aspect``. The equator counts as north.
+        Degrees; broadcast against ``aspect``. The equator counts as north.
 
     Returns
     -------
@@ -29,3 +32,18 @@ def poleward_aspect(aspect: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     lat = np.asarray(lat, float)
     sign = np.where(np.isnan(lat), np.nan, np.where(lat < 0, -1.0, 1.0))
     return np.cos(np.radians(np.asarray(aspect, float))) * sign
+
+
+def poleward_aspect_of(ds: xr.Dataset) -> NDArray[np.float64]:
+    """Return the poleward aspect of every site of a dataset, ``(site)``; NaN where it is unknown.
+
+    Parameters
+    ----------
+    ds
+        With a variable ``poleward_aspect`` (site), or with ``aspect`` (degrees) and the coordinate ``lat``.
+    """
+    if "poleward_aspect" in ds:
+        return np.asarray(ds["poleward_aspect"].values, float)
+    if "aspect" in ds:
+        return poleward_aspect(ds["aspect"].values, ds[v.LAT].values)
+    return np.full(ds.sizes[v.SITE], np.nan)

@@ -1,4 +1,4 @@
-"""Coastlines, land and borders of the world from a file of the project: maps need no network."""
+"""Coastlines, land and borders from a file of the project, without network access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAYERS = ("coast", "borders", "land")
 
 @cache
 def outline(layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return one layer of Natural Earth as a single line.
+    """Return one layer of Natural Earth.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def outline(layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     Returns
     -------
     tuple of numpy.ndarray
-        Longitude and latitude in degrees; NaN separates lines, so that a map draws one line, not thousands.
+        Longitude and latitude in degrees; NaN separates lines, so that a map draws a single line object.
     """
     with np.load(assets_folder() / "natural_earth.npz") as layers:
         lon, lat = layers[layer].T.astype(np.float64)

@@ -1,4 +1,4 @@
-"""EASE-Grid 2.0: which satellite cell a site lies in."""
+"""EASE-Grid 2.0 cells of sites, and great-circle distances."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ class EaseGrid:
     name
         NSIDC's name, such as ``M09``.
     cell
-        Size of a cell, m.
-    columns, rows
-        Number of cells.
+        Cell size, m.
 
     Notes
     -----
@@ -50,7 +48,7 @@ GRIDS = {
 
 
 def cell_of(lat: ArrayLike, lon: ArrayLike, grid: str) -> NDArray[np.int64]:
-    """Return one number per point, the same for points in the same cell; -1 poleward of the grid.
+    """Return the number of the cell that contains each point; -1 poleward of the grid.
 
     Parameters
     ----------
@@ -60,7 +58,7 @@ def cell_of(lat: ArrayLike, lon: ArrayLike, grid: str) -> NDArray[np.int64]:
         ``M09`` (9 km) or ``M36`` (36 km).
     """
     if grid not in GRIDS:
-        raise GSM3Error(f"EASE-Grid 2.0 {grid!r} is not known. {did_you_mean(grid, GRIDS)}")
+        raise GSM3Error(f"unknown EASE-Grid 2.0 {grid!r}. {did_you_mean(grid, GRIDS)}")
     g = GRIDS[grid]
     x, y = ease_metres(lat, lon)
     column = np.floor((np.asarray(x) - _X_ORIGIN) / g.cell).astype(np.int64).clip(0, g.columns - 1)
@@ -69,7 +67,7 @@ def cell_of(lat: ArrayLike, lon: ArrayLike, grid: str) -> NDArray[np.int64]:
 
 
 def ease_metres(lat: ArrayLike, lon: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return x and y of EPSG:6933, in metres, in which the cells of EASE-Grid 2.0 are squares.
+    """Return x and y of EPSG:6933, the projection of EASE-Grid 2.0, in metres.
 
     Parameters
     ----------
@@ -82,9 +80,7 @@ def ease_metres(lat: ArrayLike, lon: ArrayLike) -> tuple[NDArray[np.float64], ND
 
 
 def cell_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the latitude of every row, from north to south, and the longitude of every column, of cell centres.
-
-    On a cylindrical grid a row has one latitude and a column one longitude.
+    """Return the latitude of each row, from north to south, and the longitude of each column of cell centres.
 
     Parameters
     ----------
@@ -92,7 +88,7 @@ def cell_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         ``M09`` (9 km) or ``M36`` (36 km).
     """
     if grid not in GRIDS:
-        raise GSM3Error(f"EASE-Grid 2.0 {grid!r} is not known. {did_you_mean(grid, GRIDS)}")
+        raise GSM3Error(f"unknown EASE-Grid 2.0 {grid!r}. {did_you_mean(grid, GRIDS)}")
     g = GRIDS[grid]
     x = _X_ORIGIN + (np.arange(g.columns) + 0.5) * g.cell
     y = _Y_ORIGIN - (np.arange(g.rows) + 0.5) * g.cell
@@ -104,7 +100,7 @@ def cell_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @cache
 def _transformer(source: int, target: int) -> Transformer:
-    """Making one takes 20 ms, using it microseconds; threads may share it (pyproj 3.1 and later)."""
+    """Return a cached transformer: creation takes 20 ms; threads may share it (pyproj 3.1 and later)."""
     from pyproj import Transformer
 
     return Transformer.from_crs(source, target, always_xy=True)

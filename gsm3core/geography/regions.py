@@ -1,4 +1,4 @@
-"""The paper's seven regions, as polygons: which one a site lies in."""
+"""Region of each site, from polygons of the paper's seven regions."""
 
 from __future__ import annotations
 
@@ -16,30 +16,28 @@ from gsm3core.resources import catalog_folder
 
 @cache
 def region_polygons() -> dict[str, shapely.MultiPolygon]:
-    """Return the regions of ``data_catalog/regions.yaml`` in the order in which they are asked.
+    """Return the polygons of ``data_catalog/regions.yaml``; the first one that contains a site gives its region.
 
     Raises
     ------
     GSM3Error
-        If the file names other regions than the vocabulary, or a ring is not a valid polygon.
+        If the regions differ from the vocabulary, or a polygon is invalid.
     """
     path = catalog_folder() / "regions.yaml"
     rings = yaml.safe_load(path.read_text(encoding="utf-8"))
     if set(rings) != set(v.REGIONS):
-        raise GSM3Error(f"{path} names the regions {sorted(rings)}; expected {sorted(v.REGIONS)}.")
+        raise GSM3Error(f"{path} has the regions {sorted(rings)}; expected {sorted(v.REGIONS)}.")
     polygons = {
         name: shapely.MultiPolygon([shapely.Polygon(r) for r in parts]) for name, parts in rings.items()
     }
     for name, polygon in polygons.items():
         if not polygon.is_valid:
-            raise GSM3Error(
-                f"{path}: the polygon of {name} is not valid: {shapely.is_valid_reason(polygon)}."
-            )
+            raise GSM3Error(f"{path}: invalid polygon of {name}: {shapely.is_valid_reason(polygon)}.")
     return polygons
 
 
 def region_of(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.str_]:
-    """Return the region each point lies in; ``"Other"`` where it lies in none.
+    """Return the region of each point; ``"Other"`` outside all regions.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from gsm3core.geography.regions import region_of
 
 
 def describe_coordinates(ds: xr.Dataset, *, known_regions: bool = False) -> xr.Dataset:
-    """Return the dataset with CF attributes on its coordinates and, unless they are known, its sites' regions."""
+    """Return the dataset with CF attributes on its coordinates and, unless ``known_regions``, its sites' regions."""
     if not known_regions:
         ds = ds.assign_coords({v.REGION: (v.SITE, region_of(ds[v.LAT].values, ds[v.LON].values))})
     ds[v.SITE].attrs = {"cf_role": "timeseries_id", "long_name": "site"}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gsm3core.files import texts
+from gsm3core.metrics import ALL_METRICS
 from gsm3core.statistics.small_sample import percentiles, widening_for_few
 
 Array = NDArray[np.float64]
@@ -131,6 +132,7 @@ def median_interval(
     values: ArrayLike,
     networks: ArrayLike | None = None,
     *,
+    metric: str | None = None,
     confidence: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -146,6 +148,8 @@ def median_interval(
         ``(site)`` scores; sites without one (NaN) do not count, nor do their networks.
     networks
         ``(site)`` network of each site; without it every site is a cluster of its own.
+    metric
+        Name of the metric; the interval is clipped to its possible values (R to -1 and 1, RMSE to 0).
     confidence, replicates, seed
         Level of the interval, number of replicates, and the seed.
 
@@ -162,8 +166,10 @@ def median_interval(
     names = np.arange(len(v)) if networks is None else texts(networks)
     draws = ClusterBootstrap.make(names[valid], replicates=replicates, seed=seed)
     v, clusters = v[valid], draws.counts.shape[1]
-    ends = interval_about(float(np.median(v)), draws.medians(v), clusters, confidence)
-    return MedianInterval(*ends, len(v), clusters, draws.resampled)
+    middle, lower, upper = interval_about(float(np.median(v)), draws.medians(v), clusters, confidence)
+    if metric in ALL_METRICS:
+        middle, lower, upper = ALL_METRICS[metric].bounded((middle, lower, upper))
+    return MedianInterval(middle, lower, upper, len(v), clusters, draws.resampled)
 
 
 def difference_interval(

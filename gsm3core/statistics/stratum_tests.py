@@ -25,7 +25,7 @@ class StratumTest:
     how
         ``within clusters`` or ``between clusters``.
     informative
-        Clusters that the test learns from.
+        Clusters that contribute to the test.
     """
 
     p: float

@@ -7,11 +7,12 @@ import pytest
 import xarray as xr
 
 from app.pages.compare.colours import compared_colour
-from app.services.comparison_cache import ComparisonRequest, compare, is_compared
-from app.services.site_filters import Filters, shown_sites
+from app.services.comparison import ComparisonRequest, compare, is_compared
+from app.services.site_filters import shown_sites
 from app.ui.formatting import interval, number, p_value
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
+from gsm3core.evaluation.site_selection import SiteFilter
 
 DATASET = "bucket.zarr"
 PAIRWISE, SAME = "pairwise", "same_sample"
@@ -22,7 +23,7 @@ def asked(store, run="", other="", metric="R", **filters):
     evaluation = store.evaluation(DATASET, run, v.SM_INSITU, season)
     return ComparisonRequest(
         evaluation=evaluation,
-        shown=shown_sites(evaluation, Filters(**filters)),
+        shown=shown_sites(evaluation, SiteFilter(**filters)),
         other_run=other,
         metric=metric,
         min_days=0,
@@ -145,9 +146,9 @@ def test_no_site_and_one_product_are_explained(store, tmp_path, dataset, runs_fo
 
 
 def test_a_second_question_is_answered_from_memory(store):
-    question = asked(store)
-    assert not is_compared(store, question)
-    first = compare(store, question)
+    factor_query = asked(store)
+    assert not is_compared(store, factor_query)
+    first = compare(store, factor_query)
     assert is_compared(store, asked(store, metric="RMSE"))  # all usual scores are compared at once
     assert compare(store, asked(store)) is first
 

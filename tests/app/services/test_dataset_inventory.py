@@ -1,4 +1,4 @@
-"""What is here, and what a visitor adds: checked, written whole, never anywhere else."""
+"""Dataset inventory, and tables that users upload to new datasets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.pages.data.upload import TableDropper
-from app.services.dataset_inventory import catalogue, holdings, sources_table
+from app.services.dataset_inventory import catalogue, dataset_summaries, sources_table
 from app.services.uploads import NETWORK, PRODUCT, UploadRequest, add, check, new_path
+from app.ui.workarounds.upload_limit import BoundedFileDropper
 from gsm3core import vocabulary as v
 from gsm3core.catalog import source_entries
 from gsm3core.errors import DatasetError
 from gsm3core.files import fingerprint
 from gsm3core.schema import open_dataset
-from gsm3core.user_tables.upload import LARGEST
+from gsm3core.user_tables.upload import MAX_UPLOAD_BYTES
 
 DATASET = "bucket.zarr"
 TABLE = """site,time,value,units
@@ -31,7 +31,7 @@ far,2015-04-03,22,%,-60.0,100.0
 """
 
 
-def wish(content=TABLE, kind=PRODUCT, **changes):
+def upload_request(content=TABLE, kind=PRODUCT, **changes):
     values = {
         "dataset": DATASET,
         "kind": kind,
@@ -43,16 +43,16 @@ def wish(content=TABLE, kind=PRODUCT, **changes):
     return UploadRequest(**(values | changes), content=content.encode())
 
 
-def test_the_sources_taken_away_say_which_are_here():
+def test_sources_table_has_local_files():
     table = sources_table(catalogue())
     assert set(table.index) == set(source_entries())
     assert table["here"].dtype == bool
     assert (table["files"] > 0).equals(table["here"])
 
 
-def test_a_product_becomes_part_of_a_new_dataset(store):
+def test_product_is_added_to_a_new_dataset(store):
     before = fingerprint(store.data / DATASET)
-    added = add(store, wish())
+    added = add(store, upload_request())
     assert added.dataset == "With mine.zarr"
     assert (added.used, added.days) == (2, 3)
     ds = open_dataset(store.data / added.dataset).load()
@@ -64,11 +64,11 @@ def test_a_product_becomes_part_of_a_new_dataset(store):
     refused = added.sites[added.sites["outcome"] == "refused"]
     assert refused["site"].tolist() == ["nowhere"]
     assert "With mine.zarr" in store.datasets()
-    assert not [p for p in store.data.iterdir() if p.name.startswith(".")]  # nothing half-written
+    assert not [p for p in store.data.iterdir() if p.name.startswith(".")]  # no temporary files
 
 
-def test_a_network_borrows_from_its_neighbour(store):
-    added = add(store, wish(STATIONS, NETWORK, name="Farm"))
+def test_network_uses_forcings_of_its_neighbour(store):
+    added = add(store, upload_request(STATIONS, NETWORK, name="Farm"))
     table = added.sites.set_index("site")
     assert table.loc["a", "outcome"] == "used"
     assert table.loc["far", "outcome"] == "refused"
@@ -81,8 +81,8 @@ def test_a_network_borrows_from_its_neighbour(store):
     )
 
 
-def test_the_check_says_what_a_table_holds(store):
-    upload = check(wish())
+def test_check_summarises_the_table(store):
+    upload = check(upload_request())
     assert (upload.sites_count, upload.rows_used, upload.first_day, upload.last_day) == (
         3,
         4,
@@ -96,42 +96,42 @@ def test_the_check_says_what_a_table_holds(store):
     "name",
     ["../outside", "a/b", "", " ", ".hidden", "x" * 61, "CON\0", "a\\b", "naïve", "bucket", "Bucket.zarr"],
 )
-def test_a_name_is_a_name_and_never_a_path(store, name):
+def test_invalid_dataset_names_are_rejected(store, name):
     with pytest.raises(DatasetError):
         new_path(store, name)
     assert new_path(store, "fine name-1.zarr") == store.data / "fine name-1.zarr"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        ({"name": "SMAP"}, "is there already"),
-        ({"name": "<b>"}, "is no name for a product"),
+        ({"name": "SMAP"}, "duplicate product name"),
+        ({"name": "<b>"}, "invalid product name"),
         ({"content": "site,time\nS001,2015-04-03\n"}, "no column 'value'"),
-        ({"content": "site,time,value,units\nS001,2015-04-03,cm,m3 m-3\n"}, "is no number"),
-        ({"content": "site,time,value,units\nS0O1,2015-04-03,0.2,m3 m-3\n"}, "did you mean"),
-        ({"file": "mine.pkl"}, "a table is one of"),
+        ({"content": "site,time,value,units\nS001,2015-04-03,cm,m3 m-3\n"}, "invalid value 'cm'"),
+        ({"content": "site,time,value,units\nS0O1,2015-04-03,0.2,m3 m-3\n"}, "Did you mean"),
+        ({"file": "mine.pkl"}, "expected one of .csv"),
         ({"file": "mine.csv", "content": "\x00\x01"}, "is not text"),
     ],
 )
-def test_a_table_that_is_not_in_order_is_refused_and_nothing_is_written(store, changes, said):
+def test_invalid_table_is_rejected_before_writing(store, changes, message):
     before = sorted(p.name for p in store.data.iterdir())
-    with pytest.raises(DatasetError, match=said):
-        add(store, wish(**changes))
+    with pytest.raises(DatasetError, match=message):
+        add(store, upload_request(**changes))
     assert sorted(p.name for p in store.data.iterdir()) == before
 
 
-def test_the_server_stops_taking_what_is_too_large():
-    dropper = TableDropper()
+def test_server_rejects_too_large_uploads():
+    dropper = BoundedFileDropper(max_bytes=MAX_UPLOAD_BYTES)
 
     def send(chunk, total, data):
         event = {"name": "big.csv", "chunk": chunk, "total_chunks": total, "type": "text/csv", "data": data}
         dropper._process_event(SimpleNamespace(event_name="upload_event", data=event))
 
-    half = b"x" * (LARGEST // 2)
+    half = b"x" * (MAX_UPLOAD_BYTES // 2)
     send(1, 3, half)
     send(2, 3, half)
-    assert sum(map(len, dropper._file_buffer["big.csv"])) <= LARGEST
+    assert sum(map(len, dropper._file_buffer["big.csv"])) <= MAX_UPLOAD_BYTES
     send(3, 3, b"one more")
     assert dropper.value == {}
     assert dropper._file_buffer == {}
@@ -139,10 +139,10 @@ def test_the_server_stops_taking_what_is_too_large():
     assert list(dropper.value) == ["big.csv"]
 
 
-def test_datasets_tell_what_they_hold(store):
-    add(store, wish())
+def test_dataset_summaries_list_contents(store):
+    add(store, upload_request())
     (store.data / "broken.nc").write_text("not netCDF")
-    found = {h.name: h for h in holdings(store)}
+    found = {h.name: h for h in dataset_summaries(store)}
     assert set(found) == {DATASET, "With mine.zarr", "broken.nc"}
     assert "cannot be read" in found["broken.nc"].problem
     ds = store.dataset(DATASET)
@@ -156,11 +156,11 @@ def test_datasets_tell_what_they_hold(store):
     assert old.simulated
 
 
-def test_the_catalogue_is_whole(monkeypatch, tmp_path):
+def test_catalogue_has_all_sources(monkeypatch, tmp_path):
     monkeypatch.setenv("GSM3_SOURCES", str(tmp_path))
     entry = source_entries()["uscrn-daily"]
     (tmp_path / "uscrn-daily").mkdir()
     (tmp_path / "uscrn-daily" / entry.example).write_text("x")
     found = {p.name: p for sources in catalogue().values() for _, p, _ in sources}
     assert set(found) == set(source_entries())
-    assert [name for name, p in found.items() if p.here] == ["uscrn-daily"]
+    assert [name for name, p in found.items() if p.available] == ["uscrn-daily"]

@@ -8,12 +8,13 @@ import xarray as xr
 
 from app.pages.factors.labels import factor_label, factor_units
 from app.services import factor_analysis as explaining
-from app.services.site_filters import Filters, shown_sites
+from app.services.site_filters import shown_sites
 from app.services.store import Store
 from app.services.strata_bins import Bins
 from gsm3core import vocabulary as v
 from gsm3core.errors import ConfigError, DatasetError
 from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.evaluation.site_selection import SiteFilter
 from gsm3core.factors import effect_surface, factor_effect, factor_table, skill_strata
 from gsm3core.schema import save_dataset
 from support.small_world import make_dataset
@@ -35,8 +36,8 @@ def store(tmp_path_factory):
 
 def ask(store, product=v.SMAP, metric="R", moisture="", **filters):
     evaluation = store.evaluation(DATASET, "", v.SM_INSITU)
-    shown = shown_sites(evaluation, Filters(**filters))
-    return explaining.question(store, evaluation, shown, product, metric, moisture)
+    shown = shown_sites(evaluation, SiteFilter(**filters))
+    return explaining.factor_query(store, evaluation, shown, product, metric, moisture)
 
 
 def test_the_question_is_the_table_of_gsm3core(store):
@@ -125,8 +126,8 @@ def test_an_answer_is_kept(store):
     asked = ask(store)
     assert ask(store) is asked
     explaining.strata(asked, Bins())
-    assert explaining.is_kept(asked, "strata", Bins())
-    assert not explaining.is_kept(asked, "strata", Bins(limit=0.3))
+    assert explaining.is_cached(asked, "strata", Bins())
+    assert not explaining.is_cached(asked, "strata", Bins(limit=0.3))
 
 
 def test_typed_bins_are_read(store):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.services.medians import medians
+from app.services.published_comparison import paper_comparison
 from app.services.run_monitor import Experiment
 from app.services.run_progress import Progress
-from app.services.site_filters import Filters, shown_sites
-from app.services.summary import attention, medians, paper_comparison, stopped
+from app.services.score_warnings import find_warnings, stopped_experiments
+from app.services.site_filters import shown_sites
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.site_selection import SiteFilter
 from gsm3core.evaluation.stratified import stratified_scores
 
 DATASET = "bucket.zarr"
@@ -21,7 +24,7 @@ def evaluation(store):
 
 
 def test_medians_have_the_intervals_of_the_library(store, evaluation):
-    filters = Filters(region=("Europe", "CONUS"))
+    filters = SiteFilter(region=("Europe", "CONUS"))
     shown = shown_sites(evaluation, filters)
     found = medians(evaluation, shown)
     # The library's own summary of the same sites, all in one stratum.
@@ -56,8 +59,8 @@ def test_the_papers_numbers_stand_beside_a_run_of_the_same_experiment(store, mak
 
 
 def test_sites_without_a_score_are_counted_with_their_reasons(evaluation):
-    shown = shown_sites(evaluation, Filters())
-    (missing,) = [a for a in attention(evaluation, shown, v.SMAP, "R") if "without a score" in a.text]
+    shown = shown_sites(evaluation, SiteFilter())
+    (missing,) = [a for a in find_warnings(evaluation, shown, v.SMAP, "R") if "without a score" in a.text]
     for product in evaluation.products:
         number = int(np.isnan(evaluation.values(product, "R")).sum())
         assert f"{product} {number}" in missing.text
@@ -76,9 +79,9 @@ def test_the_worst_region_is_the_one_with_the_worst_median(tmp_path, runs_folder
     ds[v.SM_SMAP][worse] = (ds[v.SM_SMAP][worse] + rng.normal(0, 0.1, ds[v.SM_SMAP][worse].shape)).clip(0, 1)
     save_dataset(ds, tmp_path / "d" / "w.nc")
     evaluation = Store(tmp_path / "d", runs_folder).evaluation("w.nc", "", v.SM_INSITU)
-    shown = shown_sites(evaluation, Filters())
+    shown = shown_sites(evaluation, SiteFilter())
     for metric in ("R", "RMSE"):
-        found = attention(evaluation, shown, v.SMAP, metric)[0]
+        found = find_warnings(evaluation, shown, v.SMAP, metric)[0]
         assert "SMAP is worst in Europe" in found.text
         assert found.change == {"page": "sites", "region": ["Europe"]}
 
@@ -90,6 +93,6 @@ def test_experiments_that_stopped_are_named():
             message="Out of memory.", created="", progress=Progress(run=state),
         )  # fmt: skip
 
-    found = stopped([one("finished"), one("failed"), one("lost"), one("running")])
+    found = stopped_experiments([one("finished"), one("failed"), one("lost"), one("running")])
     assert [a.change["experiment"] for a in found] == ["failed", "lost"]
     assert "Out of memory." in found[0].text

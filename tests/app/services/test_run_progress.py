@@ -1,4 +1,4 @@
-"""How far a run is, from its events; and what the list of experiments says."""
+"""Run progress accumulated from events, and the run monitor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from app.pages.experiments.detail import duration, sentence
+from app.pages.experiments.detail import duration, status_text
 from app.services.run_monitor import RunMonitor
 from app.services.run_progress import Progress
 
@@ -21,7 +21,7 @@ def epoch(fold, index, number, fraction=0.5, **more):
     }  # fmt: skip
 
 
-def follow(*events):
+def progress_after(*events):
     progress = Progress(run="r")
     for event in events:
         progress = progress.after(event)
@@ -29,7 +29,7 @@ def follow(*events):
 
 
 class Queue:
-    """A queue with the jobs it is given."""
+    """A queue with fixed jobs."""
 
     def __init__(self, *jobs):
         self._jobs = jobs
@@ -45,8 +45,8 @@ def job(run_id, state, message=""):
     return SimpleNamespace(run_id=run_id, state=state, message=message)
 
 
-def test_events_fold_into_progress():
-    progress = follow(
+def test_events_accumulate_to_progress():
+    progress = progress_after(
         {"event": "run_started", "folds": ["a", "b"], "device": "cpu", "time": 1.0},
         {"event": "fold_started", "fold": "b", "index": 1, "of": 2},
         epoch("b", 1, 2, 0.83, loss=0.3, loss_insitu=0.1, loss_smap=0.2),
@@ -62,96 +62,98 @@ def test_events_fold_into_progress():
     assert (progress.losses.insitu, progress.losses.satellite) == ((0.1,), (0.2,))
 
 
-def test_within_an_epoch_there_is_no_new_loss():
-    progress = follow(epoch("a", 0, 0), epoch("a", 0, 0))
+def test_events_within_an_epoch_add_no_loss():
+    progress = progress_after(epoch("a", 0, 0), epoch("a", 0, 0))
     assert progress.losses.epoch == ()
 
 
-def test_the_line_is_open_between_folds():
+def test_loss_history_has_gaps_between_folds():
     events = [
         epoch(fold, index, number, loss=1.0, loss_insitu=0.5, loss_smap=0.5)
         for index, fold in enumerate("ab")
         for number in range(1, EPOCHS + 1)
     ]
-    losses = follow(*events).losses
+    losses = progress_after(*events).losses
     assert losses.epoch == (1.0, 2.0, 3.0, 3.5, 4.0, 5.0, 6.0)
     assert [math.isnan(x) for x in losses.insitu] == [False] * 3 + [True] + [False] * 3
 
 
-def test_folds_that_are_trained_at_once_have_a_line_each():
-    """Whatever order they tell in, the curve is that of folds that follow each other."""
+def test_interleaved_events_of_parallel_folds_are_sorted():
+    """In any order of the events, the history is that of folds trained one after the other."""
     events = {
         (index, number): epoch("ab"[index], index, number, loss=1.0, loss_insitu=index + number / 10)
         for index in (0, 1)
         for number in range(1, EPOCHS + 1)
     }
-    expected = follow(*(events[key] for key in sorted(events))).losses
+    expected = progress_after(*(events[key] for key in sorted(events))).losses
     for order in (
         [(0, 1), (1, 1), (1, 2), (0, 2), (0, 3), (1, 3)],
         [(1, 1), (0, 1), (1, 2), (1, 3), (0, 2), (0, 3)],
         [(1, 1), (1, 2), (0, 1), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)],
     ):
-        found = follow(*(events[key] for key in order)).losses
+        found = progress_after(*(events[key] for key in order)).losses
         assert found.epoch == expected.epoch
         np.testing.assert_array_equal(found.insitu, expected.insitu)
 
 
-def test_a_run_without_one_term_has_a_gap():
-    losses = follow(epoch("a", 0, 1, loss=1.0, loss_insitu=None, loss_smap=1.0)).losses
+def test_missing_loss_term_is_nan():
+    losses = progress_after(epoch("a", 0, 1, loss=1.0, loss_insitu=None, loss_smap=1.0)).losses
     assert math.isnan(losses.insitu[0])
     assert losses.satellite == (1.0,)
 
 
-def test_endings():
-    assert follow({"event": "run_finished", "seconds": 12.0}).fraction == 1
-    failed = follow(epoch("a", 0, 1, 0.4), {"event": "run_failed", "message": "the loss is not finite"})
+def test_end_events_set_the_state():
+    assert progress_after({"event": "run_finished", "seconds": 12.0}).fraction == 1
+    failed = progress_after(
+        epoch("a", 0, 1, 0.4), {"event": "run_failed", "message": "the loss is not finite"}
+    )
     assert (failed.state, failed.message, failed.fraction) == ("failed", "the loss is not finite", 0.4)
     again = failed.after({"event": "run_started", "folds": ["a"], "device": "cpu"})
     assert (again.state, again.message) == ("running", "")
 
 
-def test_the_queue_knows_of_a_process_that_died(store, make_run):
+def test_state_of_the_queue_overrides_the_events(store, make_run):
     make_run("20260101-000000-a", finished=False)
-    activity = RunMonitor(store, Queue(job("20260101-000000-a", "lost", "The process died without a word.")))
-    activity.look()
-    (experiment,) = activity.experiments.values()
+    monitor = RunMonitor(store, Queue(job("20260101-000000-a", "lost", "The process died without a word.")))
+    monitor.poll()
+    (experiment,) = monitor.experiments.values()
     assert (experiment.state, experiment.message) == ("lost", "The process died without a word.")
     assert not experiment.is_active
-    assert sentence(experiment) == "Stopped without a word."
+    assert status_text(experiment) == "Worker exited unexpectedly."
     assert experiment.created == "2026-01-01 00:00"
 
 
-def test_a_run_of_the_command_line_is_listed(store, make_run):
+def test_command_line_run_is_listed(store, make_run):
     make_run("20260101-000000-a", title="By hand")
-    activity = RunMonitor(store, Queue())
-    activity.look()
-    (experiment,) = activity.experiments.values()
+    monitor = RunMonitor(store, Queue())
+    monitor.poll()
+    (experiment,) = monitor.experiments.values()
     assert (experiment.title, experiment.state, experiment.dataset) == ("By hand", "finished", "bucket.zarr")
-    assert sentence(experiment) == "Finished in 2 s."
+    assert status_text(experiment) == "Finished in 2 s."
 
 
-def test_the_newest_active_is_the_one_that_runs(store, make_run):
+def test_newest_active_prefers_running_over_queued(store, make_run):
     for name in ("a", "b", "c"):
         make_run(f"20260101-00000{ord(name) - 97}-{name}", finished=False)
     states = {"20260101-000002-c": "queued", "20260101-000001-b": "running", "20260101-000000-a": "cancelled"}
-    activity = RunMonitor(store, Queue(*(job(i, s) for i, s in states.items())))
-    activity.look()
-    assert activity.newest_active().run == "20260101-000001-b"
+    monitor = RunMonitor(store, Queue(*(job(i, s) for i, s in states.items())))
+    monitor.poll()
+    assert monitor.newest_active().run == "20260101-000001-b"
 
 
-def test_events_are_read_once(store, make_run, monkeypatch):
+def test_polling_reads_only_new_events(store, make_run, monkeypatch):
     run = make_run("20260101-000000-a")
-    activity = RunMonitor(store, Queue())
-    activity.look()
+    monitor = RunMonitor(store, Queue())
+    monitor.poll()
     offsets = []
     known = store.run(run.id)
     monkeypatch.setattr(known, "events_since", lambda offset: offsets.append(offset) or ([], offset))
-    activity.look()
+    monitor.poll()
     assert offsets[0] > 0
 
 
 def test_sentences():
-    activity_like = SimpleNamespace(state="running", progress=follow(epoch("north_2", 1, 1, 0.667)))
-    assert sentence(activity_like) == "67% · fold 2 of 2 (north 2) · epoch 2 of 3 · about 1 min 15 s left"
-    assert sentence(SimpleNamespace(state="queued", progress=Progress(run="r"))).startswith("Waiting")
+    activity_like = SimpleNamespace(state="running", progress=progress_after(epoch("north_2", 1, 1, 0.667)))
+    assert status_text(activity_like) == "67% · fold 2 of 2 (north 2) · epoch 2 of 3 · about 1 min 15 s left"
+    assert status_text(SimpleNamespace(state="queued", progress=Progress(run="r"))).startswith("Queued")
     assert [duration(s) for s in (9, 61, 3700)] == ["9 s", "1 min 1 s", "1 h 1 min"]

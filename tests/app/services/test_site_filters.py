@@ -8,15 +8,16 @@ import pytest
 import xarray as xr
 
 from app.services.evaluation import GROUPINGS
-from app.services.mercator import degrees, mercator
-from app.services.polygon import drawn, from_text, inside, to_text
-from app.services.site_filters import Filters, counts, shown_sites
+from app.services.polygon import from_text, simplified_polygon, to_text
+from app.services.site_filters import counts, shown_sites
 from app.session import url as address
 from app.session.controller import SessionController
 from app.session.selection import Selection
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.evaluation.site_selection import SiteFilter, in_polygon
 from gsm3core.evaluation.stratified import season_scores
+from gsm3core.geography.mercator import degrees, mercator
 from gsm3core.schema import save_dataset
 
 DATASET = "bucket.zarr"
@@ -28,7 +29,7 @@ def evaluation(store):
 
 
 def left(evaluation, **asked):
-    return shown_sites(evaluation, Filters(**asked)).mask
+    return shown_sites(evaluation, SiteFilter(**asked)).mask
 
 
 def test_kinds_of_sites(store, evaluation):
@@ -81,14 +82,14 @@ def test_the_map_keeps_the_sites_around_an_area(evaluation):
     row = evaluation.sites.iloc[0]
     box = ((row.lon - 0.1, row.lat - 0.1), (row.lon + 0.1, row.lat - 0.1), (row.lon + 0.1, row.lat + 0.1),
            (row.lon - 0.1, row.lat + 0.1))  # fmt: skip
-    shown = shown_sites(evaluation, Filters(region=(row.region,), area=box))
+    shown = shown_sites(evaluation, SiteFilter(region=(row.region,), polygon=box))
     assert list(evaluation.sites.index[shown.mask]) == [row.name]
     np.testing.assert_array_equal(shown.on_map, evaluation.sites.region == row.region)
 
 
 def test_words(evaluation):
     def words(**asked):
-        return shown_sites(evaluation, Filters(**asked)).words
+        return shown_sites(evaluation, SiteFilter(**asked)).words
 
     assert words() == "all sites"
     assert words(region=("Africa_North",)) == "Africa North"
@@ -98,7 +99,7 @@ def test_words(evaluation):
 
 
 def test_counts_are_what_a_choice_would_leave(evaluation):
-    asked = Filters(region=("Europe",), network=("net1",))
+    asked = SiteFilter(region=("Europe",), network=("net1",))
     for kind in ("region", "network", "land_cover"):
         others = {k: getattr(asked, k) for k in ("region", "network") if k != kind}
         for name, number in counts(evaluation, asked, kind).items():
@@ -120,16 +121,17 @@ def test_a_lasso_is_simplified_and_keeps_its_sites():
     rng = np.random.default_rng(3)
     angle = np.linspace(0, 2 * np.pi, 600)
     x, y = 1e6 + 8e5 * np.cos(angle), 5e6 + 6e5 * np.sin(angle)
-    area = drawn(list(x), list(y))
+    area = simplified_polygon(list(x), list(y))
     assert 8 <= len(area) <= 40
     points = pd.DataFrame({"x": 1e6 + rng.uniform(-1e6, 1e6, 2000), "y": 5e6 + rng.uniform(-1e6, 1e6, 2000)})
     radius = np.hypot((points.x - 1e6) / 8e5, (points.y - 5e6) / 6e5)
     clear = np.abs(radius - 1) > 0.02
-    np.testing.assert_array_equal(inside(area, points)[clear], (radius < 1)[clear])
+    found = in_polygon(area, *degrees(points.x, points.y))
+    np.testing.assert_array_equal(found[clear], (radius < 1)[clear])
 
 
 def test_an_area_there_and_back():
-    area = drawn([0.0, 1e6, 1e6, 0.0], [0.0, 0.0, 2e6, 2e6])
+    area = simplified_polygon([0.0, 1e6, 1e6, 0.0], [0.0, 0.0, 2e6, 2e6])
     assert from_text(to_text(area)) == area
     x, y = mercator([-120.0, 30.0], [45.0, -33.0])
     np.testing.assert_allclose(degrees(x, y), [[-120, 30], [45, -33]])
@@ -137,8 +139,8 @@ def test_an_area_there_and_back():
 
 def test_a_line_that_crosses_itself_still_has_an_inside():
     bow_tie = ((0.0, 0.0), (10.0, 10.0), (10.0, 0.0), (0.0, 10.0))
-    x, y = mercator([1.0, 9.0, 5.0], [5.0, 5.0, 9.0])
-    np.testing.assert_array_equal(inside(bow_tie, pd.DataFrame({"x": x, "y": y})), [True, True, False])
+    found = in_polygon(bow_tie, np.array([1.0, 9.0, 5.0]), np.array([5.0, 5.0, 9.0]))
+    np.testing.assert_array_equal(found, [True, True, False])
 
 
 def test_every_filter_is_in_the_address():
@@ -161,14 +163,14 @@ def test_a_filter_that_is_not_understood_is_named(query):
     assert address.from_query(query) == ({}, [query])
 
 
-class NoActivity:
+class IdleMonitor:
     def newest_active(self):
         return None
 
 
 def visit(store, **chosen):
     selection = Selection(**chosen)
-    SessionController(selection, store, NoActivity()).load()
+    SessionController(selection, store, IdleMonitor()).load()
     return selection
 
 

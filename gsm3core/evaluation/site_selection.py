@@ -1,0 +1,218 @@
+"""Select the sites of a dataset by region, network, land cover, climate, mean soil moisture, aspect and polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+import shapely
+import xarray as xr
+from numpy.typing import NDArray
+
+from gsm3core import vocabulary as v
+from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.evaluation.strata import site_strata
+from gsm3core.files import texts
+from gsm3core.geography.aspect import poleward_aspect_of
+from gsm3core.geography.mercator import mercator
+from gsm3core.schema import products
+
+Mask = NDArray[np.bool_]
+Range = tuple[float, float]
+Corner = tuple[float, float]
+
+LAND_COVER, CLIMATE, ASPECT = "land_cover", "climate", "poleward_aspect"
+CATEGORIES = (v.REGION, v.NETWORK, LAND_COVER, CLIMATE)
+_RECORDS = {v.SM_INSITU: v.IN_SITU, v.SM_SMAP: v.SMAP}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteFilter:
+    """Criteria that a site must meet, all of them; an empty one is met by every site.
+
+    Parameters
+    ----------
+    region, network, land_cover, climate
+        Names; a site must have one of them.
+    moisture
+        Lowest and highest mean soil moisture, m3 m-3, both included.
+    moisture_of
+        Record whose mean it is: ``SMAP``, ``in situ`` (also ``sm_smap``, ``sm_insitu``) or a product's name.
+    aspect
+        Lowest and highest poleward aspect, -1 to 1, both included.
+    polygon
+        Corners ``(longitude, latitude)`` in degrees, joined by straight lines on a Mercator map.
+    """
+
+    region: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    land_cover: tuple[str, ...] = ()
+    climate: tuple[str, ...] = ()
+    moisture: Range | None = None
+    moisture_of: str = v.SMAP
+    aspect: Range | None = None
+    polygon: tuple[Corner, ...] = ()
+
+    def masks(self, sites: pd.DataFrame, moisture: pd.DataFrame) -> dict[str, Mask]:
+        """Return the sites that meet each criterion, by its name; criteria that are empty are left out.
+
+        Parameters
+        ----------
+        sites, moisture
+            Of :func:`site_table` and :func:`mean_soil_moisture`. An unknown value is in no range, and a criterion that
+            the dataset has no attribute for is met by no site.
+        """
+        found = {k: sites[k].isin(wanted).to_numpy() for k in CATEGORIES if (wanted := getattr(self, k))}
+        if self.moisture:
+            means = moisture.get(_RECORDS.get(self.moisture_of, self.moisture_of))
+            found["moisture"] = np.zeros(len(sites), bool) if means is None else _within(means, self.moisture)
+        if self.aspect:
+            found[ASPECT] = _within(sites[ASPECT], self.aspect)
+        if self.polygon:
+            found["polygon"] = in_polygon(self.polygon, sites[v.LON].to_numpy(), sites[v.LAT].to_numpy())
+        return found
+
+
+def select_sites(
+    ds: xr.Dataset,
+    *,
+    region: str | Sequence[str] = (),
+    network: str | Sequence[str] = (),
+    land_cover: str | Sequence[str] = (),
+    climate: str | Sequence[str] = (),
+    moisture: Range | None = None,
+    moisture_of: str = v.SMAP,
+    aspect: Range | None = None,
+    polygon: Sequence[Corner] = (),
+) -> xr.Dataset:
+    """Return the part of a dataset whose sites meet all criteria.
+
+    The dashboard's filters are the same function.
+
+    Parameters
+    ----------
+    ds
+        A SiteDataset.
+    region, network, land_cover, climate
+        One name or several; a site must have one of them.
+    moisture, moisture_of
+        Lowest and highest mean soil moisture, m3 m-3, and the record whose mean it is: ``SMAP``, ``in situ`` or a
+        product's name.
+    aspect
+        Lowest and highest poleward aspect, -1 (facing the equator) to 1 (facing the pole).
+    polygon
+        At least three corners ``(longitude, latitude)``, degrees, joined by straight lines on a Mercator map.
+
+    Raises
+    ------
+    DatasetError
+        If a name, record or attribute is not in the dataset, a range is upside down, or a polygon has fewer than three
+        corners.
+
+    Examples
+    --------
+    >>> ds = gsm3core.open_dataset("data/joined.zarr")  # doctest: +SKIP
+    >>> dry = gsm3core.select_sites(ds, region="CONUS", moisture=(0.0, 0.16))  # doctest: +SKIP
+    """
+    names = {v.REGION: region, v.NETWORK: network, LAND_COVER: land_cover, CLIMATE: climate}
+    wanted = SiteFilter(
+        **{k: (n,) if isinstance(n, str) else tuple(map(str, n)) for k, n in names.items()},
+        moisture=moisture, moisture_of=moisture_of, aspect=aspect, polygon=tuple(polygon),
+    )  # fmt: skip
+    sites = site_table(ds)
+    means = mean_soil_moisture(ds) if moisture else pd.DataFrame(index=sites.index)
+    _check(wanted, sites, means)
+    mask = np.ones(len(sites), bool)
+    for part in wanted.masks(sites, means).values():
+        mask &= part
+    return ds.isel({v.SITE: np.flatnonzero(mask)})
+
+
+def site_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Return the sites of a dataset as a table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by site id: ``station`` (the id where unnamed), ``network``, ``region``, ``land_cover``, ``climate`` (empty
+        where unknown), ``lat``, ``lon`` (degrees) and ``poleward_aspect`` (-1 to 1, NaN where unknown).
+    """
+    ids = pd.Index(texts(ds[v.SITE].values), name=v.SITE)
+    table = pd.DataFrame(index=ids)
+    for name in (v.STATION, v.NETWORK, v.REGION):
+        table[name] = texts(ds[name].values) if name in ds.coords else ""
+    table[v.STATION] = np.where(table[v.STATION] == "", ids, table[v.STATION])
+    for name in (v.LAT, v.LON):
+        table[name] = ds[name].values.astype(float)
+    for name in (LAND_COVER, CLIMATE):
+        table[name] = site_strata(ds, name).values.astype(str) if name in ds.data_vars else ""
+    table[ASPECT] = poleward_aspect_of(ds)
+    return table
+
+
+def mean_soil_moisture(ds: xr.Dataset) -> pd.DataFrame:
+    """Return the mean soil moisture of every record at every site over the days that each has.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by site id, one column per record (``in situ``, ``SMAP``, other products), m3 m-3; NaN where there is none.
+    """
+    in_situ = {v.IN_SITU: ds[v.SM_INSITU]} if v.SM_INSITU in ds.data_vars else {}
+    means = {
+        name: record.mean(v.TIME, skipna=True, dtype=float).values
+        for name, record in (in_situ | products(ds)).items()
+    }
+    return pd.DataFrame(means, index=pd.Index(texts(ds[v.SITE].values), name=v.SITE), dtype=float)
+
+
+def in_polygon(polygon: Sequence[Corner], lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Mask:
+    """Return which points lie in a polygon whose corners are joined by straight lines on a Mercator map.
+
+    Parameters
+    ----------
+    polygon
+        Corners ``(longitude, latitude)``, degrees. A line that crosses itself is read as its loops together.
+    lon, lat
+        ``(site)`` degrees.
+    """
+    shape = shapely.Polygon(np.column_stack(mercator(*np.asarray(polygon, float).T)))
+    shape = shape if shape.is_valid else shapely.make_valid(shape)
+    found: Mask = shapely.intersects_xy(shape, *mercator(lon, lat))
+    return found
+
+
+def _check(wanted: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> None:
+    for kind in CATEGORIES:
+        known = set(sites[kind]) - {""}
+        if missing := [n for n in getattr(wanted, kind) if n not in known]:
+            raise DatasetError(
+                f"{kind} {missing[0]!r} is not in the dataset. {did_you_mean(missing[0], known)}"
+            )
+    if wanted.moisture and _RECORDS.get(wanted.moisture_of, wanted.moisture_of) not in means:
+        raise DatasetError(
+            f"moisture_of is {wanted.moisture_of!r}, which the dataset lacks. {did_you_mean(wanted.moisture_of, map(str, means))}"
+        )
+    if wanted.aspect and sites[ASPECT].isna().all():
+        raise DatasetError("aspect: the dataset has neither 'poleward_aspect' nor 'aspect'.")
+    for name in ("moisture", "aspect"):
+        limits = getattr(wanted, name)
+        if limits and not limits[0] <= limits[1]:
+            raise DatasetError(f"{name} is {limits}; expected the lower limit first.")
+    if wanted.polygon and len(wanted.polygon) < 3:
+        raise DatasetError(f"polygon has {len(wanted.polygon)} corners; expected at least 3.")
+
+
+def _within(values: pd.Series, limits: Range) -> Mask:
+    x = values.to_numpy(float)
+    return (x >= limits[0]) & (x <= limits[1])
+
+
+def criteria(wanted: SiteFilter) -> dict[str, object]:
+    """Return the criteria that are not empty, as keyword arguments of :func:`select_sites`."""
+    found = {f.name: getattr(wanted, f.name) for f in fields(wanted)}
+    if not wanted.moisture:
+        found.pop("moisture_of")
+    return {name: value for name, value in found.items() if value not in ((), None)}
