@@ -25,7 +25,7 @@ Corner = tuple[float, float]
 
 LAND_COVER, CLIMATE, ASPECT = "land_cover", "climate", "poleward_aspect"
 CATEGORIES = (v.REGION, v.NETWORK, LAND_COVER, CLIMATE)
-_RECORDS = {v.SM_INSITU: v.IN_SITU, v.SM_SMAP: v.SMAP}
+_RECORDS = {v.SM_INSITU: v.IN_SITU, v.IN_SITU.lower(): v.IN_SITU, v.SM_SMAP: v.SMAP}
 
 
 @dataclass(frozen=True, kw_only=True)
