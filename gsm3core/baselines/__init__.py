@@ -1,9 +1,9 @@
-"""Comparison models: what the network must beat, under the same holdouts, on the same sites and days."""
+"""Baselines, run under the same holdouts, sites and days as the network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 import xarray as xr
@@ -23,7 +23,7 @@ _PREDICTORS = {
 }
 BASELINES = tuple(_PREDICTORS)
 
-Tell = Callable[..., None]
+Emit = Callable[..., None]
 
 
 def predict_fold(
@@ -31,10 +31,10 @@ def predict_fold(
     ds: xr.Dataset,
     fold: Fold,
     config: ExperimentConfig,
-    tell: Tell | None = None,
+    emit: Emit | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> xr.DataArray:
-    """Fit a comparison model to a fold's training part and predict the sites that it tests.
+    """Fit a baseline to a fold's training part and predict its test sites.
 
     Parameters
     ----------
@@ -43,38 +43,37 @@ def predict_fold(
     ds
         A SiteDataset.
     fold
-        Of its targets only those at training sites on training days are read, and every statistic is theirs.
+        Targets are read, and all statistics computed, at its training sites on its training days only.
     config
-        ``data`` says which variables are read and which records teach; ``training.seed`` makes it repeatable.
-    tell
-        Called as ``tell("progress", fold=..., done=...)`` with the share of the fold's work that is done.
+        Reads ``data`` (inputs and training targets) and ``training.seed``.
+    emit
+        Called as ``emit("progress", fold=..., done=...)`` with the completed fraction of the fold.
     cancelled
-        Asked often; when true the work stops.
+        Polled often; the work stops when it returns true.
 
     Returns
     -------
     xarray.DataArray
-        ``sm_predicted (site, time)``, m3 m-3: the fold's test sites over their whole records, as the network
-        predicts them, clipped to 0 to 1; the attribute ``clipped`` counts what was outside.
+        ``sm_predicted (site, time)``, m3 m-3: the fold's test sites over their whole records, as for the network,
+        clipped to 0 to 1; the attribute ``clipped`` counts the clipped values.
 
     Raises
     ------
     ConfigError
-        If the name is not known, or the model needs an input that the configuration leaves out.
+        If the name is unknown, or an input that the baseline needs is not configured.
     DatasetError
         If a variable is missing.
     TrainingError
-        If there is nothing to learn from.
+        If there are no training targets.
     CancelledError
         If cancelled.
     """
     if name not in _PREDICTORS:
-        raise ConfigError(f"comparison model {name!r} is not known. {did_you_mean(name, _PREDICTORS)}")
-    module, function = _PREDICTORS[name].split(":")
-    predict: Any = getattr(import_module(module), function)
-    predicted: xr.DataArray = predict(ds, fold, config, tell or _say_nothing, cancelled)
+        raise ConfigError(f"baseline {name!r} is not known. {did_you_mean(name, _PREDICTORS)}")
+    predict = resolve_name(_PREDICTORS[name])
+    predicted: xr.DataArray = predict(ds, fold, config, emit or _ignore_event, cancelled)
     return predicted
 
 
-def _say_nothing(event: str, **fields: Any) -> None:
-    """Nobody listens."""
+def _ignore_event(event: str, **fields: Any) -> None:
+    """Discard an event."""

@@ -1,4 +1,4 @@
-"""The mean year: what a site is usually like on a day, from its own past or from the sites around it."""
+"""Day-of-year climatology, of the site itself or of its nearest training sites."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gsm3core import vocabulary as v
-from gsm3core.baselines.training_record import Floats, as_prediction, inputs, training_record
+from gsm3core.baselines.training_record import Floats, input_names, to_prediction, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.holdouts.base import Fold
 
 WINDOW = 31
 NEIGHBOURS = 10
-# A site teaches itself from this many training days on; with fewer its neighbours know more.
+# Fewest training days for a site's own climatology; with fewer, that of its neighbours is better.
 FEWEST_DAYS = 30
 _YEAR = 366
 _EARTH_KM = 6371.0
@@ -27,41 +27,41 @@ def predict_climatology(
     ds: xr.Dataset,
     fold: Fold,
     config: ExperimentConfig,
-    tell: Callable[..., None],
+    emit: Callable[..., None],
     cancelled: Callable[[], bool],
 ) -> xr.DataArray:
-    """Predict every day of the year as the mean of that time of year in training.
+    """Predict the training climatology of each day of the year.
 
     Parameters
     ----------
-    ds, fold, config, tell, cancelled
+    ds, fold, config, emit, cancelled
         As for :func:`gsm3core.baselines.predict_fold`.
 
     Notes
     -----
     A site with :data:`FEWEST_DAYS` training days of its own (temporal holdouts) has the mean of its training days
     within 15 days of the day of the year: :data:`WINDOW` days, the width of the climatology in QA4SM and in anomaly
-    scores. A held-out site has the mean of the :data:`NEIGHBOURS` nearest training sites, weighted by one over the
-    squared distance; the number was chosen among training sites (docs/comparison_models.md).
+    scores. A held-out site has the mean of the :data:`NEIGHBOURS` nearest training sites, weighted by inverse squared
+    distance; the number was chosen among training sites (docs/baselines.md).
     """
-    forcings, _ = inputs(ds, config)
-    taught = training_record(ds, fold, config)
+    forcings, _ = input_names(ds, config)
+    training = training_record(ds, fold, config)
     days = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
-    own = taught.of_site()
+    own = training.by_site()
     has_own = np.isfinite(own).sum(axis=1) >= FEWEST_DAYS
-    neighbour = np.isfinite(taught.streams[taught.reference]).sum(axis=1) >= FEWEST_DAYS
+    neighbour = np.isfinite(training.streams[training.reference]).sum(axis=1) >= FEWEST_DAYS
     if not neighbour.any():
         neighbour = np.isfinite(own).any(axis=1)
-    mean_year = year_of(own, days)
+    mean_year = mean_year_by_site(own, days)
     at = np.column_stack([ds[v.LAT].values, ds[v.LON].values]).astype(float)
-    from_others = nearby_mean(mean_year[neighbour], at[neighbour], at[fold.test_sites])
+    from_others = neighbour_mean(mean_year[neighbour], at[neighbour], at[fold.test_sites])
     year = np.where(has_own[fold.test_sites, None], mean_year[fold.test_sites], from_others)
-    tell("progress", fold=fold.name, done=1.0)
-    return as_prediction(year[:, days - 1], ds, fold, forcings)
+    emit("progress", fold=fold.name, done=1.0)
+    return to_prediction(year[:, days - 1], ds, fold, forcings)
 
 
-def year_of(values_ST: Floats, day_of_year: NDArray[np.integer], window: int = WINDOW) -> Floats:
-    """Return the mean year of every site, ``(site, 366)``, m3 m-3.
+def mean_year_by_site(values_ST: Floats, day_of_year: NDArray[np.integer], window: int = WINDOW) -> Floats:
+    """Return the day-of-year climatology of every site, ``(site, 366)``, m3 m-3.
 
     Parameters
     ----------
@@ -70,9 +70,8 @@ def year_of(values_ST: Floats, day_of_year: NDArray[np.integer], window: int = W
     day_of_year
         ``(time)``, 1 to 366.
     window
-        Days, odd: a day of the year is the mean over all values up to ``(window - 1) / 2`` days from it, around
-        the turn of the year. Where there is none, it is interpolated between the nearest that have one. A site
-        without values is NaN.
+        Days, odd: each day of the year is the mean over all values up to ``(window - 1) / 2`` days from it, cyclically.
+        Days without values are interpolated linearly. A site without values is NaN.
     """
     known = np.isfinite(values_ST)
     total, number = np.zeros((2, len(values_ST), _YEAR))
@@ -80,34 +79,34 @@ def year_of(values_ST: Floats, day_of_year: NDArray[np.integer], window: int = W
         at = day_of_year == day
         total[:, day - 1] = np.where(known[:, at], values_ST[:, at], 0.0).sum(axis=1)
         number[:, day - 1] = known[:, at].sum(axis=1)
-    total, number = _around(total, window), _around(number, window)
+    total, number = _cyclic_window_sum(total, window), _cyclic_window_sum(number, window)
     with np.errstate(invalid="ignore", divide="ignore"):
         year = np.where(number > 0.5, total / number, np.nan)
     for row in year:
-        there = np.flatnonzero(np.isfinite(row))
-        if 0 < len(there) < _YEAR:
-            row[:] = np.interp(np.arange(_YEAR), there, row[there], period=_YEAR)
+        day = np.flatnonzero(np.isfinite(row))
+        if 0 < len(day) < _YEAR:
+            row[:] = np.interp(np.arange(_YEAR), day, row[day], period=_YEAR)
     return year
 
 
-def nearby_mean(year_ND: Floats, at_N2: Floats, asked_S2: Floats, neighbours: int = NEIGHBOURS) -> Floats:
-    """Return the mean of the nearest sites' years, weighted by one over the squared distance.
+def neighbour_mean(year_ND: Floats, at_N2: Floats, query_S2: Floats, neighbours: int = NEIGHBOURS) -> Floats:
+    """Return the mean climatology of the nearest sites, weighted by inverse squared distance.
 
     Parameters
     ----------
     year_ND
         ``(known site, day)``.
-    at_N2, asked_S2
-        Latitude and longitude of the known and of the asked sites, degrees.
+    at_N2, query_S2
+        Latitude and longitude of the known and of the query sites, degrees.
     neighbours
-        How many; fewer where there are fewer.
+        Number of neighbours, at most.
 
     Notes
     -----
-    Sites nearer than 1 km weigh as if they were that far: one of several at the same place is not all there is.
+    Distances below 1 km count as 1 km, so that no co-located site gets all the weight.
     """
-    chord, nearest = cKDTree(_on_sphere(at_N2)).query(
-        _on_sphere(asked_S2), k=list(range(1, min(neighbours, len(at_N2)) + 1))
+    chord, nearest = cKDTree(_unit_vectors(at_N2)).query(
+        _unit_vectors(query_S2), k=list(range(1, min(neighbours, len(at_N2)) + 1))
     )
     km = 2 * _EARTH_KM * np.arcsin(np.clip(chord / 2, 0, 1))
     weight = 1 / np.maximum(km, 1.0) ** 2
@@ -115,7 +114,7 @@ def nearby_mean(year_ND: Floats, at_N2: Floats, asked_S2: Floats, neighbours: in
     return np.einsum("sn,snd->sd", weight, year_ND[nearest])
 
 
-def _around(values_SD: Floats, window: int) -> Floats:
+def _cyclic_window_sum(values_SD: Floats, window: int) -> Floats:
     half = window // 2
     wrapped = (
         np.concatenate([values_SD[:, -half:], values_SD, values_SD[:, :half]], axis=1) if half else values_SD
@@ -124,7 +123,7 @@ def _around(values_SD: Floats, window: int) -> Floats:
     return total[:, window:] - total[:, :-window]
 
 
-def _on_sphere(at_S2: Floats) -> Floats:
-    """Points ``(S, 3)`` on the unit sphere from degrees: distances need no care at the date line or the poles."""
+def _unit_vectors(at_S2: Floats) -> Floats:
+    """Return unit vectors ``(S, 3)`` from degrees, whose distances are valid across the date line and the poles."""
     lat, lon = np.radians(at_S2).T
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

@@ -1,4 +1,4 @@
-"""What gradient boosting sees of a day: its weather, that of the days before, the season and the site."""
+"""Features of gradient boosting: forcings, their lags and means, season and site attributes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from gsm3core.schema import is_categorical
 
 LAGS = (1, 2, 3, 5, 7)
 MEANS = (7, 30, 90)
-# Histogram boosting takes at most 255 classes of a categorical column, numbered from 0.
+# The limit of scikit-learn's histogram boosting for a categorical column, numbered from 0.
 _MOST_CLASSES = 255
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Which columns there are and how they are made; nothing in it depends on soil moisture.
+    """The feature columns and how to compute them; none depends on soil moisture.
 
     Parameters
     ----------
     forcings, attributes
         Names in the dataset.
     classes
-        Categorical attribute -> its classes at the training sites, each numbered by its place here.
+        Classes of each categorical attribute at the training sites; their position is the class number.
     """
 
     forcings: tuple[str, ...]
@@ -62,20 +62,20 @@ class FeatureTable:
         Parameters
         ----------
         ds
-            Sites of a SiteDataset, with the whole time axis: a day's columns reach back.
+            Sites of a SiteDataset, with the whole time axis: lags and means use previous days.
         """
         shape = ds.sizes[v.SITE], ds.sizes[v.TIME]
         table = np.empty((*shape, len(self.columns)), np.float32)
-        made: list[Floats] = []
+        columns: list[Floats] = []
         for name in self.forcings:
             daily = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
-            made += [daily, *(lagged(daily, n) for n in LAGS), *(moving_mean(daily, n) for n in MEANS)]
+            columns += [daily, *(lagged(daily, n) for n in LAGS), *(moving_mean(daily, n) for n in MEANS)]
         if PRECIPITATION in self.forcings:
             rain = ds[PRECIPITATION].transpose(v.SITE, v.TIME).values.astype(float)
-            made += [antecedent_mean(rain, decay) for decay in DECAYS]
-        made += season(ds)
-        made += [self._static(ds[name], name)[:, None] for name in self.attributes]
-        for k, column in enumerate(made):
+            columns += [antecedent_mean(rain, decay) for decay in DECAYS]
+        columns += season(ds)
+        columns += [self._static(ds[name], name)[:, None] for name in self.attributes]
+        for k, column in enumerate(columns):
             table[:, :, k] = column
         return table
 
@@ -83,7 +83,7 @@ class FeatureTable:
         values = attribute.values.astype(float)
         if name not in self.classes:
             return values
-        # A class that no training site has is missing, as it is to the network.
+        # A class without training sites is missing, as in the network's inputs.
         number = np.full(values.shape, np.nan)
         for k, known in enumerate(self.classes[name]):
             number[values == known] = k
@@ -93,16 +93,12 @@ class FeatureTable:
 def feature_table(
     ds: xr.Dataset, forcings: list[str], attributes: list[str], train_sites: NDArray[np.bool_]
 ) -> FeatureTable:
-    """Choose the columns for a dataset.
+    """Return the feature table of a dataset.
 
     Parameters
     ----------
-    ds
-        A SiteDataset.
-    forcings, attributes
-        What to make columns of.
     train_sites
-        ``(site)``; the classes of categorical attributes are those found there.
+        ``(site)`` mask; categorical attributes have the classes found there.
     """
     classes = {}
     for name in attributes:
@@ -115,7 +111,7 @@ def feature_table(
 
 
 def lagged(daily_ST: Floats, days: int) -> Floats:
-    """Return the values of some days before; NaN where the record has not begun."""
+    """Return the values of ``days`` days before; NaN at the start of the record."""
     out = np.full_like(daily_ST, np.nan)
     out[:, days:] = daily_ST[:, :-days]
     return out

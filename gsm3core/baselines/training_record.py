@@ -1,4 +1,4 @@
-"""What a comparison model may learn from in a fold, and where it predicts: the same sites and days as the network."""
+"""Training targets and predictions of a baseline, on the same sites and days as the network."""
 
 from __future__ import annotations
 
@@ -20,43 +20,41 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """A fold's training targets; what is held out is not there.
+    """A fold's training targets, without any held-out value.
 
     Parameters
     ----------
     streams
-        Target name -> ``(site, time)`` m3 m-3, NaN at every site and day that does not train. In-situ first; a
-        target without a training value is not in it.
+        By target name, ``(site, time)`` m3 m-3, NaN outside the training sites and days. In situ first; targets
+        without training values are left out.
     """
 
     streams: dict[str, Floats]
 
     @property
     def reference(self) -> str:
-        """The record whose climate a prediction has: in situ where any teaches, else the satellite's."""
+        """The record that is predicted: in situ if it is a training target, else the satellite's."""
         return next(iter(self.streams))
 
-    def of_site(self) -> Floats:
-        """Return each site's own training record ``(site, time)``: in situ where it has one, else the satellite's."""
+    def by_site(self) -> Floats:
+        """Return each site's training record ``(site, time)``: in situ where it has one, else the satellite's."""
         first, *others = self.streams.values()
         own = first.copy()
         for other in others:
-            untaught = ~np.isfinite(own).any(axis=1)
-            own[untaught] = other[untaught]
+            without_target = ~np.isfinite(own).any(axis=1)
+            own[without_target] = other[without_target]
         return own
 
 
 def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> TrainingRecord:
-    """Take a fold's training targets.
+    """Return a fold's training targets.
 
     Parameters
     ----------
-    ds
-        A SiteDataset.
     fold
-        Only the targets at its training sites on its training days are read.
+        Only targets at its training sites on its training days are read.
     config
-        ``data.targets`` says which records teach; ``data.forcings`` where a site has a record at all.
+        ``data.targets`` names the targets; ``data.forcings`` defines each site's record.
 
     Raises
     ------
@@ -65,12 +63,12 @@ def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> Tra
     TrainingError
         If no target has a training value.
     """
-    targets = _chosen(config.data.targets, target_names(ds), "target")
-    trains_ST = record_span(ds, inputs(ds, config)[0]) & fold.train_sites[:, None] & fold.train_days
+    targets = _select_names(config.data.targets, target_names(ds), "target")
+    trainable_ST = record_span(ds, input_names(ds, config)[0]) & fold.train_sites[:, None] & fold.train_days
     streams = {}
     for name in sorted(targets, key=v.TARGETS.index):
         values = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
-        values = np.where(trains_ST & np.isfinite(values), values, np.nan)
+        values = np.where(trainable_ST & np.isfinite(values), values, np.nan)
         if np.isfinite(values).any():
             streams[name] = values
     if not streams:
@@ -81,33 +79,31 @@ def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> Tra
     return TrainingRecord(streams)
 
 
-def inputs(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[str], list[str]]:
-    """Return the names of the forcings and attributes that the configuration chooses; all where it names none.
+def input_names(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[str], list[str]]:
+    """Return the names of the configured forcings and attributes; by default all of the dataset.
 
     Raises
     ------
     DatasetError
         If one is not in the dataset, or the dataset has no forcing.
     """
-    forcings = _chosen(config.data.forcings, forcing_names(ds), "forcing")
+    forcings = _select_names(config.data.forcings, forcing_names(ds), "forcing")
     if not forcings:
         raise DatasetError(
-            "The dataset has no forcing: expected at least one (site, time) input beside soil moisture."
+            "The dataset has no forcing: expected at least one (site, time) input besides soil moisture."
         )
-    return forcings, _chosen(config.data.attributes, attribute_names(ds), "attribute")
+    return forcings, _select_names(config.data.attributes, attribute_names(ds), "attribute")
 
 
-def as_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[str]) -> xr.DataArray:
-    """Give predicted values the shape of a fold's prediction, clipped to the physical range 0 to 1.
+def to_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[str]) -> xr.DataArray:
+    """Return a fold's prediction as a DataArray, clipped to the physical range 0 to 1.
 
     Parameters
     ----------
     values_ST
         ``(test site, time)`` m3 m-3, the fold's test sites in the dataset's order.
-    ds, fold
-        Dataset and division.
     forcings
-        Outside a site's record of these a prediction is NaN.
+        Predictions outside a site's record of these are NaN.
 
     Returns
     -------
@@ -126,10 +122,11 @@ def as_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[
     )
 
 
-def _chosen(names: tuple[str, ...] | None, there: list[str], what: str) -> list[str]:
+def _select_names(names: tuple[str, ...] | None, available: list[str], what: str) -> list[str]:
     for name in names or ():
-        if name not in there:
+        if name not in available:
             raise DatasetError(
-                f"{what} {name!r} is not in the dataset. {did_you_mean(name, there)} It has: {', '.join(there) or 'none'}."
+                f"{what} {name!r} is not in the dataset. {did_you_mean(name, available)} "
+                f"It has: {', '.join(available) or 'none'}."
             )
-    return list(names) if names is not None else there
+    return list(names) if names is not None else available

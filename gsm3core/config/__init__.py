@@ -1,4 +1,4 @@
-"""One experiment as a frozen, typed configuration, read from TOML; unknown keys are refused."""
+"""The frozen, typed configuration of an experiment, read from TOML; unknown keys are an error."""
 
 from gsm3core.config.experiment import ExperimentConfig
 from gsm3core.config.sections import (

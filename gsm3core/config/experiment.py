@@ -1,4 +1,4 @@
-"""A whole configuration, read from TOML, with errors that name the key and the nearest known one."""
+"""Experiment configuration from TOML, with errors that name the key and the nearest known one."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from gsm3core.errors import ConfigError, did_you_mean
 
 
 class ExperimentConfig(Section):
-    """One experiment: data, holdout, model, training, scores.
+    """Configuration of an experiment: data, holdout, model, training, scores.
 
     Raises
     ------
     ConfigError
-        From :meth:`load` and :meth:`from_mapping`: an unknown key (with the nearest known one) or a bad value.
+        From :meth:`load` and :meth:`from_mapping`: an unknown key (with the nearest known one) or an invalid value.
     """
 
     title: str = ""
@@ -41,14 +41,14 @@ class ExperimentConfig(Section):
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any], *, source: str = "configuration") -> ExperimentConfig:
-        """Check a nested mapping, as TOML gives it.
+        """Validate a nested mapping, such as parsed TOML.
 
         Parameters
         ----------
         values
             Sections and their keys.
         source
-            What the error calls it: the file's path.
+            Name of the mapping in error messages, such as the file's path.
         """
         try:
             return cls.model_validate(values)
@@ -59,13 +59,7 @@ class ExperimentConfig(Section):
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ExperimentConfig:
-        """Read a preset by its name, or a TOML file by its path.
-
-        Parameters
-        ----------
-        name_or_path
-            ``gsm3``, ``quick``, ``paper``, ``smap-temporal``, or a file.
-        """
+        """Read a preset by name (``gsm3``, ``quick``, ``paper``, ``smap-temporal``) or a TOML file by path."""
         presets = resources.presets()
         path = presets.get(str(name_or_path), Path(name_or_path))
         if not path.is_file():
@@ -79,14 +73,14 @@ class ExperimentConfig(Section):
         return cls.from_mapping(values, source=str(path))
 
     def replace(self, section: str, **changes: Any) -> ExperimentConfig:
-        """Return a copy with keys of one section changed, checked again.
+        """Return a validated copy with some keys of one section changed.
 
         Parameters
         ----------
         section
             ``data``, ``holdout``, ``model``, ``training`` or ``scores``.
         **changes
-            New values; a key whose value is ``None`` is left as it is.
+            New values; ``None`` leaves a key unchanged.
         """
         values = self.model_dump()
         values[section] |= {k: value for k, value in changes.items() if value is not None}
@@ -104,7 +98,7 @@ class ExperimentConfig(Section):
 
 
 def _explain(error: Any) -> str:
-    # A key that takes a number or a word has a message for each; which of them it is says the message.
+    # A key that takes a number or a word has one error for each; the message tells them apart.
     keys = [str(p) for p in error["loc"] if p != "constrained-int" and not str(p).startswith("literal[")]
     where = ".".join(keys) or "configuration"
     if error["type"] == "extra_forbidden":
@@ -112,10 +106,10 @@ def _explain(error: Any) -> str:
         for part in error["loc"][:-1]:
             field = section.model_fields[part].annotation
             section = field if isinstance(field, type) else Period
-        return f"{where} is not a key. {did_you_mean(str(error['loc'][-1]), section.model_fields)}"
+        return f"{where} is an unknown key. {did_you_mean(str(error['loc'][-1]), section.model_fields)}"
     if error["loc"] == ("holdout", "name"):
         return f"holdout {error['input']!r} is not known. {did_you_mean(str(error['input']), v.HOLDOUTS)}"
-    # What is wrong between the keys of a section names their values itself.
+    # Messages about several keys of a section contain their values already.
     given = "" if isinstance(error["input"], dict) else f" (given: {error['input']!r})"
     return f"{where}: {error['msg'].removeprefix('Value error, ')}{given}"
 

@@ -1,8 +1,8 @@
-"""What a model is tested on that it has not seen: other days, other sites, other continents."""
+"""Holdouts: splits of sites and days into training and test folds."""
 
 from __future__ import annotations
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from gsm3core.errors import ConfigError, did_you_mean
@@ -30,6 +30,5 @@ def make_holdout(config: HoldoutConfig) -> Holdout:
     """
     if config.name not in _REGISTRY:
         raise ConfigError(f"holdout {config.name!r} is not known. {did_you_mean(config.name, _REGISTRY)}")
-    module, _, name = _REGISTRY[config.name].partition(":")
-    holdout: Holdout = getattr(import_module(module), name)(config)
+    holdout: Holdout = resolve_name(_REGISTRY[config.name])(config)
     return holdout

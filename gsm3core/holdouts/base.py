@@ -1,4 +1,4 @@
-"""Holdout and Fold: which sites and days train, which test, and what keeps them apart."""
+"""Holdout and Fold: the training and test sites and days."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteInfo:
-    """What a holdout may know of the sites; never their soil moisture.
+    """The information on sites that a holdout may use; never their soil moisture.
 
     Parameters
     ----------
-    region
-        ``(site)`` region names.
-    group
-        ``(site)`` numbers; sites of one group (one satellite cell) are always held out together, so that a
-        held-out site's cell does not teach.
-    has_insitu
-        ``(site)`` whether a site has an in-situ record. Both kinds are spread evenly over the folds.
+    site, network, region
+        ``(site)`` names.
     lat, lon
         ``(site)`` degrees.
-    site, network
-        ``(site)`` names.
+    group
+        ``(site)`` numbers; sites of one group (one satellite cell) are always held out together, so that the cell of a
+        held-out site is not in training.
+    has_insitu
+        ``(site)`` whether a site has an in-situ record. Both kinds are distributed evenly over the folds.
     days
         ``(time)`` the dataset's days.
     """
@@ -49,7 +47,7 @@ class SiteInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One division into training and testing.
+    """One split into training and test sites and days.
 
     Parameters
     ----------
@@ -69,7 +67,7 @@ class Fold:
 
 
 class Holdout(Protocol):
-    """Divides sites and days into folds; the same folds for the same sites and seed."""
+    """Splits sites and days into folds; deterministic for given sites and seed."""
 
     def folds(self, sites: SiteInfo) -> Iterator[Fold]:
         """Yield the folds in a fixed order.
@@ -77,44 +75,43 @@ class Holdout(Protocol):
         Raises
         ------
         ConfigError
-            If the sites or days cannot be divided as configured.
+            If the sites or days cannot be split as configured.
         """
         ...
 
 
 def period_mask(days: pd.DatetimeIndex, period: Period, what: str) -> Mask:
-    """Return which days lie in a period.
+    """Return the mask of the days in a period.
 
     Raises
     ------
     ConfigError
-        If none does.
+        If no day lies in it.
     """
     mask = np.asarray((days >= pd.Timestamp(period.start)) & (days <= pd.Timestamp(period.end)))
     if not mask.any():
         raise ConfigError(
-            f"holdout.{what} is {period.start} to {period.end}, but the dataset has {days[0].date()} to {days[-1].date()}."
+            f"holdout.{what} is {period.start} to {period.end}, but the dataset covers {days[0].date()} to "
+            f"{days[-1].date()}. Choose a period within it."
         )
     return mask
 
 
 def spatial_days(sites: SiteInfo, train: Period | None) -> Mask:
-    """Return the days that both train and test in a spatial holdout: the period given, or all."""
+    """Return the mask of the days used in a spatial holdout, for training and test alike; all by default."""
     return np.ones(len(sites.days), bool) if train is None else period_mask(sites.days, train, "train")
 
 
-def deal(group: NDArray[np.int64], has_insitu: Mask, folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal groups of sites out to folds; return each site's fold, 0 to ``folds - 1``.
+def assign_folds(group: NDArray[np.int64], has_insitu: Mask, folds: int, seed: int) -> NDArray[np.int64]:
+    """Assign shuffled groups of sites to folds in turn; return each site's fold, 0 to ``folds - 1``.
 
     Parameters
     ----------
     group
-        ``(site)`` numbers; a group stays together.
+        ``(site)`` numbers; a group is never split.
     has_insitu
-        ``(site)``. Shuffled groups with an in-situ site are dealt first, then the others: every fold tests about as
-        many of both.
-    folds, seed
-        Number of folds, and what shuffles.
+        ``(site)``. Groups with an in-situ site are assigned before the others, so that every fold has about as many
+        of both kinds.
     """
     groups, of_group = np.unique(group, return_inverse=True)
     with_insitu = np.zeros(len(groups), bool)

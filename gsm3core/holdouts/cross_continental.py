@@ -1,4 +1,4 @@
-"""Cross-continental holdout: one region at a time, as if nothing had ever been measured there."""
+"""Cross-continental holdout: one region at a time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class CrossContinental:
     Parameters
     ----------
     config
-        ``train``: the days that train and test.
+        ``train``: the days used for training and test.
 
     Notes
     -----
-    Liu et al., GSM3 v1.0, section 2.4. Sites outside all regions always train and are never tested. A site whose
-    satellite cell reaches into the held-out region does not train in that fold.
+    Liu et al., GSM3 v1.0, section 2.4. Sites outside all regions are always in training and never tested. A site that
+    shares its satellite cell with the held-out region is not in training in that fold.
     """
 
     def __init__(self, config: HoldoutConfig) -> None:
@@ -35,13 +35,13 @@ class CrossContinental:
         Raises
         ------
         ConfigError
-            If all sites lie in one region: nothing would be left to train on.
+            If all sites lie in one region, which leaves no training sites.
         """
         present = [r for r in v.REGIONS if (sites.region == r).any()]
         if not present or (len(present) == 1 and (sites.region == present[0]).all()):
             raise ConfigError(
                 f"A cross-continental holdout needs sites in at least two regions; this dataset has only "
-                f"{present[0] if present else 'sites outside all regions'}. Use random_spatial."
+                f"{present[0] if present else 'sites outside all regions'}. Set holdout.name = 'random_spatial'."
             )
         days = spatial_days(sites, self.config.train)
         for region in present:

@@ -1,4 +1,4 @@
-"""Custom holdout: the sites, networks or polygon that a user names."""
+"""Custom holdout: named sites, networks or a polygon."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gsm3core.holdouts.base import Fold, Mask, SiteInfo, spatial_days
 
 
 class Custom:
-    """Hold out what is named, once; everything else trains.
+    """Hold out the named sites in one fold; all others train.
 
     Parameters
     ----------
     config
-        ``sites`` (ids), ``networks`` (names), ``polygon`` (longitude, latitude of its corners), any of them
-        together, and ``train``: the days that train and test.
+        Any combination of ``sites`` (ids), ``networks`` (names) and ``polygon`` (longitude, latitude of its corners),
+        and ``train``: the days used for training and test.
 
     Notes
     -----
-    A site that shares its satellite cell with a held-out one neither trains nor tests.
+    A site that shares its satellite cell with a held-out one is in neither training nor test.
     """
 
     def __init__(self, config: HoldoutConfig) -> None:
@@ -35,13 +35,13 @@ class Custom:
         Raises
         ------
         ConfigError
-            If nothing is named, a name is unknown, nothing lies in the polygon, or nothing is left to train on.
+            If nothing is named, a name is unknown, no site lies in the polygon, or no training site is left.
         """
         test = self._test(sites)
         train = ~np.isin(sites.group, sites.group[test])
         if not train.any():
             raise ConfigError(
-                f"The custom holdout holds out all {len(test)} sites; nothing is left to train on."
+                f"The custom holdout holds out all {len(test)} sites and leaves none for training. Hold out fewer."
             )
         days = spatial_days(sites, self.config.train)
         yield Fold(name="custom", train_sites=train, test_sites=test, train_days=days, test_days=days)
@@ -50,13 +50,13 @@ class Custom:
         c = self.config
         if not (c.sites or c.networks or c.polygon):
             raise ConfigError("A custom holdout needs holdout.sites, holdout.networks or holdout.polygon.")
-        test = _named(sites.site, c.sites or (), "sites") | _named(
+        test = _match_names(sites.site, c.sites or (), "sites") | _match_names(
             sites.network, c.networks or (), "networks"
         )
         if c.polygon:
             polygon = shapely.Polygon(c.polygon)
             if not polygon.is_valid:
-                raise ConfigError(f"holdout.polygon is not valid: {shapely.is_valid_reason(polygon)}.")
+                raise ConfigError(f"holdout.polygon is invalid: {shapely.is_valid_reason(polygon)}.")
             inside = np.asarray(shapely.intersects(polygon, shapely.points(sites.lon, sites.lat)))
             if not inside.any():
                 raise ConfigError(
@@ -66,11 +66,11 @@ class Custom:
         return test
 
 
-def _named(have: np.ndarray, wanted: tuple[str, ...], what: str) -> Mask:
+def _match_names(have: np.ndarray, wanted: tuple[str, ...], what: str) -> Mask:
     known = set(have.tolist())
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"holdout.{what} names {name!r}, which the dataset does not have. {did_you_mean(name, known)}"
+                f"holdout.{what} has {name!r}, which is not in the dataset. {did_you_mean(name, known)}"
             )
     return np.isin(have, wanted) if wanted else np.zeros(len(have), bool)

@@ -1,4 +1,4 @@
-"""Random spatial holdout: K folds of sites, each site tested once."""
+"""Random spatial holdout: K-fold cross-validation over sites."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import numpy as np
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, SiteInfo, deal, spatial_days
+from gsm3core.holdouts.base import Fold, SiteInfo, assign_folds, spatial_days
 
 
 class RandomSpatial:
-    """Shuffle the groups of sites and deal them out to K folds.
+    """Assign shuffled satellite cells to K folds; each site is tested once.
 
     Parameters
     ----------
     config
-        ``folds`` (5 in the paper), ``seed``, and ``train``: the days that train and test.
+        ``folds`` (5 in the paper), ``seed``, and ``train``: the days used for training and test.
 
     Notes
     -----
-    Liu et al., GSM3 v1.0, section 2.4. Groups (satellite cells) with an in-situ site are dealt first, then the
-    others, so that every fold tests about the same number of both.
+    Liu et al., GSM3 v1.0, section 2.4. Every fold tests about the same number of sites with and without in-situ record.
     """
 
     def __init__(self, config: HoldoutConfig) -> None:
@@ -42,7 +41,7 @@ class RandomSpatial:
                 f"holdout.folds is {self.config.folds}, but the dataset has only {n_groups} separate satellite cells. "
                 "Lower holdout.folds or use more sites."
             )
-        fold = deal(sites.group, sites.has_insitu, self.config.folds, self.config.seed)
+        fold = assign_folds(sites.group, sites.has_insitu, self.config.folds, self.config.seed)
         days = spatial_days(sites, self.config.train)
         for k in range(self.config.folds):
             test = fold == k

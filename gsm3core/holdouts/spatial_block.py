@@ -1,4 +1,4 @@
-"""Spatial block holdout: whole blocks of land at a time, for what random folds hide."""
+"""Spatial block holdout: K folds of equal-area blocks."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
-from gsm3core.holdouts.base import Fold, SiteInfo, deal, spatial_days
+from gsm3core.holdouts.base import Fold, SiteInfo, assign_folds, spatial_days
 
 _EARTH_RADIUS_KM = 6371.0
 _TRUE_LATITUDE = np.radians(30.0)
 
 
 class SpatialBlock:
-    """Cut the land into blocks of equal area and deal them out to K folds.
+    """Assign equal-area blocks of sites to K folds.
 
     Parameters
     ----------
     config
-        ``block_km`` (length of a block's side), ``folds``, ``seed``, and ``train``: the days that train and test.
+        ``block_km`` (side length of a block), ``folds``, ``seed``, and ``train``: the days used for training and test.
 
     Notes
     -----
-    A random fold tests a site beside its neighbours; a block is tested without them, as ground far from any sensor
-    would be (Roberts et al. 2017, doi:10.1111/ecog.02881). Blocks are squares of a cylindrical equal-area map with
-    true latitude 30 degrees. A satellite cell belongs to the block that its sites' middle lies in.
+    In random folds test sites have training sites nearby; block folds remove this spatial autocorrelation (Roberts et
+    al. 2017, doi:10.1111/ecog.02881). Blocks are squares of a cylindrical equal-area projection with true latitude
+    30 degrees. A satellite cell belongs to the block that contains the centroid of its sites.
     """
 
     def __init__(self, config: HoldoutConfig) -> None:
@@ -45,10 +45,10 @@ class SpatialBlock:
         n_blocks = len(np.unique(block))
         if n_blocks < self.config.folds:
             raise ConfigError(
-                f"holdout.block_km is {self.config.block_km:g}: the sites lie in {n_blocks} such blocks, fewer than "
-                f"holdout.folds ({self.config.folds}). Take smaller blocks or fewer folds."
+                f"holdout.block_km is {self.config.block_km:g}: the sites lie in {n_blocks} blocks of that size, fewer than "
+                f"holdout.folds ({self.config.folds}). Lower holdout.block_km or holdout.folds."
             )
-        fold = deal(block, sites.has_insitu, self.config.folds, self.config.seed)
+        fold = assign_folds(block, sites.has_insitu, self.config.folds, self.config.seed)
         days = spatial_days(sites, self.config.train)
         for k in range(self.config.folds):
             test = fold == k
@@ -57,7 +57,7 @@ class SpatialBlock:
             )
 
     def blocks(self, sites: SiteInfo) -> NDArray[np.int64]:
-        """Return the block of every site, as a number."""
+        """Return the block number of each site."""
         _, of_group = np.unique(sites.group, return_inverse=True)
         members = np.bincount(of_group)
         x = _EARTH_RADIUS_KM * np.cos(_TRUE_LATITUDE) * np.radians(sites.lon)

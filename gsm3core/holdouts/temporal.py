@@ -1,4 +1,4 @@
-"""Temporal holdout: the same sites, other days."""
+"""Temporal holdout: training and test on different periods at the same sites."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Temporal:
     Parameters
     ----------
     config
-        ``train`` and ``test`` periods. Without them the first year tests and the rest trains, as in the paper
+        ``train`` and ``test`` periods. By default the first year is for test and the rest for training, as in the paper
         (test 2015-04-01..2016-03-31, train 2016-04-01..2020-12-31; Liu et al., GSM3 v1.0, section 2.4).
     """
 
@@ -50,11 +50,11 @@ class Temporal:
         if train and test:
             return train, test
         if train or test:
-            raise ConfigError("A temporal holdout needs holdout.train and holdout.test, or neither of them.")
+            raise ConfigError("A temporal holdout needs both holdout.train and holdout.test, or neither.")
         if len(days) < 2 * _YEAR:
             raise ConfigError(
                 f"The dataset has {len(days)} days ({days[0].date()} to {days[-1].date()}): too short for the default "
-                "temporal holdout, which tests on the first year and trains on the rest. Give holdout.train and holdout.test."
+                "temporal holdout (first year for test, the rest for training). Set holdout.train and holdout.test."
             )
         cut = days[0] + pd.DateOffset(years=1)
         return (

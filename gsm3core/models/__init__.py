@@ -1,8 +1,8 @@
-"""The networks, by name."""
+"""Registry of networks."""
 
 from __future__ import annotations
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from gsm3core.errors import ConfigError, did_you_mean
@@ -19,12 +19,10 @@ def make_model(config: ModelConfig, n_forcings: int, n_attributes: int, streams:
 
     Parameters
     ----------
-    config
-        Its name and size.
     n_forcings, n_attributes
         Number of scaled input columns.
     streams
-        Names of the records that teach it; the first is what it predicts.
+        Names of the training targets; the first is what the network predicts.
 
     Raises
     ------
@@ -33,6 +31,5 @@ def make_model(config: ModelConfig, n_forcings: int, n_attributes: int, streams:
     """
     if config.name not in _REGISTRY:
         raise ConfigError(f"model {config.name!r} is not known. {did_you_mean(config.name, _REGISTRY)}")
-    module, _, name = _REGISTRY[config.name].partition(":")
-    model: Model = getattr(import_module(module), name)(config, n_forcings, n_attributes, streams)
+    model: Model = resolve_name(_REGISTRY[config.name])(config, n_forcings, n_attributes, streams)
     return model

@@ -1,4 +1,4 @@
-"""What every network is: scaled inputs in, for every teacher the parameters of a scaled soil-moisture series out."""
+"""The interface of all networks: from scaled inputs to the scaled soil-moisture distribution of each target."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Model(torch.nn.Module):
     Parameters
     ----------
     streams
-        Names of the records that teach. The first is what the network predicts.
+        Names of the training targets. The first is what the network predicts.
     hidden
-        Width of its recurrent layer and of what goes into it.
+        Width of the recurrent layer and of its input.
     """
 
     def __init__(self, streams: tuple[str, ...], hidden: int) -> None:
@@ -31,19 +31,19 @@ class Model(torch.nn.Module):
     def features(
         self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None
     ) -> tuple[torch.Tensor, State]:
-        """Return what all teachers share ``(B, T, H)``, and the state after it."""
+        """Return the features shared by all targets ``(B, T, H)``, and the final state."""
 
     @abstractmethod
     def output(self, h_BTH: torch.Tensor, stream: str) -> torch.Tensor:
-        """Return the scaled output for one teacher ``(B, T, P)``."""
+        """Return the scaled output for one target ``(B, T, P)``."""
 
     def step(
         self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None
     ) -> tuple[torch.Tensor, State]:
-        """Return the prediction ``(B, T, P)`` and the state after it, so that a long record can be run in pieces."""
+        """Return the prediction ``(B, T, P)`` and the final state, so that a long record can be run in pieces."""
         h_BTH, state = self.features(x_BTF, c_BA, state)
         return self.output(h_BTH, self.streams[0]), state
 
     def forward(self, x_BTF: torch.Tensor, c_BA: torch.Tensor) -> torch.Tensor:
-        """Return the scaled series ``(B, T)`` from a zero state, the location of its distribution."""
+        """Return the location of the scaled distribution ``(B, T)``, starting from a zero state."""
         return self.step(x_BTF, c_BA, None)[0][..., 0]

@@ -1,4 +1,4 @@
-"""Where a network runs."""
+"""Selection of the compute device."""
 
 from __future__ import annotations
 
@@ -11,38 +11,36 @@ import torch
 from gsm3core.errors import ConfigError, TrainingError
 
 
-def devices_named(name: str) -> list[str]:
-    """Return the names of several devices, each checked by :func:`device_named`.
+def resolve_devices(name: str) -> list[str]:
+    """Return the names of several devices, each checked by :func:`resolve_device`.
 
     Parameters
     ----------
     name
-        ``cuda:0,cuda:1`` (any number of them), or ``cuda:all`` for every one that torch can use here.
+        A list such as ``cuda:0,cuda:1``, or ``cuda:all`` for every GPU that torch can use.
 
     Raises
     ------
     ConfigError
-        If one is named twice, or torch cannot use it.
+        If a device is named twice, or torch cannot use it.
     """
     if name == "cuda:all":
         count = torch.cuda.device_count()
         if not count:
-            raise ConfigError(
-                "device is 'cuda:all', but torch can use no CUDA device here. Use 'auto' or 'cpu'."
-            )
+            raise ConfigError("device is 'cuda:all', but torch finds no CUDA device. Use 'auto' or 'cpu'.")
         return [f"cuda:{number}" for number in range(count)]
     names = name.split(",")
     for one in names:
-        device_named(one)
+        resolve_device(one)
         if names.count(one) > 1:
             raise ConfigError(
-                f"device {name!r} names {one} twice. To train folds on one device at once, set training.folds_at_once."
+                f"device {name!r} names {one} twice. To train several folds on one device, set training.folds_at_once."
             )
     return names
 
 
-def device_named(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` takes a GPU where there is one.
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is a GPU if there is one, else the CPU.
 
     Parameters
     ----------
@@ -52,12 +50,12 @@ def device_named(name: str) -> torch.device:
     Raises
     ------
     ConfigError
-        If it is no such name, or torch cannot use it.
+        If the name is not one of these, or torch cannot use the device.
 
     Notes
     -----
-    cuDNN's LSTM would compute 32 bits in TF32, with 10 bits of mantissa, unless it is told not to; for matrix products
-    torch has it off already. Here fp32 is the reference, and what predictions and scores are computed in.
+    Disables TF32 (10 bits of mantissa) in cuDNN's LSTM, where it is on by default; for matrix products torch has it
+    off already. Predictions and scores are computed in fp32.
     """
     torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
@@ -67,31 +65,31 @@ def device_named(name: str) -> torch.device:
     number = int(name.partition(":")[2] or 0)
     if name != "cpu" and number >= torch.cuda.device_count():
         raise ConfigError(
-            f"device is {name!r}, but torch can use {torch.cuda.device_count()} CUDA device(s) here. Use 'auto' or 'cpu'."
+            f"device is {name!r}, but torch finds {torch.cuda.device_count()} CUDA device(s). Use 'auto' or 'cpu'."
         )
     return torch.device(name)
 
 
-def bound_memory(device: torch.device, share: float) -> None:
-    """Let torch take no more than a share of a GPU's memory in this process; on a CPU there is no such limit."""
+def limit_gpu_memory(device: torch.device, share: float) -> None:
+    """Limit this process to a share of a GPU's memory; no effect on a CPU."""
     if device.type == "cuda" and share < 1:
-        # "cuda" is the current device, which this function wants to be told as none.
+        # "cuda" without a number is the current device, which torch expects as None here.
         torch.cuda.set_per_process_memory_fraction(share, None if device.index is None else device)
 
 
 @contextmanager
-def memory_explained(device: torch.device) -> Iterator[None]:
-    """Say what to do if the block finds no memory on a GPU.
+def explain_out_of_memory(device: torch.device) -> Iterator[None]:
+    """Turn an out-of-memory error of the block into one that says what to do.
 
     Raises
     ------
     TrainingError
-        In place of torch's error.
+        Instead of ``torch.OutOfMemoryError``.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"{device} has no memory left: {str(error).splitlines()[0]} Lower training.folds_at_once or training.batch, or "
+            f"{device} is out of memory: {str(error).splitlines()[0]} Lower training.folds_at_once or training.batch, or "
             "set training.inputs = 'disk'."
         ) from error

@@ -1,4 +1,4 @@
-"""What a network's output means: a value a day, or a normal distribution censored to the physical range."""
+"""The predictive distribution of a network's output: a point, or a normal distribution censored to 0 to 1 m3 m-3."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 import torch
 from torch.nn import functional
 
-# Numbers per day of each kind of output: the location, and for a distribution what its scale is made of.
+# Parameters per day of each head: the location, and for a distribution its unconstrained scale.
 PARAMETERS = {"point": 1, "gaussian": 2}
 
-# m3 m-3, about the resolution of a probe: no likelihood grows without bound at a day that is fitted exactly.
+# m3 m-3, about the resolution of a probe: bounds the likelihood of a day that is fitted exactly.
 SMALLEST_SCALE = 1e-3
 LOW, HIGH = 0.0, 1.0
 
@@ -18,21 +18,21 @@ LOW, HIGH = 0.0, 1.0
 def location_and_scale(
     y_BTP: torch.Tensor, target: tuple[float, float]
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return what a network's output means in m3 m-3.
+    """Return location and scale of a network's output in m3 m-3.
 
     Parameters
     ----------
     y_BTP
-        Scaled output, ``P`` = 1 (a value) or 2 (a distribution).
+        Scaled output, ``P`` = 1 (a point) or 2 (a distribution).
     target
         Mean and standard deviation of the training soil moisture, m3 m-3.
 
     Returns
     -------
     location_BT
-        The value; for a distribution the mean of the normal one before it is censored.
+        The point prediction, or the mean of the normal distribution before censoring.
     scale_BT
-        Its standard deviation before it is censored, or ``None`` for a value.
+        Its standard deviation before censoring, or ``None`` for a point.
     """
     mean, std = target
     y_BTP = y_BTP.float()
@@ -50,14 +50,14 @@ def censored_log_likelihood(
     Parameters
     ----------
     location, scale
-        m3 m-3, of the normal distribution before it is censored.
+        m3 m-3, of the normal distribution before censoring.
     observed
         m3 m-3, without missing values.
 
     Notes
     -----
-    A sensor that reports 0 says "at most 0": all the probability below it counts there, a density between the bounds
-    (Tobin 1958, doi:10.2307/1907382).
+    Tobit likelihood (Tobin 1958, doi:10.2307/1907382): the normal density between the bounds, the tail probability at
+    a bound.
     """
     z = (observed - location) / scale
     inside = -0.5 * z.square() - torch.log(scale) - 0.5 * math.log(2 * math.pi)
@@ -72,8 +72,8 @@ def censored_moments(location: torch.Tensor, scale: torch.Tensor) -> tuple[torch
     Parameters
     ----------
     location, scale
-        m3 m-3, of the normal distribution before it is censored. Computed in double precision: the variance is a
-        difference of near numbers.
+        m3 m-3, of the normal distribution before censoring. Computed in double precision: the variance is a
+        difference of similar numbers.
 
     Notes
     -----

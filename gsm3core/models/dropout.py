@@ -1,4 +1,4 @@
-"""Dropout of activations, with masks that a processor makes quickly."""
+"""Dropout of activations, with masks that are fast to sample on a CPU."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _LEVELS = 1 << 16
 
 
 class Dropout(nn.Module):
-    """What ``torch.nn.Dropout`` does: zeroes each value with probability ``p`` and scales the rest by 1 / (1 - p).
+    """Like ``torch.nn.Dropout``: zeroes each value with probability ``p`` and scales the rest by 1 / (1 - p).
 
     Parameters
     ----------
     p
-        Probability; on a CPU the nearest multiple of 2^-16, and the scale is that of the multiple.
+        Probability; on a CPU rounded to a multiple of 2^-16.
 
     Notes
     -----
-    On a CPU torch draws every value of a mask by itself (``bernoulli_``), which took 5 to 10 % of a training step.
-    Here one 64-bit draw decides four values, from the same generator: other masks than torch's, of the same distribution.
+    On a CPU torch samples each value of a mask separately (``bernoulli_``), which took 5 to 10 % of a training step.
+    Here one 64-bit draw decides four values: the masks differ from torch's, their distribution does not.
     """
 
     def __init__(self, p: float) -> None:
@@ -27,7 +27,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
-        """Return ``h`` with a fresh mask; unchanged in evaluation."""
+        """Return ``h`` with a new random mask; unchanged in evaluation mode."""
         if not (self.training and self.p):
             return h
         if h.device.type != "cpu":

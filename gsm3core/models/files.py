@@ -1,4 +1,4 @@
-"""Tensors in a file: read without running any code, and named when they cannot be."""
+"""Safe loading of tensor files."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ import torch
 
 from gsm3core.errors import RunError
 
-# What the unpickler raises for bytes that are none of its own depends on the bytes.
-_NOT_TENSORS = (RuntimeError, EOFError, pickle.UnpicklingError, OSError, LookupError, ValueError)
+# The unpickler raises different errors for different invalid bytes.
+_UNREADABLE = (RuntimeError, EOFError, pickle.UnpicklingError, OSError, LookupError, ValueError)
 
 
 def load_tensors(path: Path, device: torch.device, *, remedy: str) -> dict[str, Any]:
-    """Read tensors and plain values, never code.
+    """Read tensors and plain values without executing code.
 
     Parameters
     ----------
     path
         Written by ``torch.save``.
-    device
-        Where the tensors are put.
     remedy
-        What to do if they cannot be read: the end of the message.
+        The end of the error message: what to do if the file cannot be read.
 
     Raises
     ------
     RunError
-        If the file holds something else, or a part.
+        If the file is invalid or truncated.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except _NOT_TENSORS as error:
+    except _UNREADABLE as error:
         first = (str(error).splitlines() or [""])[0]
         raise RunError(f"{path} cannot be read: {type(error).__name__} {first}. {remedy}") from error
     return state

@@ -1,4 +1,4 @@
-"""How several teachers share one network: the last layer, for every teacher."""
+"""Output layers: how several targets share one network."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import nn
 
 
 class SharedHead(nn.Linear):
-    """One output for every teacher: the paper's L = RMSE(y, y_s) + RMSE(y, y_in) has one y.
+    """One output for all targets: the paper's L = RMSE(y, y_s) + RMSE(y, y_in) has one y.
 
     Parameters
     ----------
     hidden, parameters
-        Width of the LSTM, and numbers per day of the output's distribution.
+        Width of the LSTM, and parameters per day of the output's distribution.
     streams
-        The teachers; not told apart.
+        Not used.
     """
 
     def __init__(self, hidden: int, parameters: int, streams: tuple[str, ...]) -> None:
@@ -26,10 +26,10 @@ class SharedHead(nn.Linear):
 
 
 class SeparateHeads(nn.ModuleDict):
-    """A layer of its own for every teacher: they share what the soil does, not how it is seen.
+    """A separate output layer for each target: the LSTM is shared, the observation operator is not.
 
-    A satellite sees the top centimetres of a cell of many kilometres, a probe a decilitre at 5 cm: two quantities, of
-    which one network learns the common part (hard parameter sharing, Caruana 1997, doi:10.1023/A:1007379606734).
+    A satellite measures the top centimetres of a cell of many kilometres, a probe a decilitre at 5 cm: two quantities,
+    of which one network learns the common part (hard parameter sharing, Caruana 1997, doi:10.1023/A:1007379606734).
     """
 
     def __init__(self, hidden: int, parameters: int, streams: tuple[str, ...]) -> None:
@@ -41,12 +41,12 @@ class SeparateHeads(nn.ModuleDict):
 
 
 class AffineHead(nn.Module):
-    """One series y for the first teacher; every other one sees a + b y: its own bias and dynamic range.
+    """One series y for the first target and a + b y for every other: its own bias and dynamic range.
 
     The usual model of the representativeness difference between two records of soil moisture, as in triple
-    collocation (Gruber et al. 2016, doi:10.1016/j.jag.2015.09.002). The numbers learnt are a and b - 1, so that weight
-    decay draws towards the paper's shared output. For a distribution, b stretches its location alone and its width
-    has its own shift.
+    collocation (Gruber et al. 2016, doi:10.1016/j.jag.2015.09.002). The parameters are a and b - 1, so that weight
+    decay shrinks towards the paper's shared output. For a distribution, b scales its location alone and its scale
+    parameter has its own shift.
     """
 
     def __init__(self, hidden: int, parameters: int, streams: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Matrix products in 16 bits where the processor has them, checked against 32 bits by a test."""
+"""Numerical precision of the forward pass."""
 
 from __future__ import annotations
 
@@ -13,42 +13,40 @@ _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve_precision(wanted: str, device: torch.device) -> str:
+def resolve_precision(requested: str, device: torch.device) -> str:
     """Return ``fp32``, ``bf16`` or ``fp16``.
 
     Parameters
     ----------
     wanted
-        One of these, or ``auto``: bf16 where the processor multiplies in it, not where it only imitates it. Never fp16,
-        whose range of numbers is so small that the loss must be scaled.
-    device
-        Where the network runs.
+        One of these, or ``auto``: bf16 where the hardware supports it natively, else fp32. Never fp16, whose small
+        range requires a scaled loss.
 
     Raises
     ------
     ConfigError
-        If it is fp16 without a GPU: no processor runs an LSTM in it.
+        If fp16 is requested without a GPU.
     """
-    if wanted == "fp16" and device.type != "cuda":
+    if requested == "fp16" and device.type != "cuda":
         raise ConfigError(
-            f"training.precision is 'fp16', but the network runs on {device}: only a GPU has it. Use 'bf16' or 'fp32'."
+            f"training.precision is 'fp16', but the network runs on {device}: fp16 needs a GPU. Use 'bf16' or 'fp32'."
         )
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context in which a network's forward pass runs; losses and weights stay in 32 bits."""
+    """Return the autocast context of the forward pass; losses and weights stay in 32 bits."""
     if precision in _DTYPES:
         return torch.autocast(device.type, dtype=_DTYPES[precision])
     return nullcontext()
 
 
 def _cpu_has_bf16() -> bool:
-    """Tell whether the processor says so itself; where it cannot be asked this way (not Linux), it has not."""
+    """Whether /proc/cpuinfo lists native bf16; False where that file does not exist (not Linux)."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return False

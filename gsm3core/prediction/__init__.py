@@ -1,4 +1,4 @@
-"""From fitted networks and a dataset to daily soil moisture, and its spread, over every site's whole record."""
+"""Prediction of daily soil moisture, and its standard deviation, over each site's whole record."""
 
 from gsm3core.prediction.folds import as_dataset, estimate_fold, load_models, predict, predict_dataset
 from gsm3core.prediction.mixture import Estimate, mixture

@@ -1,4 +1,4 @@
-"""The networks of a run, all folds and members of it, on any dataset."""
+"""Prediction with the networks of a run (folds and members) on any dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
-from gsm3core.models.device import device_named
+from gsm3core.models.device import resolve_device
 from gsm3core.models.files import load_tensors
 from gsm3core.prediction.mixture import Estimate, mixture
 from gsm3core.prediction.records import Records, estimate
@@ -21,28 +21,28 @@ from gsm3core.run import FoldFiles, Run
 from gsm3core.scaling import Scaler, missing_inputs
 
 _SITES_IN_MEMORY = 1024
-_SPREAD = {
-    "point": "how much the networks disagree, which is less than how wrong they are, times the fold's spread factor",
-    "gaussian": "of the mixture of the networks' distributions, times the fold's spread factor",
+_STD_COMMENT = {
+    "point": "standard deviation between the networks, which underestimates the error, times the fold's std_factor",
+    "gaussian": "standard deviation of the mixture of the networks' distributions, times the fold's std_factor",
 }
 
 
 def predict(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr.DataArray:
-    """Predict soil moisture on a dataset with the fitted networks of a run.
+    """Predict soil moisture on a dataset with the trained networks of a run.
 
     Parameters
     ----------
     run
-        With at least one finished fold. The mean of all networks, of every fold and member, is returned.
+        With at least one finished fold.
     dataset
-        A SiteDataset with the run's inputs; it needs no soil moisture of its own that the model would read.
+        A SiteDataset with the run's inputs; soil moisture is not needed.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns
     -------
     xarray.DataArray
-        ``(site, time)`` m3 m-3; NaN outside a site's own record of forcings.
+        Mean over all folds and members, ``(site, time)`` m3 m-3; NaN outside a site's record of forcings.
 
     Raises
     ------
@@ -53,26 +53,26 @@ def predict(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr.DataArr
 
     Notes
     -----
-    Where the dataset is the one that the run was trained on, most models of a spatial holdout have seen each site:
-    this is then a fit, not a test. The tests are in :meth:`gsm3core.Run.predictions`.
+    On the run's own training dataset, most networks of a spatial holdout were trained on each site: the result is then
+    a fit, not a test. Test predictions are in :meth:`gsm3core.Run.predictions`.
     """
     return predict_dataset(run, dataset, device=device)[v.SM_PREDICTED]
 
 
 def predict_dataset(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr.Dataset:
-    """Predict as :func:`predict`, with the spread where the run has one.
+    """Predict as :func:`predict`, with the predictive standard deviation where the run has one.
 
     Returns
     -------
     xarray.Dataset
         ``sm_predicted`` and, with several networks or a distribution, ``sm_predicted_std``, both ``(site, time)``
-        m3 m-3. The attribute ``filled`` counts the missing inputs, by variable, that were filled.
+        m3 m-3. The attribute ``filled`` counts the filled missing inputs by variable.
     """
-    where = device_named(device)
+    torch_device = resolve_device(device)
     folds = run.finished_folds()
-    everywhere = np.ones(dataset.sizes[v.SITE], bool)
+    all_sites = np.ones(dataset.sizes[v.SITE], bool)
     found = mixture(
-        estimate_fold(run.config, files, dataset, everywhere, device=where, spread=files.spread_factor)
+        estimate_fold(run.config, files, dataset, all_sites, device=torch_device, std_factor=files.std_factor)
         for files in folds
     )
     predicted = as_dataset(found, dataset, run.config.model.head)
@@ -89,29 +89,25 @@ def estimate_fold(
     sites: NDArray[np.bool_],
     *,
     device: torch.device,
-    spread: float = 1.0,
+    std_factor: float = 1.0,
 ) -> Estimate:
-    """Predict some sites with all the networks of one fold, so many sites at a time that their inputs fit anywhere.
+    """Predict some sites with all networks of one fold, in blocks of sites that fit in memory.
 
     Parameters
     ----------
-    config, files
-        What the networks are, and where.
-    ds, sites
-        The dataset, and a ``(site)`` mask.
-    device
-        Where to compute.
-    spread
-        What the standard deviation is multiplied by: the fold's ``spread_factor``.
+    sites
+        ``(site)`` mask.
+    std_factor
+        Calibration factor of the predictive standard deviation, learned at the fold's validation sites.
 
     Raises
     ------
     RunError
         If the fold has no networks.
     """
-    wanted = np.flatnonzero(sites)
+    chosen = np.flatnonzero(sites)
     parts = []
-    for block in np.array_split(wanted, max(1, -(-len(wanted) // _SITES_IN_MEMORY))):
+    for block in np.array_split(chosen, max(1, -(-len(chosen) // _SITES_IN_MEMORY))):
         mask = np.zeros(len(sites), bool)
         mask[block] = True
         scaler, models = load_models(config, files, device)
@@ -122,12 +118,12 @@ def estimate_fold(
                 for model in models
             )
         )
-    has_spread = any(part.std_ST is not None for part in parts)
-    # Sites without any record have no spread either: missing, like their mean.
-    stds = [part.mean_ST if part.std_ST is None else spread * part.std_ST for part in parts]
+    has_std = any(part.std_ST is not None for part in parts)
+    # A block of sites without any record has no std_ST: it is NaN, like the mean.
+    stds = [part.mean_ST if part.std_ST is None else std_factor * part.std_ST for part in parts]
     return Estimate(
         np.concatenate([part.mean_ST for part in parts]),
-        np.concatenate(stds) if has_spread else None,
+        np.concatenate(stds) if has_std else None,
         sum(part.clipped for part in parts),
         parts[0].models,
     )
@@ -136,12 +132,12 @@ def estimate_fold(
 def load_models(
     config: ExperimentConfig, files: FoldFiles, device: torch.device
 ) -> tuple[Scaler, Iterator[Model]]:
-    """Return a fold's scaling, and its fitted networks one at a time, first member first.
+    """Return a fold's scaler and an iterator over its trained networks.
 
     Raises
     ------
     RunError
-        If the fold has none: it is a comparison model's.
+        If the fold has no networks, as with a baseline.
     """
     paths = files.models()
     scaler = Scaler.load(files.scaler)
@@ -156,14 +152,14 @@ def load_models(
 
 
 def as_dataset(found: Estimate, ds: xr.Dataset, head: str) -> xr.Dataset:
-    """Return an estimate with the sites and days of a dataset, as ``sm_predicted`` and ``sm_predicted_std``.
+    """Return an estimate as a dataset of ``sm_predicted`` and ``sm_predicted_std``.
 
     Parameters
     ----------
     found, ds
         For the same sites.
     head
-        ``model.head`` of the networks: what their spread is made of.
+        ``model.head`` of the networks; it defines the standard deviation.
     """
     dims = (v.SITE, v.TIME)
     meaning = {"units": v.SM_UNITS, "long_name": "predicted soil moisture"}
@@ -174,7 +170,7 @@ def as_dataset(found: Estimate, ds: xr.Dataset, head: str) -> xr.Dataset:
         meaning = {
             "units": v.SM_UNITS,
             "long_name": "standard deviation of the predicted soil moisture",
-            "comment": _SPREAD[head],
+            "comment": _STD_COMMENT[head],
         }
         predicted[v.SM_PREDICTED_STD] = (dims, found.std_ST, meaning)
     return predicted

@@ -1,4 +1,4 @@
-"""What networks say of some sites, and what several of them say together."""
+"""Soil-moisture estimates and the mixture of several networks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Soil moisture of some sites, as one network or several say.
+    """Predicted soil moisture of some sites, by one network or several.
 
     Parameters
     ----------
     mean_ST
         m3 m-3, within 0 to 1; NaN on days outside a site's record.
     std_ST
-        m3 m-3, or ``None`` where there is only a value.
+        m3 m-3; ``None`` for the point prediction of one network.
     clipped
-        How many values were beyond the physical range before.
+        Number of values that were outside 0 to 1 before clipping.
     models
-        How many networks.
+        Number of networks.
     """
 
     mean_ST: Floats
@@ -34,25 +34,24 @@ class Estimate:
 
 
 def mixture(estimates: Iterable[Estimate]) -> Estimate:
-    """Return mean and standard deviation of the equal mixture of several networks (or folds of as many), one at a time.
+    """Return mean and standard deviation of the equally weighted mixture of several estimates.
 
     Notes
     -----
     The variance of a mixture is the mean of the variances plus the variance of the means (Lakshminarayanan et al. 2017,
-    arXiv:1612.01474, section 2.4). Networks that give values alone have only the second part: how much they
-    disagree, which is less than how wrong they are.
+    arXiv:1612.01474, section 2.4). Point predictions have only the second part, which underestimates the error.
     """
     count = clipped = models = 0
-    # Welford's sums: no difference of large numbers, nothing kept of a network that has been added.
+    # Welford's algorithm: numerically stable, and it keeps one estimate at a time in memory.
     mean = between = within = np.zeros((), np.float64)
     has_std = False
     for one in estimates:
         count += 1
         clipped += one.clipped
         models += one.models
-        away = one.mean_ST - mean
-        mean = mean + away / count
-        between = between + away * (one.mean_ST - mean)
+        delta = one.mean_ST - mean
+        mean = mean + delta / count
+        between = between + delta * (one.mean_ST - mean)
         if one.std_ST is not None:
             has_std = True
             within = within + np.square(one.std_ST, dtype=np.float64)

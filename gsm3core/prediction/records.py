@@ -1,4 +1,4 @@
-"""One network over every site's own record."""
+"""Prediction with one network over each site's record."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DAYS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What networks read of some sites: their scaled inputs and which days are theirs.
+    """Scaled inputs of some sites and the mask of their records.
 
     Parameters
     ----------
     x_STF, c_SA
         Scaled forcings and attributes.
     span_ST
-        Each site's own record.
+        Each site's record (:func:`gsm3core.scaling.record_span`).
     """
 
     x_STF: Floats
@@ -37,7 +37,7 @@ class Records:
 
     @classmethod
     def of(cls, ds: xr.Dataset, scaler: Scaler, sites: NDArray[np.bool_]) -> Records:
-        """Scale the inputs of the sites of a mask.
+        """Return the scaled inputs of the sites of a mask.
 
         Raises
         ------
@@ -57,22 +57,17 @@ def estimate(
     warmup: int,
     device: torch.device,
 ) -> Estimate:
-    """Run one network over every site's own record, in 32 bits: 16 would round what it says to 0.001 m3 m-3.
+    """Run one network over each site's record, in fp32: 16 bits would round its output to 0.001 m3 m-3.
 
     Parameters
     ----------
     model
-        Fitted, on ``device``.
-    records
-        The sites.
+        Trained, on ``device``.
     target
         Mean and standard deviation that its output is scaled by, m3 m-3.
     warmup
-        The network first runs over the first ``warmup`` days of a record once, so that it does not start from
-        a soil that has no history; what it says there is thrown away. A shorter record is run over again until it
-        has been so many days.
-    device
-        Where to compute.
+        Days of spin-up: the first ``warmup`` days of a record are run once more beforehand and their output is
+        discarded. A shorter record is repeated to that length.
     """
     first_S, days_S = np.argmax(records.span_ST, axis=1), records.span_ST.sum(axis=1)
     mean_ST = np.full(records.span_ST.shape, np.nan, np.float32)
@@ -86,30 +81,30 @@ def estimate(
             continue
         day_BT = np.minimum(first_S[part, None] + np.arange(longest), records.x_STF.shape[1] - 1)
         inside_BT = np.arange(longest) < days_S[part, None]
-        warm_BT = first_S[part, None] + np.arange(warmup) % np.maximum(days_S[part, None], 1)
-        x_BTF, before_BTF = (records.x_STF[part[:, None], days] for days in (day_BT, warm_BT))
-        y_BTP = _run(model, x_BTF, before_BTF, records.c_SA[part], device)
+        warmup_day_BT = first_S[part, None] + np.arange(warmup) % np.maximum(days_S[part, None], 1)
+        x_BTF, warmup_BTF = (records.x_STF[part[:, None], days] for days in (day_BT, warmup_day_BT))
+        y_BTP = _run(model, x_BTF, warmup_BTF, records.c_SA[part], device)
         location_BT, scale_BT = location_and_scale(y_BTP, target)
         raw_BT = location_BT.cpu().numpy()
         clipped += int((((raw_BT < 0) | (raw_BT > 1)) & inside_BT).sum())
-        at = (np.broadcast_to(part[:, None], day_BT.shape)[inside_BT], day_BT[inside_BT])
+        index = (np.broadcast_to(part[:, None], day_BT.shape)[inside_BT], day_BT[inside_BT])
         if scale_BT is None:
-            mean_ST[at] = np.clip(raw_BT[inside_BT], 0, 1)
+            mean_ST[index] = np.clip(raw_BT[inside_BT], 0, 1)
         else:
             has_std = True
             mean_BT, std_BT = censored_moments(location_BT.cpu(), scale_BT.cpu())
-            mean_ST[at] = mean_BT.numpy()[inside_BT]
-            std_ST[at] = std_BT.numpy()[inside_BT]
+            mean_ST[index] = mean_BT.numpy()[inside_BT]
+            std_ST[index] = std_BT.numpy()[inside_BT]
     return Estimate(mean_ST, std_ST if has_std else None, clipped)
 
 
 @torch.inference_mode()
-def _run(model: Model, x_BTF: Floats, before_BTF: Floats, c_BA: Floats, device: torch.device) -> torch.Tensor:
-    """Run whole records in pieces that carry the state: the same numbers, less memory, faster on a CPU."""
-    x, before, c = (torch.as_tensor(a, device=device) for a in (x_BTF, before_BTF, c_BA))
+def _run(model: Model, x_BTF: Floats, warmup_BTF: Floats, c_BA: Floats, device: torch.device) -> torch.Tensor:
+    """Run whole records in pieces that pass on the state: the same result with less memory, and faster on a CPU."""
+    x, warmup_x, c = (torch.as_tensor(a, device=device) for a in (x_BTF, warmup_BTF, c_BA))
     state: State | None = None
-    if before.shape[1]:
-        _, state = model.step(before, c, None)
+    if warmup_x.shape[1]:
+        _, state = model.step(warmup_x, c, None)
     pieces = []
     for start in range(0, x.shape[1], _DAYS_AT_ONCE):
         y_BTP, state = model.step(x[:, start : start + _DAYS_AT_ONCE], c, state)

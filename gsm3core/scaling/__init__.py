@@ -1,4 +1,4 @@
-"""From a dataset to a network's inputs: derived, filled and scaled by what a fold's training part alone tells."""
+"""From a dataset to a network's inputs: derived, filled, and scaled with statistics of the fold's training part."""
 
 from gsm3core.scaling.derived import DERIVED, antecedent_mean, derived_columns, moving_mean
 from gsm3core.scaling.fitting import fit_scaler

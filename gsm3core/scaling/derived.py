@@ -1,4 +1,4 @@
-"""Daily inputs made from the dataset's own: the season, and what the weather of the days before has left behind."""
+"""Derived daily inputs: season, antecedent precipitation and running means of the forcings."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from scipy.signal import lfilter
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.scaling.inputs import PRECIPITATION, even_rain
+from gsm3core.scaling.inputs import PRECIPITATION, log_transform
 
 Floats = NDArray[np.float64]
 
-# Weight of a day relative to the one after it: memories of 1 day (0.5) to about two months (0.98).
+# Weight of a day relative to the next: half-lives of 1 (0.5) to 34 days (0.98).
 DECAYS = (0.5, 0.8, 0.9, 0.95, 0.98)
-# Days; a month, and a season.
+# Days: a month and a season.
 MEANS = (30, 90)
 
 
 def derived_columns(
     ds: xr.Dataset, kinds: Sequence[str], forcings: Iterable[str], *, transform: bool
 ) -> dict[str, Floats]:
-    """Return columns made from a dataset's own, each ``(site, time)``; missing is NaN.
+    """Return derived input columns, each ``(site, time)``; missing is NaN.
 
     Parameters
     ----------
     ds
-        With the whole time axis: what lies before the training days may be looked at, it is weather.
+        With the whole time axis: forcings before the training days may be used.
     kinds
         Names in :data:`DERIVED`.
     forcings
-        What the running means are of.
+        Names of the variables to average.
     transform
-        Whether columns of precipitation are made even as precipitation is.
+        Whether columns of precipitation are log-transformed (:func:`gsm3core.scaling.inputs.log_transform`).
 
     Raises
     ------
@@ -45,10 +45,9 @@ def derived_columns(
 
     Notes
     -----
-    A window begins with a network that knows of no day before: it has a year of soil to guess. These columns tell it,
-    without any soil moisture, what a simulation would have carried over, so that short windows are enough to learn
-    from (as antecedent precipitation does in statistical models: Kohler and Linsley 1951, U.S. Weather Bureau Research
-    Paper 34). docs/training.md has what each was measured to give.
+    At the start of a window the network's state is zero. These columns supply the antecedent conditions without any
+    soil moisture, so that short windows suffice (as antecedent precipitation does in statistical models: Kohler and
+    Linsley 1951, U.S. Weather Bureau Research Paper 34). docs/training.md has the measured effect of each.
     """
     forcings = list(forcings)
     columns: dict[str, Floats] = {}
@@ -58,16 +57,16 @@ def derived_columns(
 
 
 def season(ds: xr.Dataset) -> tuple[Floats, Floats]:
-    """Return sine and cosine of the time of year ``(site, time)``, half a year later south of the equator."""
+    """Return sine and cosine of the time of year ``(site, time)``, shifted by half a year south of the equator."""
     day_T = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
     angle_ST = 2 * np.pi * day_T / 365.25 + np.where(ds[v.LAT].values < 0, np.pi, 0.0)[:, None]
     return np.sin(angle_ST), np.cos(angle_ST)
 
 
 def moving_mean(daily_ST: Floats, window: int) -> Floats:
-    """Return the mean of a day and those before it, over the days there are; NaN where there are none."""
+    """Return the trailing mean over the available days of a window; NaN where there are none."""
     known = np.isfinite(daily_ST)
-    # About the site's own mean, so that the running sums of pressures or temperatures keep their digits.
+    # Centred on the site's mean, so that running sums of pressures or temperatures keep their precision.
     middle = np.where(known, daily_ST, 0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
     total = _window_sum(np.where(known, daily_ST - middle, 0.0), window)
     number = _window_sum(known.astype(float), window)
@@ -76,20 +75,20 @@ def moving_mean(daily_ST: Floats, window: int) -> Floats:
 
 
 def antecedent_mean(rain_ST: Floats, decay: float) -> Floats:
-    """Return the antecedent precipitation index as a weighted mean, mm d-1; NaN before any day is known.
+    """Return the antecedent precipitation index as a weighted mean, mm d-1; NaN before the first known day.
 
     Parameters
     ----------
     rain_ST
         ``(site, time)`` mm d-1; NaN is missing.
     decay
-        Weight of a day relative to the one after it, between 0 and 1.
+        Weight of a day relative to the next, between 0 and 1.
 
     Notes
     -----
     ``sum_i decay^i P_{t-i} / sum_i decay^i`` over the known days: the index ``API_t = decay API_{t-1} + P_t`` of
     Kohler and Linsley (1951, Predicting the runoff from storm rainfall, U.S. Weather Bureau Research Paper 34)
-    divided by its weights, so that a gap or the start of the record does not look like a drought.
+    divided by the sum of weights, so that a gap or the start of the record does not appear dry.
     """
     known = np.isfinite(rain_ST)
     filters = [1.0], [1.0, -decay]
@@ -115,21 +114,21 @@ def _antecedent_precipitation(ds: xr.Dataset, forcings: list[str], transform: bo
     if PRECIPITATION not in forcings:
         raise DatasetError(
             f"data.derived has 'antecedent_precipitation', but {PRECIPITATION!r} is not among the forcings "
-            f"({', '.join(forcings)}). Add it, or leave that kind out."
+            f"({', '.join(forcings)}). Add it to data.forcings, or remove that kind from data.derived."
         )
     rain = _daily(ds, PRECIPITATION)
-    made = {f"antecedent {PRECIPITATION}, {d:g} a day": antecedent_mean(rain, d) for d in DECAYS}
-    return {column: even_rain(values) for column, values in made.items()} if transform else made
+    derived = {f"antecedent {PRECIPITATION}, {d:g} a day": antecedent_mean(rain, d) for d in DECAYS}
+    return {column: log_transform(values) for column, values in derived.items()} if transform else derived
 
 
 def _running_means(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
     columns: dict[str, Floats] = {}
     for name in forcings:
         daily = _daily(ds, name)
-        made = {f"{name}, mean of {days} d": moving_mean(daily, days) for days in MEANS}
+        derived = {f"{name}, mean of {days} d": moving_mean(daily, days) for days in MEANS}
         if transform and name == PRECIPITATION:
-            made = {column: even_rain(values) for column, values in made.items()}
-        columns |= made
+            derived = {column: log_transform(values) for column, values in derived.items()}
+        columns |= derived
     return columns
 
 

@@ -1,4 +1,4 @@
-"""Fit a fold's scaling: means and standard deviations of its training sites and days alone."""
+"""Fitting of a fold's scaler on its training sites and days."""
 
 from __future__ import annotations
 
@@ -13,43 +13,39 @@ from gsm3core.config import DataConfig
 from gsm3core.errors import DatasetError, TrainingError
 from gsm3core.holdouts.base import Fold
 from gsm3core.scaling.derived import derived_columns
-from gsm3core.scaling.inputs import forcing, record_span, require
+from gsm3core.scaling.inputs import forcing, record_span, require_variables
 from gsm3core.scaling.scaler import Scaler
 from gsm3core.schema import attribute_names, forcing_names, is_categorical, target_names
 
 
 def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
-    """Fit the scaling on a fold's training sites and training days.
+    """Fit the scaler on a fold's training sites and training days.
 
     Parameters
     ----------
-    ds
-        The dataset.
-    fold
-        Only its training sites and days are read.
     config
-        Which variables, and how precipitation and gaps are treated.
+        The variables, and the treatment of precipitation and gaps.
 
     Raises
     ------
     DatasetError
         If the configuration names a variable that the dataset does not have.
     TrainingError
-        If the training part has no soil moisture, or a forcing has no value there.
+        If the training part has no soil moisture, or no value of a forcing.
     """
     forcings = list(config.forcings) if config.forcings is not None else forcing_names(ds)
     attributes = list(config.attributes) if config.attributes is not None else attribute_names(ds)
     targets = list(config.targets) if config.targets is not None else target_names(ds)
     for names, what in ((forcings, "forcing"), (attributes, "attribute"), (targets, "target")):
-        require(ds, names, what)
+        require_variables(ds, names, what)
     if not forcings:
         raise DatasetError(
-            "The dataset has no forcing to learn from: expected at least one (site, time) input."
+            "The dataset has no forcing: expected at least one (site, time) input besides soil moisture."
         )
     train = ds[[*forcings, *attributes, *targets]].isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
-    # A record where a site has no forcings teaches nothing: no network runs there.
+    # Targets outside a site's record of forcings are not used: the network does not run there.
     span = record_span(ds, forcings)[np.ix_(fold.train_sites, fold.train_days)]
-    made = derived_columns(ds, config.derived, forcings, transform=config.transform_precipitation)
+    derived = derived_columns(ds, config.derived, forcings, transform=config.transform_precipitation)
     known = {n: np.where(span, train[n].transpose(v.SITE, v.TIME).values, np.nan) for n in targets}
     return Scaler(
         forcings={
@@ -70,7 +66,7 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
         ),
         flagged=_with_gaps(train, forcings, attributes) if config.flag_missing else (),
         kinds=config.derived,
-        derived={n: _moments(a[np.ix_(fold.train_sites, fold.train_days)], n) for n, a in made.items()},
+        derived={n: _moments(a[np.ix_(fold.train_sites, fold.train_days)], n) for n, a in derived.items()},
     )
 
 
@@ -80,14 +76,14 @@ def _moments(values: NDArray[Any], name: str, *, constant_if_missing: bool = Fal
         if constant_if_missing:
             return 0.0, 1.0
         raise TrainingError(
-            f"{name} has no value at the training sites on the training days; check the holdout's periods."
+            f"{name} has no value at the training sites on the training days. Check holdout.train and holdout.test."
         )
     std = float(known.std())
     return float(known.mean()), std if std > 1e-12 * (1 + abs(float(known.mean()))) else 1.0
 
 
 def _with_gaps(train: xr.Dataset, forcings: list[str], attributes: list[str]) -> tuple[str, ...]:
-    """Return the numeric inputs that are missing somewhere; days on which a site has no forcing at all are no gap."""
+    """Return the numeric inputs with gaps; days on which a site has no forcing at all do not count."""
     known = {n: train[n].transpose(v.SITE, v.TIME).notnull().values for n in forcings}
     recorded = np.logical_or.reduce(list(known.values()))
     gappy = [n for n in forcings if (recorded & ~known[n]).any()]

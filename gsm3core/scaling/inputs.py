@@ -1,4 +1,4 @@
-"""A dataset's inputs as arrays: daily forcings, what fills their gaps, and each site's own record."""
+"""A dataset's inputs as arrays: daily forcings, gap filling, and each site's record."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PRECIPITATION = "precipitation"
 
 
 def record_span(ds: xr.Dataset, forcings: Iterable[str]) -> NDArray[np.bool_]:
-    """Return each site's own record ``(site, time)``: from its first to its last day with any forcing.
+    """Return the mask of each site's record ``(site, time)``: from its first to its last day with any forcing.
 
-    Joined datasets have sites with different periods on one time axis; a model neither trains nor predicts
-    where a site has no forcings at all.
+    Joined datasets have sites with different periods on one time axis; models neither train nor predict outside a
+    site's record.
     """
     known = np.zeros((ds.sizes[v.SITE], ds.sizes[v.TIME]), bool)
     for name in forcings:
@@ -31,12 +31,10 @@ def record_span(ds: xr.Dataset, forcings: Iterable[str]) -> NDArray[np.bool_]:
 
 
 def forcing(ds: xr.Dataset, name: str, *, transform: bool, fill: str) -> NDArray[np.float64]:
-    """Return one forcing ``(site, time)``, before it is scaled.
+    """Return one unscaled forcing ``(site, time)``.
 
     Parameters
     ----------
-    ds, name
-        The dataset and its variable.
     transform, fill
         ``data.transform_precipitation`` and ``data.fill_forcing`` of the configuration.
     """
@@ -44,21 +42,24 @@ def forcing(ds: xr.Dataset, name: str, *, transform: bool, fill: str) -> NDArray
     if fill == "interpolate":
         array = array.interpolate_na(v.TIME, max_gap=np.timedelta64(8, "D"))
     values: NDArray[np.float64] = array.values
-    return even_rain(values) if name == PRECIPITATION and transform else values
+    return log_transform(values) if name == PRECIPITATION and transform else values
 
 
-def even_rain(rain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log10(sqrt(x) + 0.1): many small and few large amounts become one even spread."""
+def log_transform(rain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log10(sqrt(x) + 0.1), which reduces the skewness of daily precipitation (as in hydroDL)."""
     return np.log10(np.sqrt(np.maximum(rain, 0)) + 0.1)
 
 
-def require(ds: xr.Dataset, names: Any, what: str) -> None:
-    """Raise unless the dataset has all of these as ``forcing``, ``attribute`` or ``target``."""
+def require_variables(ds: xr.Dataset, names: Any, what: str) -> None:
+    """Raise unless the dataset has all these variables in a role: ``forcing``, ``attribute`` or ``target``."""
     has = {"forcing": forcing_names, "attribute": attribute_names, "target": target_names}[what](ds)
     for name in names:
-        # By what it is, not only by its name: soil moisture is no forcing, and nothing else is a target.
+        # The role matters, not only the name: soil moisture must not be a forcing.
         if name not in has:
-            there = f"It has: {', '.join(has) or 'none'}."
             if name in ds:
-                raise DatasetError(f"{name!r} is no {what} of the dataset. {there}")
-            raise DatasetError(f"{what} {name!r} is not in the dataset. {did_you_mean(name, has)} {there}")
+                raise DatasetError(
+                    f"{name!r} cannot be used as {what}. Expected one of: {', '.join(has) or 'none'}."
+                )
+            raise DatasetError(
+                f"{what} {name!r} is not in the dataset. {did_you_mean(name, has)} It has: {', '.join(has) or 'none'}."
+            )

@@ -1,4 +1,4 @@
-"""Per-fold scaling: means and standard deviations that have seen the fold's training data alone."""
+"""Scaling of inputs and target with statistics of a fold's training data."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.scaling.derived import derived_columns
-from gsm3core.scaling.inputs import forcing, record_span, require
+from gsm3core.scaling.inputs import forcing, record_span, require_variables
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaler:
-    """What turns a dataset's variables into the network's inputs, and its output into m3 m-3.
+    """Scaling of a dataset's variables to the network's inputs, and of its output to m3 m-3.
 
     Parameters
     ----------
     forcings, attributes
         Name -> (mean, standard deviation) over the training data.
     classes
-        Categorical attribute -> the classes seen in training; one input column each.
+        Classes of each categorical attribute in the training data; one input column each.
     target
         (mean, standard deviation) of the training soil moisture of all streams, m3 m-3.
     transform_precipitation, fill_forcing
         As in :class:`gsm3core.config.DataConfig`.
     targets
-        The records that have a value to learn from in the training part, in-situ first where it is one of them: the
-        first is what a network predicts.
+        The training targets with values in the training part, in situ first: the first is what a network predicts.
     flagged
-        Inputs with one more column, 1 where they are missing.
+        Inputs with an additional column that is 1 where they are missing.
     kinds, derived
-        ``data.derived`` of the configuration, and for every column that it makes (mean, standard deviation).
+        ``data.derived`` of the configuration, and (mean, standard deviation) of each derived column.
     """
 
     forcings: dict[str, tuple[float, float]]
@@ -69,19 +68,19 @@ class Scaler:
 
     def scale_forcings(self, ds: xr.Dataset) -> Floats:
         """Return the scaled forcings ``(site, time, forcing)``; a missing value becomes 0, the training mean."""
-        require(ds, self.forcings, "forcing")
+        require_variables(ds, self.forcings, "forcing")
         columns = [
             (forcing(ds, n, transform=self.transform_precipitation, fill=self.fill_forcing) - mean) / std
             for n, (mean, std) in self.forcings.items()
         ]
-        made = derived_columns(ds, self.kinds, self.forcings, transform=self.transform_precipitation)
-        columns += [(made[n] - mean) / std for n, (mean, std) in self.derived.items()]
+        derived = derived_columns(ds, self.kinds, self.forcings, transform=self.transform_precipitation)
+        columns += [(derived[n] - mean) / std for n, (mean, std) in self.derived.items()]
         columns += [np.isnan(ds[n].transpose(v.SITE, v.TIME).values) for n in self._flagged(self.forcings)]
         return np.nan_to_num(np.stack(columns, axis=-1)).astype(np.float32)
 
     def scale_attributes(self, ds: xr.Dataset) -> Floats:
         """Return the scaled attributes ``(site, attribute)``; missing becomes 0, an unseen class all zeros."""
-        require(ds, [*self.attributes, *self.classes], "attribute")
+        require_variables(ds, [*self.attributes, *self.classes], "attribute")
         columns = [
             (ds[n].values.astype(np.float64) - mean) / std for n, (mean, std) in self.attributes.items()
         ]
@@ -94,10 +93,10 @@ class Scaler:
         )
 
     def save(self, path: Path) -> None:
-        """Write the scaler as JSON, whole or not at all."""
-        beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        beside.replace(path)
+        """Write the scaler as JSON, atomically."""
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Scaler:
@@ -112,12 +111,9 @@ class Scaler:
 
 
 def missing_inputs(ds: xr.Dataset, scaler: Scaler) -> dict[str, int]:
-    """Count the missing values that the scaler fills, per variable; those with none are left out.
+    """Count the missing values that the scaler fills, by variable; variables without any are left out.
 
-    Parameters
-    ----------
-    ds, scaler
-        The dataset and what reads it. Days outside a site's own record are not missing, there is no record.
+    Days outside a site's record do not count.
     """
     span = record_span(ds, scaler.forcings)
     counts = {

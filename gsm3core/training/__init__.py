@@ -1,1 +1,1 @@
-"""Fitting one network to one fold."""
+"""Training of one network on one fold."""

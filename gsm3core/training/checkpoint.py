@@ -1,4 +1,4 @@
-"""Checkpoints: everything that continues a training run as if it had never stopped."""
+"""Checkpoints: the full training state, so that a resumed run gives the same numbers."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from gsm3core.models.files import load_tensors
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The weights that did best at the held-back sites.
+class BestWeights:
+    """The weights with the lowest validation loss so far.
 
     Parameters
     ----------
     epoch
-        After how many epochs.
-    badness
-        Their median score there, the lower the better: RMSE in m3 m-3, or 1 - R.
+        Number of epochs trained.
+    validation_loss
+        Median over the validation sites: RMSE in m3 m-3, or 1 - R.
     weights
-        The network's.
+        The network's state dict.
     """
 
     epoch: int
-    badness: float
+    validation_loss: float
     weights: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where training stands.
+    """Progress of training.
 
     Parameters
     ----------
     epoch
-        Epochs finished.
+        Number of finished epochs.
     seconds
-        Time they took, over all starts.
+        Training time, summed over all resumed runs.
     best
-        ``None`` without held-back sites.
+        ``None`` without validation sites.
     """
 
     epoch: int = 0
     seconds: float = 0.0
-    best: Best | None = None
+    best: BestWeights | None = None
 
-    def waited(self, patience: int) -> bool:
-        """Tell whether so many epochs have brought nothing better; never with a patience of 0."""
+    def patience_exhausted(self, patience: int) -> bool:
+        """Whether ``patience`` epochs have passed since the best one; never with a patience of 0."""
         return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
 
 
@@ -62,14 +62,12 @@ def save_checkpoint(
     generator: torch.Generator,
     progress: Progress,
 ) -> None:
-    """Write all that training is made of; the old checkpoint stays until the new one is whole.
+    """Write the training state atomically: the old checkpoint stays until the new one is complete.
 
     Parameters
     ----------
-    path
-        Where to.
     generator
-        The sampler's; torch's global state (dropout) is kept too.
+        The window sampler's; torch's global random state (dropout) is saved too.
     """
     state: dict[str, Any] = {
         "model": model.state_dict(),
@@ -83,9 +81,9 @@ def save_checkpoint(
         "seconds": progress.seconds,
         "best": None if progress.best is None else asdict(progress.best),
     }
-    beside = path.with_suffix(".part")
-    torch.save(state, beside)
-    beside.replace(path)
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -96,10 +94,10 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     RunError
         If the file is not a checkpoint.
     """
-    return load_tensors(path, device, remedy="Delete it to train this network anew.")
+    return load_tensors(path, device, remedy="Delete it to train this network from the start.")
 
 
-def restore(
+def restore_checkpoint(
     state: dict[str, Any],
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -107,7 +105,7 @@ def restore(
     scaler: torch.amp.GradScaler,
     generator: torch.Generator,
 ) -> Progress:
-    """Put a checkpoint's state back, random states included."""
+    """Restore a checkpoint's state, random states included, and return its progress."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
@@ -118,4 +116,6 @@ def restore(
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
     best = state.get("best")
-    return Progress(state["epoch"], state["seconds"], Best(**best) if best else None)
+    if best and "badness" in best:  # the key of older checkpoints
+        best["validation_loss"] = best.pop("badness")
+    return Progress(state["epoch"], state["seconds"], BestWeights(**best) if best else None)

@@ -1,4 +1,4 @@
-"""The training loop of one network, to be read from top to bottom."""
+"""The training loop of one network."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ from gsm3core.config import TrainingConfig
 from gsm3core.errors import CancelledError, TrainingError
 from gsm3core.models.base import Model
 from gsm3core.models.precision import resolve_precision
-from gsm3core.training.checkpoint import Best, Progress, load_checkpoint, restore, save_checkpoint
-from gsm3core.training.epoch_metrics import Meter, memory
+from gsm3core.training.checkpoint import (
+    BestWeights,
+    Progress,
+    load_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from gsm3core.training.epoch_metrics import EpochMetrics, peak_memory
 from gsm3core.training.loss_checks import NonFiniteLossMonitor, check_divergence
-from gsm3core.training.objective import evaluate, passes_apart
+from gsm3core.training.objective import evaluate, needs_separate_passes
 from gsm3core.training.optimizer import make_optimizer, make_schedule
 from gsm3core.training.step import CudaGraphStep, Step, make_scaler
 from gsm3core.windows import WindowSource
 
 CHECKPOINT_SECONDS = 2.0
 REPORT_SECONDS = 1.0
-# Looking at a loss makes a GPU's queue run dry: there it is looked at when there is something to report anyway.
+# Reading a loss synchronises a GPU, so there it is checked only when progress is reported.
 CHECK_EVERY_UPDATE_ON = ("cpu",)
 Report = Callable[[dict[str, Any]], None]
 Validate = Callable[[Model], dict[str, float]]
@@ -44,12 +50,12 @@ def train(
     cancelled: Callable[[], bool],
     validate: Validate | None = None,
 ) -> Model:
-    """Fit a network to one fold's windows, resuming from its checkpoint if there is one.
+    """Train a network on one fold's windows, resuming from its checkpoint if there is one.
 
     Parameters
     ----------
     model
-        On the device of ``windows``.
+        On the device of ``windows``; trained in place and returned.
     windows
         The fold's training data.
     config
@@ -57,29 +63,24 @@ def train(
     target
         Mean and standard deviation of the training soil moisture, m3 m-3: the network's output is scaled by them.
     checkpoint
-        Written after an epoch when the last one is 2 seconds old, and at the end.
+        Written after an epoch if the last one is older than 2 seconds, and at the end.
     report
         Called about once a second with epoch, time left, speed (sample-days per second) and memory; after every epoch
-        also with its losses (``losses``: RMSE, m3 m-3; ``nll``: nats per day) and the scores at the held-back sites.
+        also with its losses (``losses``: RMSE, m3 m-3; ``nll``: nats per day) and the scores at the validation sites.
     cancelled
-        Asked between updates.
+        Polled between updates.
     validate
-        The median scores (``R``, and ``RMSE`` in m3 m-3) at training sites that are held back; asked after every epoch.
-        The weights with the best ``config.validation_score`` are the ones returned, and ``config.patience`` epochs
-        without a better one end the training. Without it the last weights are returned.
-
-    Returns
-    -------
-    Model
-        The same object, fitted.
+        Returns the median scores (``R``, and ``RMSE`` in m3 m-3) at the validation sites; called after every epoch.
+        The weights with the best ``config.validation_score`` are returned, and training stops after
+        ``config.patience`` epochs without improvement. If ``None``, the last weights are returned.
 
     Raises
     ------
     TrainingError
         If the loss is not finite or diverges, naming sites and days (the last checkpoint is kept), or if the only
-        stream has no weight.
+        stream has weight 0.
     CancelledError
-        If asked to stop; the last checkpoint is kept.
+        If cancelled; the last checkpoint is kept.
     """
     device = windows.device
     precision = resolve_precision(config.precision, device)
@@ -90,73 +91,77 @@ def train(
     scaler = make_scaler(precision, device)
     progress = Progress()
     if checkpoint.exists():
-        progress = restore(load_checkpoint(checkpoint, device), model, optimizer, schedule, scaler, generator)
+        progress = restore_checkpoint(
+            load_checkpoint(checkpoint, device), model, optimizer, schedule, scaler, generator
+        )
 
     weights = {v.SM_SMAP: config.satellite_weight}
     if not any(weights.get(name, 1.0) for name in windows.streams):
         raise TrainingError(
-            f"training.satellite_weight is 0 and only {v.SM_SMAP} has values to learn from: nothing would be learnt."
+            f"training.satellite_weight is 0, but {v.SM_SMAP} is the only training target with values: the loss would "
+            "be 0. Set a weight above 0 or add in-situ targets."
         )
-    apart = passes_apart(precision, model.hidden, config.batch, len(windows.streams))
+    separate_passes = needs_separate_passes(precision, model.hidden, config.batch, len(windows.streams))
     objective = partial(
-        evaluate, target=target, weights=weights, precision=precision, apart=apart,
+        evaluate, target=target, weights=weights, precision=precision, separate_passes=separate_passes,
         dynamics_weight=config.dynamics_weight,
     )  # fmt: skip
     plain = Step(model, optimizer, scaler, objective, config.clip_norm)
     step = CudaGraphStep(plain, device) if config.cuda_graph else plain
-    failure, meter = NonFiniteLossMonitor(), Meter(config.batch * config.window * len(windows.streams))
+    non_finite = NonFiniteLossMonitor()
+    epoch_metrics = EpochMetrics(config.batch * config.window * len(windows.streams))
     started, last_report = time.monotonic() - progress.seconds, 0.0
     last_checkpoint = time.monotonic()
 
-    def tell(updates_done: int, **more: Any) -> None:
+    def emit_progress(updates_done: int, **more: Any) -> None:
         done = updates_done / (config.epochs * updates)
         seconds = time.monotonic() - started
         report(
             {
                 "epochs": config.epochs, "updates": updates_done, "done": done,
                 "learning_rate": float(optimizer.param_groups[0]["lr"]), "seconds": seconds,
-                "seconds_left": seconds * (1 - done) / done, "sample_days_per_second": meter.speed(),
-                **memory(device), **more,
+                "seconds_left": seconds * (1 - done) / done, "sample_days_per_second": epoch_metrics.speed(),
+                **peak_memory(device), **more,
             }
         )  # fmt: skip
 
     for epoch in range(progress.epoch, config.epochs):
-        if progress.waited(config.patience):
+        if progress.patience_exhausted(config.patience):
             break
         model.train()
-        meter.reset()
+        epoch_metrics.reset()
         for update, batches in enumerate(windows.epoch(config.batch, updates, generator), epoch * updates):
             terms = step(batches)
-            failure.watch(update, terms, batches)
+            non_finite.record(update, terms, batches)
             if device.type in CHECK_EVERY_UPDATE_ON:
-                failure.check(windows, updates)
+                non_finite.check(windows, updates)
             schedule.step()
-            meter.add(terms)
+            epoch_metrics.add(terms)
 
             if cancelled():
                 raise CancelledError(
                     f"Cancelled in epoch {epoch + 1} of {config.epochs}; the last checkpoint is kept."
                 )
             if time.monotonic() - last_report >= REPORT_SECONDS:
-                failure.check(windows, updates)
-                # Every epoch is told once it is whole; in between, only that work goes on.
-                tell(update + 1, epoch=epoch, losses={})
+                non_finite.check(windows, updates)
+                # The epoch's losses are reported when it is complete; before that, only progress.
+                emit_progress(update + 1, epoch=epoch, losses={})
                 last_report = time.monotonic()
 
-        failure.check(windows, updates)
-        losses = meter.mean("rmse")
+        non_finite.check(windows, updates)
+        losses = epoch_metrics.mean("rmse")
         check_divergence(losses, epoch)
         scores = validate(model.eval()) if validate else {}
         progress = replace(progress, epoch=epoch + 1, seconds=time.monotonic() - started)
         if scores and config.validation_score != "last":
-            badness = _validation_loss(scores, config)
-            if progress.best is None or badness < progress.best.badness:
-                progress = replace(progress, best=Best(epoch + 1, badness, _copy(model)))
-        tell(
-            updates * (epoch + 1), epoch=epoch + 1, losses=losses, nll=meter.mean("nll"), validation=scores,
+            validation_loss = _validation_loss(scores, config)
+            if progress.best is None or validation_loss < progress.best.validation_loss:
+                progress = replace(progress, best=BestWeights(epoch + 1, validation_loss, _copy(model)))
+        emit_progress(
+            updates * (epoch + 1), epoch=epoch + 1, losses=losses, nll=epoch_metrics.mean("nll"), validation=scores,
             best_epoch=progress.best.epoch if progress.best else None,
         )  # fmt: skip
-        ends = epoch + 1 == config.epochs or progress.waited(config.patience)
+        ends = epoch + 1 == config.epochs or progress.patience_exhausted(config.patience)
         if ends or time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
             save_checkpoint(checkpoint, model, optimizer, schedule, scaler, generator, progress)
             last_checkpoint = time.monotonic()
@@ -166,12 +171,12 @@ def train(
 
 
 def updates_per_epoch(windows: WindowSource, config: TrainingConfig) -> int:
-    """Return the configured number, or the lineage's rule for the first stream (in-situ where there is one).
+    """Return the configured number of updates, or that of hydroDL's rule for the first stream (in situ if present).
 
     Notes
     -----
     After ``ceil(ln 0.01 / ln(1 - batch * window / (sites * days)))`` random windows each day of the record has been
-    seen with probability 0.99 (as in the hydroDL code of Fang et al. 2017, doi:10.1002/2017GL075619).
+    sampled with probability 0.99 (hydroDL code of Fang et al. 2017, doi:10.1002/2017GL075619).
     """
     if config.updates_per_epoch is not None:
         return config.updates_per_epoch
@@ -182,10 +187,10 @@ def updates_per_epoch(windows: WindowSource, config: TrainingConfig) -> int:
 
 
 def _validation_loss(scores: dict[str, float], config: TrainingConfig) -> float:
-    """What is to be lowest; a score that does not exist (R of a constant) is worse than any."""
+    """Return RMSE or 1 - R; infinite where the score is undefined (R of a constant)."""
     score = scores[config.validation_score]
-    badness = 1 - score if config.validation_score == "R" else score
-    return badness if math.isfinite(badness) else math.inf
+    loss = 1 - score if config.validation_score == "R" else score
+    return loss if math.isfinite(loss) else math.inf
 
 
 def _copy(model: Model) -> dict[str, torch.Tensor]:

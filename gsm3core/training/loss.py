@@ -1,4 +1,4 @@
-"""The two-teacher loss: one term per stream, each over its valid targets only."""
+"""The multitask loss: one term per stream, each over its valid targets only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from gsm3core.models.distribution import censored_log_likelihood
 
-# Inside the root: the gradient of sqrt at 0 is infinite. 1e-9 m3 m-3 of error is far below any sensor's.
+# Keeps the gradient of sqrt finite at 0. An error of 1e-9 m3 m-3 is far below any sensor's.
 EPSILON = 1e-18
 
 
@@ -16,12 +16,11 @@ def masked_rmse(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor
     Parameters
     ----------
     predicted, observed
-        The same shape and units; NaN in ``observed`` is no target.
+        Same shape and units; NaN in ``observed`` means no target.
 
     Notes
     -----
-    No boolean indexing and no look at a value: a fixed shape needs no synchronisation with a GPU, and a NaN never
-    enters the gradient.
+    Without boolean indexing all shapes are fixed: no synchronisation with a GPU, and no NaN enters the gradient.
     """
     valid = torch.isfinite(observed)
     count = valid.sum()
@@ -31,17 +30,17 @@ def masked_rmse(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor
 
 
 def masked_centred_rmse(predicted_BT: torch.Tensor, observed_BT: torch.Tensor) -> torch.Tensor:
-    """Return the RMSE that is left when each window's mean error is taken away; 0, with no gradient, without targets.
+    """Return the RMSE after each window's mean error is subtracted; 0, with no gradient, without targets.
 
     Parameters
     ----------
     predicted_BT, observed_BT
-        The same units; NaN in ``observed_BT`` is no target.
+        Same units; NaN in ``observed_BT`` means no target.
 
     Notes
     -----
-    The ubRMSE (Entekhabi et al. 2010, doi:10.1175/2010JHM1223.1) of windows: errors in what soil moisture does, not in
-    its level. It needs no more synchronisation than :func:`masked_rmse`.
+    The ubRMSE (Entekhabi et al. 2010, doi:10.1175/2010JHM1223.1) of windows: errors of the dynamics, not of the level.
+    Like :func:`masked_rmse` it needs no synchronisation.
     """
     valid_BT = torch.isfinite(observed_BT)
     error_BT = torch.where(valid_BT, predicted_BT - torch.where(valid_BT, observed_BT, 0.0), 0.0)
@@ -55,9 +54,9 @@ def masked_nll(location: torch.Tensor, scale: torch.Tensor, observed: torch.Tens
     Parameters
     ----------
     location, scale
-        Of the normal distribution before it is censored to 0 to 1, m3 m-3.
+        Of the normal distribution before censoring to 0 to 1, m3 m-3.
     observed
-        The same shape; NaN is no target.
+        The same shape; NaN means no target.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def masked_nll(location: torch.Tensor, scale: torch.Tensor, observed: torch.Tens
         Nats per day.
     """
     valid = torch.isfinite(observed)
-    # A value inside the bounds where there is none: its likelihood is finite, and then left out.
+    # A placeholder within the bounds: its likelihood is finite, and masked out below.
     likelihood = censored_log_likelihood(location, scale, torch.where(valid, observed, 0.5))
     return -torch.where(valid, likelihood, 0.0).sum() / valid.sum().clamp(min=1)
 
@@ -76,9 +75,9 @@ def multitask_loss(terms: dict[str, torch.Tensor], weights: dict[str, float]) ->
     Parameters
     ----------
     terms
-        Stream name -> its term; 0 where the batch has no target, so that the term drops out.
+        By stream; 0 where the batch has no target.
     weights
-        Stream name -> factor; 1 where not given.
+        By stream; 1 where not given.
 
     Notes
     -----

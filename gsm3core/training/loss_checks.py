@@ -1,4 +1,4 @@
-"""A loss that is not a number: the first update that gave it, and the windows it came from."""
+"""Checks for a non-finite or diverging loss, with the update, sites and days it comes from."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _ADVICE = "Lower training.learning_rate or check these sites; the last checkpoin
 
 @dataclass(slots=True)
 class NonFiniteLossMonitor:
-    """Remembers the first update whose loss is not finite, without making the processor wait for the device.
+    """Records the first update whose loss is not finite, without synchronising the device.
 
-    Every update leaves its windows here until one fails; those are then kept. :meth:`check` looks: on a CPU at
-    every update, on a GPU when there is something to report anyway.
+    :meth:`record` keeps the last update's windows until one fails. Only :meth:`check` synchronises: it is called after
+    every update on a CPU, and when progress is reported on a GPU.
     """
 
     found: torch.Tensor | None = None
     _kept: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def watch(self, update: int, terms: Terms, batches: dict[str, Batch]) -> None:
-        """Note one update.
+    def record(self, update: int, terms: Terms, batches: dict[str, Batch]) -> None:
+        """Record one update.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class NonFiniteLossMonitor:
         current = {"update": torch.full_like(failed, update, dtype=torch.long)}
         for name, batch in batches.items():
             current[f"{name} rmse"] = terms.rmse[name]
-            current[f"{name} broken"] = terms.broken_B[name]
+            current[f"{name} non_finite"] = terms.non_finite_B[name]
             current[f"{name} site"] = batch.site_B
             current[f"{name} start"] = batch.start_B
         if self.found is None:
@@ -51,14 +51,14 @@ class NonFiniteLossMonitor:
         self.found = self.found | failed
 
     def check(self, windows: WindowSource, updates: int) -> None:
-        """Stop if an update has failed.
+        """Raise if the loss of an update was not finite.
 
         Parameters
         ----------
         windows
-            Names the sites and days.
+            For the labels of sites and days.
         updates
-            Per epoch.
+            Updates per epoch.
 
         Raises
         ------
@@ -68,18 +68,18 @@ class NonFiniteLossMonitor:
         if self.found is None or not bool(self.found):
             return
         epoch, update = divmod(int(self._kept["update"]), updates)
-        # A stream that is itself broken comes before one that only shares the network with it.
+        # First the stream that is itself not finite, not one that only shares the network with it.
         names = sorted(windows.streams, key=lambda n: math.isfinite(float(self._kept[f"{n} rmse"])))
         name = names[0]
-        broken = self._kept[f"{name} broken"].cpu()
-        total = len(broken)
-        chosen = broken if bool(broken.any()) else torch.ones_like(broken)
+        non_finite = self._kept[f"{name} non_finite"].cpu()
+        total = len(non_finite)
+        chosen = non_finite if bool(non_finite.any()) else torch.ones_like(non_finite)
         shown = _windows(
             windows, name, self._kept[f"{name} site"][chosen], self._kept[f"{name} start"][chosen]
         )
         if bool(chosen.all()):
             what = (
-                f"All {total} windows of the batch are affected, so look at the learning rate first: {shown}."
+                f"All {total} windows of the batch are affected, so check the learning rate first: {shown}."
             )
         else:
             what = f"It comes from {int(chosen.sum())} of {total} windows: {shown}."
@@ -90,18 +90,18 @@ class NonFiniteLossMonitor:
 
 
 def check_divergence(losses: dict[str, float], epoch: int) -> None:
-    """Stop if the mean error of an epoch is larger than all the water a soil can hold.
+    """Raise if the mean RMSE of an epoch exceeds the physical range of soil moisture.
 
     Raises
     ------
     TrainingError
-        If a term is above 1 m3 m-3; knowing nothing but the mean gives about 0.1.
+        If a term is above 1 m3 m-3; predicting the mean gives about 0.1.
     """
     for name, loss in losses.items():
         if not loss <= 1.0:
             raise TrainingError(
-                f"The RMSE against {name} is {loss:.3g} m3 m-3 over epoch {epoch + 1}, more than a soil can hold: training "
-                "diverges. Lower training.learning_rate or set training.clip_norm; the last checkpoint is kept."
+                f"The RMSE against {name} is {loss:.3g} m3 m-3 over epoch {epoch + 1}, above the physical maximum of 1: "
+                "training diverges. Lower training.learning_rate or set training.clip_norm; the last checkpoint is kept."
             )
 
 

@@ -1,4 +1,4 @@
-"""Optimiser and learning rate."""
+"""Optimiser and learning rate schedule."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.opti
 
     Notes
     -----
-    For a recorded step (``config.cuda_graph``) all that an update reads and writes is on the device, the learning rate
-    too: a schedule then writes into it. With a scaled loss (fp16) AdamW is the fused one: it alone leaves an update
-    out on the device, where it finds that a gradient is not finite. Any other would ask the device, and wait for it.
+    With ``config.cuda_graph`` everything an update reads and writes is on the device, the learning rate too: the
+    schedule writes into its tensor. In fp16 AdamW is fused: only that variant skips an update with a non-finite
+    gradient on the device, without synchronisation.
     """
     recorded = config.cuda_graph
     rate: float | torch.Tensor = config.learning_rate
@@ -38,14 +38,14 @@ def make_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.opti
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig, updates: int) -> _Schedule:
-    """Return what sets the learning rate at each of so many updates."""
+    """Return the learning rate schedule over a number of updates."""
     if config.schedule == "constant":
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rise_and_fall(k / max(updates, 1)))
 
 
 def _rise_and_fall(done: float) -> float:
-    """Factor of the learning rate: linear rise over the first tenth, then half a cosine down to 1 %."""
+    """Return the learning rate factor: linear rise over the first tenth, then half a cosine down to 1 %."""
     rise = 0.1
     if done < rise:
         return 0.05 + 0.95 * done / rise

@@ -1,4 +1,4 @@
-"""From a dataset and a fold to random windows for training, out of memory or out of a store on disk."""
+"""Random training windows of a fold, from memory or from a Zarr store."""
 
 from gsm3core.windows.resident import TrainingWindows, training_windows
 from gsm3core.windows.source import Batch, WindowSource

@@ -1,4 +1,4 @@
-"""Training windows out of memory: everything on the device, a batch is one gather."""
+"""Training windows in memory: all data on the device, a batch is one gather."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gsm3core.windows.streams import Stream, training_streams
 
 @dataclass(frozen=True, slots=True)
 class TrainingWindows:
-    """Everything a fold trains on, resident on the device; a batch is one gather, no loop.
+    """A fold's training data, resident on the device; a batch is one gather.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class TrainingWindows:
 
     @property
     def device(self) -> torch.device:
-        """Where the data are."""
+        """Device of the data."""
         return self.x_STF.device
 
     def generator(self, seed: int) -> torch.Generator:
-        """Return a generator on the device: no number crosses to it."""
+        """Return a generator on the device, so that sampling needs no transfer."""
         return torch.Generator(self.device).manual_seed(seed)
 
     def epoch(self, batch: int, updates: int, generator: torch.Generator) -> Iterator[dict[str, Batch]]:
-        """Yield equal independent batches of every stream."""
+        """Yield one batch of every stream for each update."""
         for _ in range(updates):
             yield self.draw(batch, generator)
 
@@ -73,14 +73,12 @@ def training_windows(
 
     Parameters
     ----------
-    ds, fold, scaler
-        Dataset, division, and the scaling fitted on that division.
+    scaler
+        Fitted on the same fold.
     targets
-        Soil-moisture records that teach.
+        Names of the training targets.
     window, warmup
-        Days; a window longer than the dataset is an error.
-    device
-        Where to.
+        Days.
 
     Raises
     ------

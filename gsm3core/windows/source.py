@@ -1,4 +1,4 @@
-"""Where training windows come from, whatever holds the data."""
+"""The interface of training window sources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Batch:
     y_BT
         Target, m3 m-3; NaN where there is none.
     site_B, start_B
-        Which site each window is from, and its first day (positions in the dataset).
+        Site and first day of each window (positions in the dataset).
     """
 
     x_BTF: torch.Tensor
@@ -35,16 +35,16 @@ class Batch:
 
 
 class WindowSource(Protocol):
-    """Where a fold's training windows come from: memory, or a disk."""
+    """Source of a fold's training windows: memory or disk."""
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Target name -> stream; a target without any training value is not in it."""
+        """Streams by target name; targets without any training value are left out."""
         ...
 
     @property
     def site_ids(self) -> NDArray[np.str_]:
-        """Labels of the dataset's sites, to name a window by."""
+        """Labels of the dataset's sites."""
         ...
 
     @property
@@ -54,17 +54,17 @@ class WindowSource(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the batches are."""
+        """Device of the batches."""
         ...
 
     def generator(self, seed: int) -> torch.Generator:
-        """Return the source of randomness that :meth:`epoch` draws from."""
+        """Return the random generator for :meth:`epoch`."""
         ...
 
     def epoch(self, batch: int, updates: int, generator: torch.Generator) -> Iterator[dict[str, Batch]]:
-        """Yield equal independent batches of every stream, as often as an epoch has updates.
+        """Yield one batch of every stream for each update, all of equal size and independent.
 
-        After the last one the generator stands where so many draws have moved it, so that a checkpoint between two
-        epochs continues exactly.
+        Afterwards the generator has advanced by exactly these draws, so that a checkpoint between two epochs resumes
+        with the same numbers.
         """
         ...

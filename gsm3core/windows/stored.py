@@ -1,4 +1,4 @@
-"""Training windows out of a Zarr store: for forcings larger than memory, read ahead by one thread."""
+"""Training windows from a Zarr store, prefetched by one thread: for forcings larger than memory."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from gsm3core.scaling import Scaler
 from gsm3core.windows.source import Batch
 from gsm3core.windows.streams import Stream, training_streams
 
-# Batches that are read before they are asked for: what bounds the memory.
-AHEAD = 3
+# Batches read in advance; it bounds the memory used.
+PREFETCH = 3
 _SITES_AT_ONCE = 256
-_Chosen = dict[str, tuple[torch.Tensor, torch.Tensor]]
+_WindowStarts = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWindows:
-    """What a fold trains on, its scaled forcings in a store with one chunk a site.
+    """A fold's training data, with the scaled forcings in a Zarr store of one chunk per site.
 
     Parameters
     ----------
     inputs
         Zarr array ``(site, time, forcing)`` of scaled forcings.
     c_SA, streams, site_ids, days
-        As in :class:`gsm3core.windows.resident.TrainingWindows`, in memory: they are smaller by the number of forcings.
+        As in :class:`gsm3core.windows.resident.TrainingWindows`, in memory: they are much smaller than the forcings.
     device
-        Where the batches go.
+        Device of the batches.
     """
 
     inputs: Any
@@ -49,25 +49,25 @@ class StoredWindows:
     device: torch.device
 
     def generator(self, seed: int) -> torch.Generator:
-        """Return a generator on the CPU, where the windows are chosen."""
+        """Return a generator on the CPU, where the windows are sampled."""
         return torch.Generator().manual_seed(seed)
 
     def epoch(self, batch: int, updates: int, generator: torch.Generator) -> Iterator[dict[str, Batch]]:
-        """Yield equal independent batches of every stream; the same as from memory for the same generator.
+        """Yield one batch of every stream for each update; the same as from memory for the same generator.
 
-        Windows are chosen here, in order; only reading runs ahead, and never beyond the epoch.
+        Windows are sampled in order; only reading is prefetched, and never beyond the epoch.
         """
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="windows") as reader:
             pending: deque[Future[dict[str, Batch]]] = deque()
             for _ in range(updates):
                 chosen = {name: stream.choose(batch, generator) for name, stream in self.streams.items()}
                 pending.append(reader.submit(self._read, chosen))
-                if len(pending) > AHEAD:
+                if len(pending) > PREFETCH:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
 
-    def _read(self, chosen: _Chosen) -> dict[str, Batch]:
+    def _read(self, chosen: _WindowStarts) -> dict[str, Batch]:
         batches = {}
         for name, (site_B, start_B) in chosen.items():
             stream = self.streams[name]
@@ -91,17 +91,16 @@ def stored_windows(
     warmup: int,
     device: torch.device,
 ) -> StoredWindows:
-    """Write a fold's scaled forcings to a store, a few hundred sites at a time, and put the rest into memory.
+    """Write a fold's scaled forcings to a Zarr store in blocks of sites, and load the rest into memory.
 
     Parameters
     ----------
     ds, fold, scaler, targets, window, warmup
         As for :func:`gsm3core.windows.training_windows`.
     store
-        Folder of the Zarr store; what is there is replaced. It is as large as the forcings, and may be deleted after
-        training.
+        Folder of the Zarr store, overwritten. It is as large as the forcings and may be deleted after training.
     device
-        Where the batches go.
+        Device of the batches.
 
     Raises
     ------
@@ -115,8 +114,8 @@ def stored_windows(
         store, shape=shape, chunks=(1, *shape[1:]), dtype="float32", compressors=None, overwrite=True
     )
     for first in range(0, shape[0], _SITES_AT_ONCE):
-        some = slice(first, first + _SITES_AT_ONCE)
-        inputs[some] = scaler.scale_forcings(ds.isel({v.SITE: some}))
+        block = slice(first, first + _SITES_AT_ONCE)
+        inputs[block] = scaler.scale_forcings(ds.isel({v.SITE: block}))
     return StoredWindows(
         inputs,
         torch.as_tensor(scaler.scale_attributes(ds)),

@@ -1,4 +1,4 @@
-"""What a fold learns from: targets at training sites on training days, and where windows of them may lie."""
+"""Training streams of a fold: targets at training sites on training days, and the range of their windows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from gsm3core.scaling import Scaler, record_span
 
 
 class Stream:
-    """One teacher: a target and the sites and days on which it may teach.
+    """One training target with its eligible sites and days.
 
     Parameters
     ----------
     target_ST
-        m3 m-3, ``(site, time)``; NaN at every site and day that does not train. The held-out values are not
-        hidden: they are not there.
+        m3 m-3, ``(site, time)``; NaN outside the training sites and days, so held-out values are not in memory.
     first_S, last_S
         For each site, the first and one past the last day that a window may cover.
     window, warmup
@@ -34,23 +33,23 @@ class Stream:
         # A window ends inside the record; where the record is shorter it starts earlier, on filled forcings.
         self.latest_S = (last_S - window).clamp(min=0)
         self.earliest_S = torch.minimum(first_S, self.latest_S)
-        # A day that lies in the warm-up of every window that covers it teaches nobody.
+        # A target in the warm-up of every window that covers it never enters the loss.
         day_T = torch.arange(target_ST.shape[1], device=target_ST.device)
-        reached_ST = day_T >= self.earliest_S[:, None] + warmup
-        self.sites = torch.nonzero((torch.isfinite(target_ST) & reached_ST).any(dim=1)).flatten()
+        after_warmup_ST = day_T >= self.earliest_S[:, None] + warmup
+        self.sites = torch.nonzero((torch.isfinite(target_ST) & after_warmup_ST).any(dim=1)).flatten()
 
     def __len__(self) -> int:
         return len(self.sites)
 
     def choose(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Choose random windows: a site uniformly, then a start uniformly over its record.
+        """Sample windows: a site uniformly, then a start uniformly over its record.
 
         Parameters
         ----------
         batch
             Number of windows.
         generator
-            The only source of randomness, so that a checkpoint can continue it.
+            The only source of randomness, so that a checkpoint can resume it.
 
         Returns
         -------
@@ -59,16 +58,16 @@ class Stream:
         """
         device = self.target_ST.device
         site_B = self.sites[torch.randint(len(self.sites), (batch,), generator=generator, device=device)]
-        room_B = (self.latest_S[site_B] - self.earliest_S[site_B] + 1).float()
-        offset_B = (torch.rand(batch, generator=generator, device=device) * room_B).floor().long()
+        n_starts_B = (self.latest_S[site_B] - self.earliest_S[site_B] + 1).float()
+        offset_B = (torch.rand(batch, generator=generator, device=device) * n_starts_B).floor().long()
         return site_B, torch.minimum(self.earliest_S[site_B] + offset_B, self.latest_S[site_B])
 
     def days(self, start_B: torch.Tensor) -> torch.Tensor:
-        """Return the days of windows ``(B, T)``."""
+        """Return the day positions of windows ``(B, T)``."""
         return start_B[:, None] + torch.arange(self.window, device=start_B.device)
 
     def targets(self, site_B: torch.Tensor, start_B: torch.Tensor) -> torch.Tensor:
-        """Return what windows teach ``(B, T)``; NaN where there is no target, and in the warm-up."""
+        """Return the targets of windows ``(B, T)``; NaN where there is none, and in the warm-up."""
         y_BT = self.target_ST[site_B[:, None], self.days(start_B)]
         if self.warmup:
             warm_T = torch.arange(self.window, device=y_BT.device) < self.warmup
@@ -86,18 +85,16 @@ def training_streams(
     warmup: int,
     device: torch.device,
 ) -> dict[str, Stream]:
-    """Return what a fold learns from, by target: the one place where a target becomes a tensor.
+    """Return a fold's streams by target name; the only place where targets become tensors.
 
     Parameters
     ----------
-    ds, fold, scaler
-        Dataset, division, and the scaling fitted on that division.
+    scaler
+        Fitted on the same fold.
     targets
-        Soil-moisture records that teach.
+        Names of the training targets.
     window, warmup
-        Days; a window longer than the dataset is an error.
-    device
-        Where to.
+        Days.
 
     Raises
     ------
@@ -106,20 +103,24 @@ def training_streams(
     """
     n_days = ds.sizes[v.TIME]
     if window > n_days:
-        raise TrainingError(f"training.window is {window} days, but the dataset has {n_days}. Shorten it.")
+        raise TrainingError(
+            f"training.window is {window} days, but the dataset has {n_days}. Choose a shorter window."
+        )
     span_ST = record_span(ds, scaler.forcings)
-    may_train_ST = span_ST & fold.train_days
-    # Forcings before the training days may warm a window up; before the site's own record there are none.
+    in_period_ST = span_ST & fold.train_days
+    # The warm-up may use forcings before the training days, but not before the site's record begins.
     first_S = torch.as_tensor(
-        np.maximum(np.argmax(may_train_ST, axis=1) - warmup, np.argmax(span_ST, axis=1))
+        np.maximum(np.argmax(in_period_ST, axis=1) - warmup, np.argmax(span_ST, axis=1))
     )
-    last_S = torch.as_tensor(n_days - np.argmax(may_train_ST[:, ::-1], axis=1))
-    trains_ST = may_train_ST & fold.train_sites[:, None]
+    last_S = torch.as_tensor(n_days - np.argmax(in_period_ST[:, ::-1], axis=1))
+    trainable_ST = in_period_ST & fold.train_sites[:, None]
     streams = {}
     for name in targets:
         observed = ds[name].transpose(v.SITE, v.TIME).values
-        taught = torch.as_tensor(np.where(trains_ST, observed, np.nan).astype(np.float32), device=device)
-        stream = Stream(taught, first_S.to(device), last_S.to(device), window, warmup)
+        target_ST = torch.as_tensor(
+            np.where(trainable_ST, observed, np.nan).astype(np.float32), device=device
+        )
+        stream = Stream(target_ST, first_S.to(device), last_S.to(device), window, warmup)
         if len(stream):
             streams[name] = stream
     if not streams:

@@ -1,4 +1,4 @@
-"""The columns of gradient boosting, against pandas and by hand."""
+"""The features of gradient boosting, against pandas and by hand."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def gappy(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(gappy(), st.sampled_from(LAGS))
-def test_lags_are_pandas_shift(values: np.ndarray, days: int) -> None:
+def test_lags_match_pandas_shift(values: np.ndarray, days: int) -> None:
     expected = pd.DataFrame(values.T).shift(days).to_numpy().T
     np.testing.assert_array_equal(lagged(values, days), expected)
 
 
-def test_every_row_has_its_columns() -> None:
+def test_rows_match_their_columns() -> None:
     ds = make_dataset(4, 120)
     ds["precipitation"][1, 30:40] = np.nan
     table = feature_table(ds, ["air_temperature", "precipitation"], ["clay", "land_cover"], np.ones(4, bool))
@@ -37,15 +37,15 @@ def test_every_row_has_its_columns() -> None:
         == (4, 120, len(table.columns))
         == (4, 120, 2 * (1 + len(LAGS) + len(MEANS)) + len(DECAYS) + 4)
     )
-    at = {name: rows[..., k] for k, name in enumerate(table.columns)}
+    index = {name: rows[..., k] for k, name in enumerate(table.columns)}
     rain = ds["precipitation"].values
-    np.testing.assert_array_equal(at["precipitation"], rain)
-    assert at["precipitation, 3 d before"][1, 60] == rain[1, 57]
-    assert at["precipitation, mean of 7 d"][2, 50] == pytest.approx(rain[2, 44:51].mean(), rel=1e-6)
-    assert np.isnan(at["precipitation, 5 d before"][1, 35:45]).all()
+    np.testing.assert_array_equal(index["precipitation"], rain)
+    assert index["precipitation, 3 d before"][1, 60] == rain[1, 57]
+    assert index["precipitation, mean of 7 d"][2, 50] == pytest.approx(rain[2, 44:51].mean(), rel=1e-6)
+    assert np.isnan(index["precipitation, 5 d before"][1, 35:45]).all()
     first_july = int(np.flatnonzero(ds["time"].values == np.datetime64("2015-07-01"))[0])
-    assert at["season, sine"][0, first_july] == pytest.approx(np.sin(2 * np.pi * 182 / 365.25), abs=1e-6)
-    np.testing.assert_array_equal(at["clay"], np.repeat(ds["clay"].values[:, None], 120, axis=1))
+    assert index["season, sine"][0, first_july] == pytest.approx(np.sin(2 * np.pi * 182 / 365.25), abs=1e-6)
+    np.testing.assert_array_equal(index["clay"], np.repeat(ds["clay"].values[:, None], 120, axis=1))
 
 
 def test_classes_are_those_of_training_sites() -> None:

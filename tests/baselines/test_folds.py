@@ -1,4 +1,4 @@
-"""A fold of a comparison model: the network's sites and days, no leakage, errors that help."""
+"""Baselines on one fold: the network's sites and days, no leakage, error messages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CONFIG = ExperimentConfig.from_mapping(TINY)
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here does not depend on how many there are."""
+    """Fewer trees for speed; the tests do not depend on their number."""
     monkeypatch.setattr("gsm3core.baselines.gradient_boosting.TREES", 30)
-    monkeypatch.setattr("gsm3core.baselines.gradient_boosting._TREES_AT_ONCE", 20)
+    monkeypatch.setattr("gsm3core.baselines.gradient_boosting._TREES_PER_CALL", 20)
 
 
 def spatial(ds: xr.Dataset) -> Fold:
@@ -38,7 +38,7 @@ def temporal(ds: xr.Dataset) -> Fold:
 
 
 def with_gaps() -> xr.Dataset:
-    """Sites with records of their own, gaps in the forcings, and one without a single target."""
+    """Sites with different records, gaps in the forcings, and one site without targets."""
     ds = make_dataset(9, 400)
     for name in ("precipitation", "air_temperature"):
         ds[name][1, :90] = np.nan
@@ -52,7 +52,7 @@ def with_gaps() -> xr.Dataset:
 
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("divide", [spatial, temporal])
-def test_a_prediction_stands_where_the_networks_does(name: str, divide) -> None:
+def test_predictions_cover_the_networks_sites_and_days(name: str, divide) -> None:
     ds = with_gaps()
     fold = divide(ds)
     predicted = predict_fold(name, ds, fold, CONFIG)
@@ -66,7 +66,7 @@ def test_a_prediction_stands_where_the_networks_does(name: str, divide) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_what_is_not_possible_is_clipped_and_counted(name: str) -> None:
+def test_values_outside_0_to_1_are_clipped_and_counted(name: str) -> None:
     ds = make_dataset(8, 300)
     ds["sm_insitu"] = ds["sm_insitu"] - 0.5
     predicted = predict_fold(name, ds, spatial(ds), CONFIG)
@@ -75,7 +75,7 @@ def test_what_is_not_possible_is_clipped_and_counted(name: str) -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("divide", [spatial, temporal])
-def test_held_out_targets_change_nothing(name: str, divide) -> None:
+def test_held_out_targets_do_not_change_predictions(name: str, divide) -> None:
     ds = with_gaps()
     fold = divide(ds)
     before = predict_fold(name, ds, fold, CONFIG)
@@ -88,11 +88,11 @@ def test_held_out_targets_change_nothing(name: str, divide) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_training_targets_change_it(name: str) -> None:
-    """The other side of the test above: what trains is read, and a constant added comes out again."""
+def test_training_targets_change_predictions(name: str) -> None:
+    """A constant added to the training targets is added to the predictions."""
     ds = make_dataset(8, 300).drop_vars("sm_smap")
     fold = spatial(ds)
-    # Multiples of 1/1024: the sum is exact, and no tie between two splits of a tree is decided by its rounding.
+    # Multiples of 1/1024: the sum is exact, so rounding decides no tie between two splits of a tree.
     ds["sm_insitu"] = (ds["sm_insitu"] * 1024).round() / 1024
     before = predict_fold(name, ds, fold, CONFIG)
     ds["sm_insitu"] = ds["sm_insitu"] + 0.125
@@ -101,7 +101,7 @@ def test_training_targets_change_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_other_sites_forcings_change_nothing_but_training(name: str) -> None:
+def test_predictions_do_not_depend_on_other_test_sites(name: str) -> None:
     """A held-out site's prediction does not depend on which other sites are held out with it."""
     ds = make_dataset(10, 300)
     fold = spatial(ds)
@@ -121,20 +121,20 @@ def test_other_sites_forcings_change_nothing_but_training(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_twice_is_the_same(name: str) -> None:
+def test_predictions_are_reproducible(name: str) -> None:
     ds = make_dataset(8, 200)
     xr.testing.assert_identical(
         predict_fold(name, ds, spatial(ds), CONFIG), predict_fold(name, ds, spatial(ds), CONFIG)
     )
 
 
-def test_lessons_hold_training_values_alone() -> None:
+def test_training_records_hold_only_training_values() -> None:
     ds = with_gaps()
     fold = temporal(ds)
-    taught = training_record(ds, fold, CONFIG)
-    assert list(taught.streams) == ["sm_insitu", "sm_smap"] and taught.reference == "sm_insitu"
+    training = training_record(ds, fold, CONFIG)
+    assert list(training.streams) == ["sm_insitu", "sm_smap"] and training.reference == "sm_insitu"
     span = record_span(ds, ["precipitation", "air_temperature"])
-    for name, values in taught.streams.items():
+    for name, values in training.streams.items():
         expected = (
             ds[name]
             .where(xr.DataArray(fold.train_days, dims="time"))
@@ -143,37 +143,37 @@ def test_lessons_hold_training_values_alone() -> None:
         np.testing.assert_array_equal(values, expected.values)
 
 
-def test_a_site_without_a_station_has_the_satellite() -> None:
+def test_a_site_without_in_situ_has_the_satellite_record() -> None:
     ds = make_dataset(6, 300)
     ds["sm_insitu"][2] = np.nan
-    taught = training_record(ds, temporal(ds), CONFIG)
-    own = taught.of_site()
-    np.testing.assert_array_equal(own[2], taught.streams["sm_smap"][2])
-    np.testing.assert_array_equal(own[1], taught.streams["sm_insitu"][1])
+    training = training_record(ds, temporal(ds), CONFIG)
+    own = training.by_site()
+    np.testing.assert_array_equal(own[2], training.streams["sm_smap"][2])
+    np.testing.assert_array_equal(own[1], training.streams["sm_insitu"][1])
 
 
-def test_work_is_told_and_can_be_stopped() -> None:
+def test_progress_is_emitted_and_work_can_be_cancelled() -> None:
     ds = make_dataset(6, 200)
-    heard: list[float] = []
+    received: list[float] = []
 
-    def tell(event: str, *, fold: str, done: float) -> None:
+    def emit(event: str, *, fold: str, done: float) -> None:
         assert (event, fold) == ("progress", "fold1")
-        heard.append(done)
+        received.append(done)
 
     for name in BASELINES:
-        heard.clear()
-        predict_fold(name, ds, spatial(ds), CONFIG, tell)
-        assert heard == sorted(heard) and heard[-1] == 1.0
+        received.clear()
+        predict_fold(name, ds, spatial(ds), CONFIG, emit)
+        assert received == sorted(received) and received[-1] == 1.0
     for name in ("gradient_boosting", "api_bucket"):
         with pytest.raises(CancelledError):
             predict_fold(name, ds, spatial(ds), CONFIG, cancelled=lambda: True)
 
 
-def test_errors_name_what_is_wrong() -> None:
+def test_errors_name_the_value() -> None:
     ds = make_dataset(6, 200)
     with pytest.raises(ConfigError, match=r"'climatologie' is not known.*'climatology'"):
         predict_fold("climatologie", ds, spatial(ds), CONFIG)
-    with pytest.raises(ConfigError, match="'precipitation' among the forcings; it has air_temperature"):
+    with pytest.raises(ConfigError, match=r"'precipitation' among the forcings; data\.forcings has air_temp"):
         predict_fold("api_bucket", ds, spatial(ds), CONFIG.replace("data", forcings=("air_temperature",)))
     with pytest.raises(DatasetError, match=r"forcing 'rain' is not in the dataset.*precipitation"):
         predict_fold("gradient_boosting", ds, spatial(ds), CONFIG.replace("data", forcings=("rain",)))

@@ -1,4 +1,4 @@
-"""No leakage, whatever the sites: properties of every holdout."""
+"""Properties of every holdout, with arbitrary sites: no leakage between training and test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAYS = pd.date_range("2015-04-01", "2020-12-31")
 
 @st.composite
 def any_sites(draw: st.DrawFn, min_sites: int = 10) -> SiteInfo:
-    """Sites in any regions, several in one satellite cell, with and without in-situ records."""
+    """Sites in arbitrary regions, several in one satellite cell, with and without in-situ records."""
     n = draw(st.integers(min_sites, 60))
     region = np.array(draw(st.lists(st.sampled_from([*v.REGIONS, v.NO_REGION]), min_size=n, max_size=n)))
     group = np.array(draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)), np.int64)
@@ -73,14 +73,14 @@ def test_random_spatial(sites: SiteInfo, k: int, seed: int) -> None:
         assert fold.test_sites.any()
         assert not (fold.train_sites & fold.test_sites).any()
         assert not np.isin(sites.group[fold.train_sites], sites.group[fold.test_sites]).any(), (
-            "a held-out site's cell must not train"
+            "the cell of a held-out site must not be in training"
         )
     again = folds_of(sites, name="random_spatial", folds=k, seed=seed)
     assert all((a.test_sites == b.test_sites).all() for a, b in zip(folds, again, strict=True))
 
 
 @given(any_sites(min_sites=40), st.integers(2, 5))
-def test_random_spatial_spreads_both_kinds(sites: SiteInfo, k: int) -> None:
+def test_random_spatial_balances_both_kinds_of_sites(sites: SiteInfo, k: int) -> None:
     groups, first = np.unique(sites.group, return_index=True)
     at = np.stack([sites.lat, sites.lon], 1)[first]
     alone = sites_at(sites.region[first], groups, sites.has_insitu[first], at)
@@ -131,19 +131,19 @@ def test_spatial_block(sites: SiteInfo, k: int, block_km: float) -> None:
     holdout = SpatialBlock(HoldoutConfig(name="spatial_block", folds=k, block_km=block_km))
     block = holdout.blocks(sites)
     for group in np.unique(sites.group):
-        assert len(np.unique(block[sites.group == group])) == 1, "a satellite cell lies in one block"
+        assert len(np.unique(block[sites.group == group])) == 1, "a satellite cell is in one block"
     if len(np.unique(block)) < k:
-        with pytest.raises(ConfigError, match=r"such blocks, fewer than holdout.folds"):
+        with pytest.raises(ConfigError, match=r"blocks of that size, fewer than holdout.folds"):
             list(holdout.folds(sites))
         return
     folds = list(holdout.folds(sites))
     np.testing.assert_array_equal(sum(f.test_sites.astype(int) for f in folds), 1)
     for fold in folds:
-        assert not np.isin(block[fold.train_sites], block[fold.test_sites]).any(), "a block is never divided"
+        assert not np.isin(block[fold.train_sites], block[fold.test_sites]).any(), "a block is never split"
 
 
-def test_blocks_have_the_size_asked_for() -> None:
-    """On the equator's meridian circle: sites 100 km apart fall into blocks of 500 km, about five each."""
+def test_blocks_have_the_configured_size() -> None:
+    """Sites 100 km apart along the equator fall into blocks of 500 km, five each."""
     n = 40
     at = np.stack([np.zeros(n), 10 + np.arange(n) * 100 / (111.195 * np.cos(np.radians(30)))], 1)
     sites = sites_at(np.array(["Asia"] * n), np.arange(n), np.ones(n, bool), at)
@@ -162,7 +162,7 @@ def test_custom() -> None:
     np.testing.assert_array_equal(fold.test_sites, sites.lon <= -100)
 
 
-def test_custom_keeps_the_held_out_cells_out_of_training() -> None:
+def test_custom_excludes_held_out_cells_from_training() -> None:
     sites = some_sites()
     shared = dataclasses.replace(sites, group=np.where(np.arange(20) == 4, 3, sites.group))
     (fold,) = folds_of(shared, name="custom", sites=["s3"])
@@ -174,14 +174,14 @@ def test_custom_keeps_the_held_out_cells_out_of_training() -> None:
     ("options", "message"),
     [
         ({}, r"needs holdout\.sites, holdout\.networks or holdout\.polygon"),
-        ({"sites": ["s99"]}, r"names 's99', which the dataset does not have"),
+        ({"sites": ["s99"]}, r"has 's99', which is not in the dataset"),
         ({"networks": ["nett1"]}, r"Did you mean 'net1'"),
         ({"polygon": ((0, 0), (1, 0), (0, 1))}, r"No site lies in holdout\.polygon"),
-        ({"polygon": ((0, 0), (1, 1), (1, 0), (0, 1))}, r"holdout\.polygon is not valid: Self-intersection"),
+        ({"polygon": ((0, 0), (1, 1), (1, 0), (0, 1))}, r"holdout\.polygon is invalid: Self-intersection"),
         ({"networks": ["net0", "net1", "net2"]}, r"holds out all 20 sites"),
     ],
 )
-def test_a_custom_holdout_that_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
+def test_an_invalid_custom_holdout_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         folds_of(some_sites(), name="custom", **options)
 
@@ -198,14 +198,14 @@ def test_temporal_default_is_the_papers_split() -> None:
     )
 
 
-def test_what_cannot_be_divided_is_said() -> None:
+def test_impossible_holdouts_are_refused() -> None:
     with pytest.raises(ConfigError, match="too short for the default temporal holdout"):
         folds_of(some_sites(days=DAYS[:500]), name="temporal")
-    with pytest.raises(ConfigError, match=r"needs holdout.train and holdout.test, or neither"):
+    with pytest.raises(ConfigError, match=r"needs both holdout.train and holdout.test, or neither"):
         folds_of(
             some_sites(), name="temporal", train={"start": dt.date(2015, 4, 1), "end": dt.date(2015, 5, 1)}
         )
     with pytest.raises(
-        ConfigError, match=r"holdout.train is 2030-01-01 to 2030-02-01, but the dataset has 2015-04-01"
+        ConfigError, match=r"holdout.train is 2030-01-01 to 2030-02-01, but the dataset covers 2015-04-01"
     ):
         folds_of(some_sites(), name="random_spatial", train={"start": "2030-01-01", "end": "2030-02-01"})

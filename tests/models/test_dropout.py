@@ -1,4 +1,4 @@
-"""Dropout by our own masks: the distribution that it promises, and torch's arithmetic."""
+"""Dropout with custom masks: their distribution, scale and gradient."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def dropped(p: float, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
-def test_as_many_values_are_dropped_as_a_binomial_count(p: float) -> None:
+def test_the_number_of_dropped_values_is_binomial(p: float) -> None:
     h = dropped(p, (365, 16, 64))
     count = int((h == 0).sum())
     assert stats.binomtest(count, h.numel(), p).pvalue > 1e-4
     torch.testing.assert_close(h[h != 0].unique(), torch.tensor([1 / (1 - p)]), rtol=1e-4, atol=0)
 
 
-def test_a_value_says_nothing_of_another() -> None:
-    """Four values share a draw, in 16 bits each: any two at a distance are dropped as two independent ones are."""
+def test_dropped_values_are_independent() -> None:
+    """Four values share one 64-bit draw; values at any distance are dropped independently."""
     kept = (dropped(0.3, (400_000,)) != 0).numpy()
     for distance in (1, 2, 3, 4, 8, 64):
         pairs = np.histogram2d(kept[:-distance], kept[distance:], bins=2)[0]
@@ -33,7 +33,7 @@ def test_a_value_says_nothing_of_another() -> None:
     assert stats.chi2_contingency(by_place).pvalue > 1e-4
 
 
-def test_the_gradient_goes_where_the_values_went() -> None:
+def test_the_gradient_has_the_same_mask() -> None:
     h = torch.randn(7, 5, 3, requires_grad=True)
     y = Dropout(0.5)(h)
     y.backward(torch.full_like(y, 3.0))
@@ -43,14 +43,14 @@ def test_the_gradient_goes_where_the_values_went() -> None:
     torch.testing.assert_close(y.detach(), torch.where(kept, 2 * h.detach(), 0.0))
 
 
-def test_a_seed_gives_the_same_mask_and_the_next_call_another() -> None:
+def test_masks_are_seeded_and_new_for_each_call() -> None:
     torch.testing.assert_close(dropped(0.5, (6, 7)), dropped(0.5, (6, 7)), rtol=0, atol=0)
     torch.manual_seed(0)
     drop, ones = Dropout(0.5), torch.ones(6, 7)
     assert not torch.equal(drop(ones), drop(ones))
 
 
-def test_nothing_is_dropped_in_evaluation_or_at_zero() -> None:
+def test_dropout_is_off_in_evaluation_and_at_zero() -> None:
     h = torch.randn(4, 4)
     assert Dropout(0.5).eval()(h) is h
     assert Dropout(0.0)(h) is h

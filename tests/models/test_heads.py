@@ -1,4 +1,4 @@
-"""How the teachers share a network: what each arrangement can tell apart, and what it cannot."""
+"""Output heads: which differences between training targets each can represent."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def batches(seed: int = 1) -> dict[str, Batch]:
 
 
 def gradients(model: MultitaskLSTM, given: dict[str, Batch], stream: str) -> dict[str, float]:
-    """The gradient's size by parameter, of one stream's term alone."""
+    """L1 norm of the gradient by parameter, of one stream's loss term."""
     model.zero_grad()
     other = {n: 0.0 for n in STREAMS if n != stream}
     evaluate(model, given, target=(0.2, 0.1), weights=other, precision="fp32").loss.backward()
     return {n: 0.0 if p.grad is None else float(p.grad.abs().sum()) for n, p in model.named_parameters()}
 
 
-def test_the_first_stream_is_what_it_predicts() -> None:
+def test_the_first_stream_is_predicted() -> None:
     given = batches()["sm_insitu"]
     for heads in ("shared", "separate", "affine"):
         model = network(heads)
@@ -48,7 +48,7 @@ def test_the_first_stream_is_what_it_predicts() -> None:
         torch.testing.assert_close(model(given.x_BTF, given.c_BA), model.output(h, "sm_insitu")[..., 0])
 
 
-def test_shared_cannot_tell_the_teachers_apart() -> None:
+def test_shared_head_has_the_same_output_for_all_targets() -> None:
     given = batches()["sm_insitu"]
     model = network("shared")
     h, _ = model.features(given.x_BTF, given.c_BA, None)
@@ -56,7 +56,7 @@ def test_shared_cannot_tell_the_teachers_apart() -> None:
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_separate_heads_share_the_lstm_and_nothing_after_it(head: str) -> None:
+def test_separate_heads_share_only_the_lstm(head: str) -> None:
     model = network("separate", head)
     found = {stream: gradients(model, batches(), stream) for stream in STREAMS}
     for stream, other in (STREAMS, STREAMS[::-1]):
@@ -66,7 +66,7 @@ def test_separate_heads_share_the_lstm_and_nothing_after_it(head: str) -> None:
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_affine_begins_as_the_shared_output(head: str) -> None:
+def test_affine_head_starts_as_the_shared_output(head: str) -> None:
     shared, affine = network("shared", head), network("affine", head)
     for stream in STREAMS:
         given = batches()[stream]
@@ -74,27 +74,27 @@ def test_affine_begins_as_the_shared_output(head: str) -> None:
         torch.testing.assert_close(affine.output(h, stream), shared.output(h, stream), rtol=0, atol=0)
     found = gradients(affine, batches(), "sm_insitu")
     assert found["head.shift.sm_smap"] == found["head.stretch.sm_smap"] == 0, (
-        "in-situ does not move SMAP's bias"
+        "in situ does not change SMAP's bias"
     )
 
 
-def test_affine_is_a_bias_and_a_slope_of_the_predicted_series() -> None:
+def test_affine_head_is_bias_and_slope_of_the_first_target() -> None:
     model = network("affine", "gaussian")
     with torch.no_grad():
         model.head.shift["sm_smap"].copy_(torch.tensor([0.4, -0.3]))
         model.head.stretch["sm_smap"].fill_(-0.25)
     given = batches()["sm_smap"]
     h, _ = model.features(given.x_BTF, given.c_BA, None)
-    y, seen = model.output(h, "sm_insitu"), model.output(h, "sm_smap")
-    torch.testing.assert_close(seen[..., 0], 0.4 + 0.75 * y[..., 0])
-    torch.testing.assert_close(seen[..., 1], y[..., 1] - 0.3)
+    y, satellite = model.output(h, "sm_insitu"), model.output(h, "sm_smap")
+    torch.testing.assert_close(satellite[..., 0], 0.4 + 0.75 * y[..., 0])
+    torch.testing.assert_close(satellite[..., 1], y[..., 1] - 0.3)
 
 
 BIAS, SLOPE = 0.1, 0.6
 
 
-def taught(windows: int, slope: float, seed: int) -> dict[str, Batch]:
-    """Two teachers of one known series y; the satellite sees bias + slope y."""
+def make_targets(windows: int, slope: float, seed: int) -> dict[str, Batch]:
+    """Two training targets of one known series y; the satellite's is bias + slope y."""
     truth, g = network("shared", seed=9), torch.Generator().manual_seed(seed)
     given = {}
     for stream, a, b in (("sm_insitu", 0.0, 1.0), ("sm_smap", BIAS, slope)):
@@ -107,32 +107,32 @@ def taught(windows: int, slope: float, seed: int) -> dict[str, Batch]:
 
 
 def fitted(heads: str, slope: float) -> tuple[MultitaskLSTM, dict[str, float]]:
-    """Fit to both teachers; return also the errors at windows that were not seen."""
-    given, model = taught(128, slope, seed=4), network(heads)
+    """Fit to both targets; also return the errors on other windows."""
+    given, model = make_targets(128, slope, seed=4), network(heads)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(200):
         terms = evaluate(model, given, target=(0.2, 0.1), weights={}, precision="fp32")
         optimizer.zero_grad()
         terms.loss.backward()
         optimizer.step()
-    unseen = evaluate(
-        model.eval(), taught(64, slope, seed=5), target=(0.2, 0.1), weights={}, precision="fp32"
+    validation = evaluate(
+        model.eval(), make_targets(64, slope, seed=5), target=(0.2, 0.1), weights={}, precision="fp32"
     )
-    return model, {n: t.item() for n, t in unseen.rmse.items()}
+    return model, {n: t.item() for n, t in validation.rmse.items()}
 
 
-def test_a_biased_teacher_spoils_a_shared_output_and_no_other() -> None:
-    """Whatever one output says, its errors against two records 0.1 apart add up to 0.1 (triangle inequality)."""
+def test_a_biased_target_degrades_only_the_shared_head() -> None:
+    """The errors of one output against two records 0.1 apart add up to at least 0.1 (triangle inequality)."""
     assert sum(fitted("shared", 1.0)[1].values()) > 0.9 * BIAS
     for heads in ("separate", "affine"):
         assert sum(fitted(heads, 1.0)[1].values()) < BIAS / 2
 
 
-def test_affine_finds_the_planted_bias_and_slope() -> None:
+def test_affine_head_recovers_bias_and_slope() -> None:
     model, errors = fitted("affine", SLOPE)
     assert sum(errors.values()) < BIAS / 2
     slope = 1 + model.head.stretch["sm_smap"].item()
-    # The shift is in units of the target's spread, 0.1, about its mean, 0.2.
+    # The shift is in units of the target's standard deviation, 0.1, about its mean, 0.2.
     bias = 0.1 * model.head.shift["sm_smap"][0].item() + 0.2 * (1 - slope)
     assert slope == pytest.approx(SLOPE, abs=0.1)
     assert bias == pytest.approx(BIAS, abs=0.03)

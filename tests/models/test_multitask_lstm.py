@@ -1,4 +1,4 @@
-"""The network against its equations, written out."""
+"""The network against its equations in numpy and torch's own layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(B, T, F, generator=g), torch.randn(B, A, generator=g)
 
 
-def test_the_equations_of_an_lstm() -> None:
+def test_the_lstm_matches_its_equations() -> None:
     model = network().eval()
     x, c = inputs()
     p = {n: t.detach().numpy().astype(float) for n, t in model.named_parameters()}
@@ -52,7 +52,7 @@ def test_the_equations_of_an_lstm() -> None:
     np.testing.assert_allclose(model(x, c).detach(), np.stack(y, 1), atol=1e-5)
 
 
-def test_pieces_that_carry_the_state_are_the_whole() -> None:
+def test_pieces_with_state_equal_the_whole() -> None:
     model = network().eval()
     x, c = inputs()
     first, state = model.step(x[:, :7], c, None)
@@ -60,7 +60,7 @@ def test_pieces_that_carry_the_state_are_the_whole() -> None:
     torch.testing.assert_close(torch.cat([first, second], 1)[..., 0], model(x, c))
 
 
-def test_the_future_does_not_change_the_past() -> None:
+def test_output_depends_only_on_past_inputs() -> None:
     model = network().eval()
     x, c = inputs()
     later = x.clone()
@@ -70,7 +70,7 @@ def test_the_future_does_not_change_the_past() -> None:
 
 
 @pytest.mark.parametrize("where", ["weights", "outputs"])
-def test_dropout_is_fresh_in_training_and_absent_in_testing(where: str) -> None:
+def test_dropout_is_random_in_training_and_off_in_evaluation(where: str) -> None:
     model = network(dropout=0.5, dropout_on=where)
     x, c = inputs()
     model.train()
@@ -88,7 +88,7 @@ def test_weight_dropout_is_one_mask_for_batch_and_time() -> None:
     torch.testing.assert_close(y[0], y[1])
 
 
-def test_weight_dropout_teaches_the_true_weights() -> None:
+def test_weight_dropout_gradients_reach_the_weights() -> None:
     model = network(dropout=0.5, dropout_on="weights").train()
     model(*inputs()).sum().backward()
     for name, parameter in model.named_parameters():
@@ -99,8 +99,8 @@ def test_weight_dropout_teaches_the_true_weights() -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_output_and_gradients_are_those_of_the_usual_way_to_write_it(dropout: float) -> None:
-    """Concatenated inputs, batch outermost, torch's own layers; dropped weights by the same masks."""
+def test_output_and_gradients_match_torch_layers(dropout: float) -> None:
+    """With concatenated inputs, batch first, and the same weight dropout masks."""
     model = network(dropout=dropout, dropout_on="weights").double().train()
     x, c = (a.double() for a in inputs())
     usual = torch.nn.LSTM(H, H, batch_first=True).double()
@@ -131,7 +131,7 @@ def test_an_unknown_model_is_named() -> None:
         make_model(ModelConfig(name="multitask_lstn"), F, A, STREAMS)
 
 
-def test_attribute_noise_is_one_draw_a_window_and_only_in_training() -> None:
+def test_attribute_noise_is_one_draw_per_window_in_training() -> None:
     model = network(attribute_noise=0.5, dropout=0.0)
     x, c = inputs()
     plain = network(dropout=0.0).eval()
@@ -142,7 +142,7 @@ def test_attribute_noise_is_one_draw_a_window_and_only_in_training() -> None:
     torch.testing.assert_close(found, plain(x, c + 0.5 * torch.randn(B, A)))
 
 
-def test_forcing_noise_is_one_offset_for_the_whole_window_and_only_in_training() -> None:
+def test_forcing_noise_is_one_offset_per_window_in_training() -> None:
     model = network(forcing_noise=0.5, dropout=0.0)
     x, c = inputs()
     plain = network(dropout=0.0).eval()

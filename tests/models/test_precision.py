@@ -1,4 +1,4 @@
-"""16 bits against 32, within what 16 bits can say."""
+"""bf16 against fp32, within the rounding of bf16."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gsm3core.models import precision
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.models.precision import autocast, resolve_precision
 from gsm3core.training.objective import evaluate
-from support.folds import windows_of
+from support.folds import make_windows
 from support.small_world import make_dataset
 
 CPU = torch.device("cpu")
 STREAMS = ("sm_insitu", "sm_smap")
-# bfloat16 keeps 8 bits of a number: each rounding is off by at most 2^-9 of it.
+# bfloat16 has 8 significant bits: the relative rounding error is at most 2^-9.
 EPSILON = 2.0**-9
 
 
@@ -29,9 +29,9 @@ def network(**options: Any) -> MultitaskLSTM:
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_the_output_differs_by_the_rounding_of_16_bits(head: str) -> None:
-    """h is within -1 to 1; h, weights and output are rounded, so y is off by a few EPSILON of sum |w h| at most."""
-    windows = windows_of(make_dataset(n_sites=8, n_days=300), window=200)
+def test_bf16_output_differs_by_rounding_only(head: str) -> None:
+    """h, weights and output are rounded, so the error of y is at most a few EPSILON of sum |w h|."""
+    windows = make_windows(make_dataset(n_sites=8, n_days=300), window=200)
     model = network(head=head).eval()
     batch = windows.draw(16, torch.Generator().manual_seed(0))["sm_insitu"]
     with torch.inference_mode():
@@ -45,8 +45,8 @@ def test_the_output_differs_by_the_rounding_of_16_bits(head: str) -> None:
 
 
 @pytest.mark.parametrize("dropout_on", ["weights", "outputs"])
-def test_losses_and_gradients_stay_in_32_bits_and_point_the_same_way(dropout_on: str) -> None:
-    windows = windows_of(make_dataset(n_sites=8, n_days=300), window=100)
+def test_bf16_losses_and_gradients_are_fp32_and_close(dropout_on: str) -> None:
+    windows = make_windows(make_dataset(n_sites=8, n_days=300), window=100)
     batches = windows.draw(16, torch.Generator().manual_seed(0))
     gradients = {}
     for name in ("fp32", "bf16"):
@@ -60,7 +60,7 @@ def test_losses_and_gradients_stay_in_32_bits_and_point_the_same_way(dropout_on:
         gradients[f"{name} loss"] = terms.loss.detach()
     assert abs(gradients["bf16 loss"] / gradients["fp32 loss"] - 1) < 4 * EPSILON
     cosine = torch.nn.functional.cosine_similarity(gradients["fp32"], gradients["bf16"], dim=0)
-    # Errors of 2^-9 in each of the rounded factors of a gradient, over 100 days: the angle stays within 16 EPSILON.
+    # Errors of 2^-9 in each rounded factor of a gradient, over 100 days: the angle stays within 16 EPSILON.
     assert torch.arccos(cosine.clamp(max=1)) < 16 * EPSILON
     assert np.isfinite(gradients["bf16"].numpy()).all()
 
@@ -71,7 +71,7 @@ def test_fp16_needs_a_gpu() -> None:
         resolve_precision("fp16", CPU)
 
 
-def test_auto_asks_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_precision_depends_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("bf16", CPU) == "bf16"
     for has, expected in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(precision, "_cpu_has_bf16", lambda has=has: has)

@@ -1,4 +1,4 @@
-"""Prediction over whole records: pieces, batches and joined records change nothing."""
+"""Prediction over whole records does not depend on pieces, batches or other sites."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gsm3core.config import DataConfig, ExperimentConfig, ModelConfig
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.run import FoldFiles
 from gsm3core.scaling import Scaler, fit_scaler
-from support.folds import a_fold
+from support.folds import make_fold
 from support.small_world import make_dataset
 
 CPU = torch.device("cpu")
 
 
 def fitted(ds: xr.Dataset, **options: object) -> tuple[MultitaskLSTM, Scaler]:
-    scaler = fit_scaler(ds, a_fold(ds), DataConfig())
+    scaler = fit_scaler(ds, make_fold(ds), DataConfig())
     torch.manual_seed(0)
     model = MultitaskLSTM(
         ModelConfig.model_validate({"hidden": 8, **options}),
@@ -42,7 +42,7 @@ def predict(ds: xr.Dataset, warmup: int = 0) -> np.ndarray:
     return run_over(model, ds, scaler, warmup).mean_ST
 
 
-def test_pieces_and_batches_are_the_plain_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_and_batches_equal_one_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     ds = make_dataset(n_sites=7, n_days=150)
     model, scaler = fitted(ds)
     with torch.no_grad():
@@ -55,8 +55,8 @@ def test_pieces_and_batches_are_the_plain_forward_pass(monkeypatch: pytest.Monke
     np.testing.assert_allclose(predict(ds), expected, atol=1e-6)
 
 
-def test_a_site_with_another_record_is_predicted_as_if_alone() -> None:
-    """Joined datasets: a site whose forcings begin later must not see the years before as weather."""
+def test_predictions_do_not_depend_on_other_sites_records() -> None:
+    """In joined datasets the padding outside a site's record must not act as forcing."""
     ds = make_dataset(n_sites=4, n_days=300)
     for name in ("precipitation", "air_temperature"):
         ds[name].values[2, :180] = np.nan
@@ -70,7 +70,7 @@ def test_a_site_with_another_record_is_predicted_as_if_alone() -> None:
     np.testing.assert_allclose(found[2, 180:], late[0], atol=1e-6)
 
 
-def test_warming_up_is_running_the_first_days_twice() -> None:
+def test_warm_up_runs_the_first_days_twice() -> None:
     ds = make_dataset(n_sites=2, n_days=120)
     repeated = ds.isel(time=[*range(25), *range(120)]).assign_coords(
         time=np.datetime64("2015-01-01") + np.arange(145)
@@ -82,7 +82,7 @@ def test_warming_up_is_running_the_first_days_twice() -> None:
     assert abs(warm[:, 0] - predict(ds)[:, 0]).max() > 1e-4
 
 
-def test_a_record_shorter_than_the_warm_up_is_run_again_and_hears_nothing_of_its_neighbours() -> None:
+def test_a_record_shorter_than_the_warm_up_is_repeated() -> None:
     ds = make_dataset(n_sites=3, n_days=120)
     for name in ("precipitation", "air_temperature"):
         ds[name].values[1, 10:] = np.nan
@@ -98,7 +98,7 @@ def test_a_record_shorter_than_the_warm_up_is_run_again_and_hears_nothing_of_its
         )
 
 
-def test_what_is_beyond_the_physical_range_is_clipped_and_counted() -> None:
+def test_values_outside_the_physical_range_are_clipped() -> None:
     ds = make_dataset(n_sites=3, n_days=100)
     model, scaler = fitted(ds)
     with torch.no_grad():
@@ -108,8 +108,8 @@ def test_what_is_beyond_the_physical_range_is_clipped_and_counted() -> None:
     assert (found.mean_ST == 0).all()
 
 
-def test_a_distribution_is_predicted_with_its_spread() -> None:
-    """Mean and standard deviation against a sample of the network's own distribution, censored by hand."""
+def test_a_distribution_has_a_predictive_std() -> None:
+    """Mean and standard deviation against a censored sample of the network's distribution."""
     ds = make_dataset(n_sites=3, n_days=100)
     model, scaler = fitted(ds, head="gaussian", heads="separate")
     with torch.no_grad():
@@ -123,12 +123,12 @@ def test_a_distribution_is_predicted_with_its_spread() -> None:
     sample = np.clip(sample, 0, 1)
     found = run_over(model, ds, scaler)
     assert found.std_ST is not None
-    # Five standard errors of a mean (of a standard deviation it is less) of 20,000 draws; 600 are compared.
+    # Five standard errors of a mean of 20,000 draws (that of a standard deviation is smaller); 600 are compared.
     np.testing.assert_allclose(found.mean_ST, sample.mean(0), atol=5 * scale.max() / np.sqrt(20_000))
     np.testing.assert_allclose(found.std_ST, sample.std(0), atol=5 * scale.max() / np.sqrt(20_000))
 
 
-def test_a_mixture_is_the_pooled_sample() -> None:
+def test_a_mixture_equals_the_pooled_sample() -> None:
     rng = np.random.default_rng(1)
     means, stds = rng.uniform(0.1, 0.5, (4, 2, 3)), rng.uniform(0.01, 0.1, (4, 2, 3))
     means[:, 1, 2] = np.nan
@@ -139,7 +139,7 @@ def test_a_mixture_is_the_pooled_sample() -> None:
     found = prediction.mixture(iter(parts))
     assert (found.clipped, found.models) == (8, 4)
     assert found.std_ST is not None
-    # Two equally likely points, one standard deviation to each side, have each part's mean and spread exactly.
+    # Two points, one standard deviation to each side, have exactly each part's mean and standard deviation.
     pooled = np.concatenate([means - stds, means + stds])
     np.testing.assert_allclose(found.mean_ST, pooled.mean(0), rtol=1e-5)
     np.testing.assert_allclose(found.std_ST, pooled.std(0), rtol=1e-5)
@@ -147,9 +147,7 @@ def test_a_mixture_is_the_pooled_sample() -> None:
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_blocks_of_sites_are_the_whole_also_where_a_block_has_no_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
-) -> None:
+def test_blocks_of_sites_equal_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
     ds = make_dataset(n_sites=7, n_days=150)
     for name in ("precipitation", "air_temperature"):
         ds[name].values[2:4] = np.nan
@@ -162,7 +160,7 @@ def test_blocks_of_sites_are_the_whole_also_where_a_block_has_no_record(
     found = {}
     for size in (1024, 2):
         monkeypatch.setattr(prediction.folds, "_SITES_IN_MEMORY", size)
-        found[size] = prediction.estimate_fold(config, files, ds, sites, device=CPU, spread=2.0)
+        found[size] = prediction.estimate_fold(config, files, ds, sites, device=CPU, std_factor=2.0)
     whole = run_over(model, ds, scaler)
     for one in found.values():
         np.testing.assert_allclose(one.mean_ST, whole.mean_ST[sites], atol=1e-6)

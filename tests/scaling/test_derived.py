@@ -1,4 +1,4 @@
-"""Inputs made from other inputs: what they are, that they look back alone, and that no soil moisture is in them."""
+"""Derived inputs: their values, and that they use neither future days nor soil moisture."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ALL = DataConfig(derived=tuple(DERIVED))
 FORCINGS = ("air_temperature", "precipitation")
 
 
-def a_fold(ds: xr.Dataset, train: np.ndarray | None = None) -> Fold:
-    """All days; the sites of the mask train and the others test."""
+def make_fold(ds: xr.Dataset, train: np.ndarray | None = None) -> Fold:
+    """All days; sites in the mask are for training, the others for test."""
     sites = np.ones(ds.sizes["site"], bool) if train is None else train
     days = np.ones(ds.sizes["time"], bool)
     return Fold(name="f", train_sites=sites, test_sites=~sites, train_days=days, test_days=days)
@@ -39,15 +39,15 @@ def gappy(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(gappy(), st.sampled_from((7, *MEANS)))
-def test_moving_means_are_pandas_rolling(values: np.ndarray, window: int) -> None:
+def test_moving_means_match_pandas_rolling(values: np.ndarray, window: int) -> None:
     expected = pd.DataFrame(values.T).rolling(window, min_periods=1).mean().to_numpy().T
     np.testing.assert_allclose(moving_mean(values, window), expected, rtol=1e-9, atol=1e-9)
 
 
 @given(gappy(), st.sampled_from(DECAYS))
-def test_antecedent_precipitation_is_pandas_weighted_mean(values: np.ndarray, decay: float) -> None:
+def test_antecedent_precipitation_matches_pandas_ewm(values: np.ndarray, decay: float) -> None:
     weighted = pd.DataFrame(values.T).ewm(alpha=1 - decay, adjust=True, ignore_na=False)
-    # After a gap of k days a weight of decay^k is left: half a day's memory loses its digits after some 40 days.
+    # After a gap of k days the remaining weight is decay^k: with 0.5 it loses precision after some 40 days.
     np.testing.assert_allclose(antecedent_mean(values, decay), weighted.mean().to_numpy().T, rtol=1e-7)
 
 
@@ -57,8 +57,8 @@ def test_antecedent_precipitation_by_hand() -> None:
     np.testing.assert_allclose(antecedent_mean(rain, 0.5)[0], expected)
 
 
-def test_the_season_is_the_one_at_the_site() -> None:
-    """The first of July in the south is the first of January in the north, within a day or two of leap years."""
+def test_the_season_is_shifted_in_the_south() -> None:
+    """The first of July in the south equals the first of January in the north, within leap-year shifts."""
     ds = make_dataset(6, 800)
     sine, cosine = season(ds)
     north, south = ds.lat.values > 0, ds.lat.values < 0
@@ -72,7 +72,7 @@ def test_the_season_is_the_one_at_the_site() -> None:
 
 
 @pytest.mark.parametrize("kind", DERIVED)
-def test_it_looks_back_alone_and_never_at_soil_moisture(kind: str) -> None:
+def test_derived_inputs_use_only_past_forcings(kind: str) -> None:
     ds = make_dataset(5, 200)
     before = derived_columns(ds, [kind], FORCINGS, transform=True)
     changed = ds.copy(deep=True)
@@ -87,16 +87,16 @@ def test_it_looks_back_alone_and_never_at_soil_moisture(kind: str) -> None:
             assert not np.allclose(after[name][:, 120:], values[:, 120:]), name
 
 
-def test_columns_are_scaled_by_the_training_part_and_counted_as_inputs() -> None:
+def test_derived_columns_are_scaled_by_the_training_part() -> None:
     ds = make_dataset(12, 300)
     ds["precipitation"][2, 40:60] = np.nan
-    fold = a_fold(ds, train=np.arange(12) < 8)
+    fold = make_fold(ds, train=np.arange(12) < 8)
     scaler = fit_scaler(ds, fold, ALL)
     made = 2 + len(DECAYS) + len(MEANS) * len(FORCINGS)
     assert scaler.n_forcings == len(FORCINGS) + made
     x_STF = scaler.scale_forcings(ds)
     assert x_STF.shape == (12, 300, scaler.n_forcings) and np.isfinite(x_STF).all()
-    # The derived columns are the last; those of this record have no gaps beyond its first days.
+    # The derived columns come last; here they have no gaps after the first days.
     train = x_STF[fold.train_sites][..., -made:].reshape(-1, made)
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(train.std(0), 1, atol=1e-4)
@@ -105,16 +105,16 @@ def test_columns_are_scaled_by_the_training_part_and_counted_as_inputs() -> None
     assert fit_scaler(spoiled, fold, ALL) == scaler
 
 
-def test_some_sites_alone_have_the_columns_they_have_among_all() -> None:
+def test_derived_columns_do_not_depend_on_other_sites() -> None:
     ds = make_dataset(12, 150)
-    scaler = fit_scaler(ds, a_fold(ds), ALL)
+    scaler = fit_scaler(ds, make_fold(ds), ALL)
     some = scaler.scale_forcings(ds.isel(site=[3, 7]))
     np.testing.assert_allclose(some, scaler.scale_forcings(ds)[[3, 7]], rtol=1e-6)
 
 
-def test_it_is_read_back_equal_and_runs_without_it_are_still_read(tmp_path: Path) -> None:
+def test_scaler_round_trip_with_and_without_derived_inputs(tmp_path: Path) -> None:
     ds = make_dataset(6, 100)
-    fold = a_fold(ds)
+    fold = make_fold(ds)
     path = tmp_path / "scaler.json"
     with_derived = fit_scaler(ds, fold, ALL)
     with_derived.save(path)
@@ -127,7 +127,7 @@ def test_it_is_read_back_equal_and_runs_without_it_are_still_read(tmp_path: Path
     assert Scaler.load(path) == plain
 
 
-def test_what_it_is_made_of_must_be_there() -> None:
+def test_derived_inputs_need_their_forcings() -> None:
     ds: xr.Dataset = make_dataset(4, 100)
     with pytest.raises(DatasetError, match=r"antecedent_precipitation.*not among the forcings \(air_temp"):
         derived_columns(ds, ["antecedent_precipitation"], ["air_temperature"], transform=True)

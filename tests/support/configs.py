@@ -1,4 +1,4 @@
-"""Tiny experiments on the small world."""
+"""Tiny experiments on the small dataset."""
 
 from __future__ import annotations
 

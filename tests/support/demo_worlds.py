@@ -1,4 +1,4 @@
-"""The simulated worlds that the demo tests share: each is made once in a test run."""
+"""Simulated datasets shared by the demo tests, each made once per test run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def planted() -> DemoWorld:
 
 @cache
 def bare() -> DemoWorld:
-    """The same draws with every planted effect switched off."""
-    return demo_world(n_sites=N_SITES, start=START, end=END, seed=SEED, planted=Scenario.nothing())
+    """The same random draws without any planted effect."""
+    return demo_world(n_sites=N_SITES, start=START, end=END, seed=SEED, planted=Scenario.without_effects())
 
 
 def series(world: DemoWorld, name: str) -> np.ndarray:
-    """A product (site, time) in float64 by its name."""
+    """A product ``(site, time)`` in float64, by name."""
     ds = world.dataset
     array = ds["sm_smap"] if name == "SMAP" else ds["sm_product"].sel(product=name)
     return array.values.astype(float)
@@ -47,8 +47,8 @@ def standard_error(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def unseen_free_gaps(seen: np.ndarray, blocked: np.ndarray) -> np.ndarray:
-    """Days between consecutive looks of each site (rows) with no blocked day from one to the other."""
+def overpass_gaps(seen: np.ndarray, blocked: np.ndarray) -> np.ndarray:
+    """Days between consecutive overpasses of each site (rows) without a blocked day in between."""
     gaps = []
     for row, closed in zip(seen, blocked, strict=True):
         days = np.flatnonzero(row)

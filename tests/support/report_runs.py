@@ -16,7 +16,7 @@ from support.small_world import make_dataset
 
 
 def world(n_sites: int = 36, n_days: int = 400, *, other: str = "GLDAS-Noah") -> xr.Dataset:
-    """A small world with SMAP and one more product; one site hardly measured, one sensor stuck."""
+    """A small dataset with SMAP and another product; one site has 12 days of data, one sensor is constant."""
     ds = make_dataset(n_sites, n_days)
     rng = np.random.default_rng(1)
     noisy = ds["sm_insitu"].values + 0.03 + rng.normal(0, 0.02, (n_sites, n_days))
@@ -39,7 +39,7 @@ def make_run(
     std: float | None = None,
     path: Path | None = None,
 ) -> Run:
-    """A run of a holdout on a dataset that is written beside it; its model errs by ``error``."""
+    """A run of a holdout on a dataset; its predictions have errors of standard deviation ``error``."""
     path = path or folder / "world.nc"
     if not path.exists():
         save_dataset(ds, path)

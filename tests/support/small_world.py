@@ -1,4 +1,4 @@
-"""A small synthetic SiteDataset whose soil moisture is known, and a tiny configuration to train on it."""
+"""A small synthetic SiteDataset with known soil moisture, and a tiny configuration to train on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TINY = {
 
 
 def make_dataset(n_sites: int = 12, n_days: int = 400, seed: int = 0) -> xr.Dataset:
-    """A dataset whose soil moisture is a leaky bucket of its precipitation: learnable, and exactly known."""
+    """A dataset whose soil moisture is a leaky bucket driven by its precipitation."""
     rng = np.random.default_rng(seed)
     rain = np.where(rng.random((n_sites, n_days)) < 0.3, rng.gamma(0.8, 8.0, (n_sites, n_days)), 0.0)
     season = np.cos(2 * np.pi * np.arange(n_days) / 365.25)
@@ -30,7 +30,7 @@ def make_dataset(n_sites: int = 12, n_days: int = 400, seed: int = 0) -> xr.Data
     smap = np.where(rng.random(truth.shape) < 0.6, np.nan, truth + 0.02 + rng.normal(0, 0.03, truth.shape))
     regions = np.array(["CONUS", "Europe", "Australia"])[np.arange(n_sites) % 3]
     home = {"CONUS": (40, -100), "Europe": (48, 8), "Australia": (-30, 145)}
-    spread = np.arange(n_sites) * 0.4
+    offset = np.arange(n_sites) * 0.4
 
     def daily(values: np.ndarray, units: str) -> tuple:
         return ("site", "time"), values.astype(np.float32), {"units": units, "source": "simulated for tests"}
@@ -55,8 +55,8 @@ def make_dataset(n_sites: int = 12, n_days: int = 400, seed: int = 0) -> xr.Data
         coords={
             "site": [f"S{i:03d}" for i in range(n_sites)],
             "time": pd.date_range("2015-04-01", periods=n_days),
-            "lat": ("site", np.array([home[r][0] for r in regions]) + spread % 5),
-            "lon": ("site", np.array([home[r][1] for r in regions]) + spread),
+            "lat": ("site", np.array([home[r][0] for r in regions]) + offset % 5),
+            "lon": ("site", np.array([home[r][1] for r in regions]) + offset),
             "region": ("site", regions),
             "network": ("site", np.array([f"net{i % 4}" for i in range(n_sites)])),
             "station": ("site", np.array([f"station {i}" for i in range(n_sites)])),

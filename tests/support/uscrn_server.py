@@ -1,9 +1,8 @@
-"""A small web server on the loopback address with USCRN's folders, which misbehaves when told to."""
+"""A loopback web server with USCRN's folders and faults on request."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,25 +15,24 @@ ROOT = "/pub/data/uscrn/products"
 
 
 class Site:
-    """What the server has, what it does wrong, and what it was asked."""
+    """The server's files, its planned faults and the requests it received."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
-        self.wrongs: dict[str, list[str]] = {}  # path -> what to do at each coming request, then serve
-        self.ranges = True
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.at_once = self.most_at_once = 0
+        self.faults: dict[str, list[str]] = {}  # end of a path -> the faults of its next requests
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.active = self.most_active = 0
         self.lock = threading.Lock()
         self.url = ""
 
     def requests_for(self, name: str) -> list[dict[str, str]]:
-        return [h for p, h in self.asked if p.endswith(name)]
+        return [headers for path, headers in self.requests if path.endswith(name)]
 
-    def next_wrong(self, path: str) -> str:
+    def next_fault(self, path: str) -> str:
         with self.lock:
-            for end, wrongs in self.wrongs.items():
-                if path.endswith(end) and wrongs:
-                    return wrongs.pop(0)
+            for end, faults in self.faults.items():
+                if path.endswith(end) and faults:
+                    return faults.pop(0)
         return ""
 
     def listing(self, path: str) -> bytes | None:
@@ -55,23 +53,23 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site = self.site
         with site.lock:
-            site.asked.append((self.path, dict(self.headers)))
-            site.at_once += 1
-            site.most_at_once = max(site.most_at_once, site.at_once)
+            site.requests.append((self.path, dict(self.headers)))
+            site.active += 1
+            site.most_active = max(site.most_active, site.active)
         try:
             self._answer(site)
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
             with site.lock:
-                site.at_once -= 1
+                site.active -= 1
 
     def _answer(self, site: Site) -> None:
-        wrong = site.next_wrong(self.path)
-        if wrong.isdigit():
-            self.send_response(int(wrong))
-            if wrong == "429":
-                self.send_header("Retry-After", "0")
+        fault = site.next_fault(self.path)
+        if fault.isdigit():
+            self.send_response(int(fault))
+            if fault == "429":
+                self.send_header("Retry-After", "1")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -81,34 +79,27 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if wrong == "error page":
+        if fault == "error page":
             body = b"<html>Sorry, we are down for maintenance.</html>"
         tag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
         if self.headers.get("If-None-Match") == tag:
             self.send_response(304)
             self.end_headers()
             return
-        first, code = 0, 200
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and site.ranges and self.headers.get("If-Range") in (None, tag):
-            first, code = int(asked[1]), 206
-        self.send_response(code)
+        self.send_response(200)
         self.send_header("ETag", tag)
-        if code == 206:
-            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - first))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        rest = body[first:]
-        if wrong in ("truncate", "stall"):
-            self.wfile.write(rest[: len(rest) // 2])
+        if fault in ("truncate", "stall"):
+            self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
-            if wrong == "stall":
+            if fault == "stall":
                 time.sleep(1.0)
             self.close_connection = True
             return
-        if wrong == "slow":
+        if fault == "slow":
             time.sleep(0.05)
-        self.wfile.write(rest)
+        self.wfile.write(body)
 
 
 @contextmanager
@@ -128,7 +119,7 @@ def serve(files: dict[str, bytes]) -> Iterator[Site]:
 
 
 def daily_line(wban: str, day: str, lat: float, lon: float, **values: float) -> str:
-    """One line of CRND0103 in the columns of the readme (2017-07-06); what is not given is missing."""
+    """One line of CRND0103 in the columns of the readme (2017-07-06); values not given are missing."""
     g = {"sm": -99.0} | values
     f = lambda name: f"{g.get(name, -9999.0):7.1f}"  # noqa: E731
     text = (
@@ -143,7 +134,7 @@ def daily_line(wban: str, day: str, lat: float, lon: float, **values: float) -> 
 def daily_file(
     wban: str, year: int, lat: float, lon: float, *, soil: bool = True, days: int = 365, seed: int = 0
 ) -> bytes:
-    """A year of a station, plausible."""
+    """A year of plausible values of a station."""
     rng = np.random.default_rng(seed)
     start = np.datetime64(f"{year}-01-01")
     lines = []
@@ -164,13 +155,13 @@ STATIONS = "WBAN\tCOUNTRY\tSTATE\tLOCATION\tVECTOR\tNAME\tLATITUDE\tLONGITUDE\tE
 
 def network(years: tuple[int, ...] = (2019, 2020)) -> dict[str, bytes]:
     """Three stations with soil probes and one without (a regional station)."""
-    places = {
+    stations = {
         "TX_Monahans_6_ENE": ("03047", 31.62, -102.81), "NM_Mills_6_WSW": ("53104", 36.07, -104.35),
         "AK_St._Paul_4_NE": ("25711", 57.16, -170.21), "AZ_Bowie_23_SSE": ("53166", 32.00, -109.39),
     }  # fmt: skip
     files = {f"{ROOT}/stations.tsv": STATIONS.encode()}
     for year in years:
-        for k, (name, (wban, lat, lon)) in enumerate(places.items()):
+        for k, (name, (wban, lat, lon)) in enumerate(stations.items()):
             files[f"{ROOT}/daily01/{year}/CRND0103-{year}-{name}.txt"] = daily_file(
                 wban, year, lat, lon, soil=not name.startswith("AZ"), seed=10 * k + year
             )

@@ -1,4 +1,4 @@
-"""kill -9 at any moment, again and again: the run ends with the numbers of one that nobody touched."""
+"""Runs that are killed (SIGKILL) at random moments and resumed give the predictions of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gsm3core.experiment import create_run, execute
 from gsm3core.schema import save_dataset
 from support.small_world import TINY, make_dataset
 
-# A checkpoint after every epoch, so that there is one to be killed in.
-GO_ON = """
+# A checkpoint after every epoch, so that kills can happen while one is written.
+RESUME = """
 import sys
 from gsm3core import Run
 from gsm3core.experiment import execute
@@ -31,7 +31,7 @@ execute(Run.open(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path: Path) -> None:
+def test_killed_and_resumed_runs_give_the_same_predictions(tmp_path: Path) -> None:
     world = save_dataset(make_dataset(), tmp_path / "world.zarr")
     values: dict[str, Any] = {**TINY, "data": {"dataset": str(world)}}
     values["holdout"] = {"name": "random_spatial", "folds": 2}
@@ -48,8 +48,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path: Path) 
     run = create_run(settings, tmp_path / "runs")
     kills = 0
     for seed in range(4):
-        process = subprocess.Popen([sys.executable, "-c", GO_ON, str(run.folder)])
-        _until_it_tells(run, process)
+        process = subprocess.Popen([sys.executable, "-c", RESUME, str(run.folder)])
+        _wait_for_progress(run, process)
         time.sleep(random.Random(seed).uniform(0, 0.7))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path: Path) 
         np.testing.assert_array_equal(run.predictions()[name], whole.predictions()[name])
 
 
-def _until_it_tells(run: Run, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_progress(run: Run, process: subprocess.Popen[bytes]) -> None:
     _, offset = run.events_since(0)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:

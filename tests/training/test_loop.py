@@ -1,4 +1,4 @@
-"""The training loop: it learns, it stops, it resumes to the same numbers."""
+"""The training loop: fitting, stopping, resuming with the same numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gsm3core.scaling import fit_scaler
 from gsm3core.training import loop
 from gsm3core.training.loop import train, updates_per_epoch
 from gsm3core.windows import TrainingWindows, training_windows
-from support.folds import windows_of
+from support.folds import make_windows
 from support.small_world import make_dataset
 
 TARGET = (0.2, 0.1)
@@ -30,7 +30,7 @@ STREAMS = ("sm_insitu", "sm_smap")
 
 @pytest.fixture(scope="module")
 def windows() -> TrainingWindows:
-    return windows_of(make_dataset(n_sites=12, n_days=400), window=90, warmup=10)
+    return make_windows(make_dataset(n_sites=12, n_days=400), window=90, warmup=10)
 
 
 def fresh(config: TrainingConfig, dropout_on: str = "weights") -> Model:
@@ -62,22 +62,22 @@ def config(**values: Any) -> TrainingConfig:
 @pytest.mark.parametrize(
     "optimizer", [{}, {"optimizer": "adadelta", "learning_rate": 1.0, "schedule": "constant", "clip_norm": 0}]
 )
-def test_it_learns_a_leaky_bucket(
+def test_training_fits_a_leaky_bucket(
     windows: TrainingWindows, tmp_path: Path, optimizer: dict[str, Any]
 ) -> None:
-    """Both terms end below the spread of the target, which is what knowing nothing but the mean gives."""
+    """Both RMSE end below the standard deviation of the target, the RMSE of predicting the mean."""
     _, reports = fit(
         windows, config(epochs=25, updates_per_epoch=12, **{"learning_rate": 1e-2} | optimizer), tmp_path
     )
     target = windows.streams["sm_insitu"].target_ST
-    spread = float(target[torch.isfinite(target)].std())
+    std = float(target[torch.isfinite(target)].std())
     last = reports[-1]["losses"]
-    assert last["sm_insitu"] < 0.6 * spread
-    assert last["sm_smap"] < 0.8 * spread
+    assert last["sm_insitu"] < 0.6 * std
+    assert last["sm_smap"] < 0.8 * std
 
 
 @pytest.mark.parametrize("dropout_on", ["weights", "outputs"])
-def test_a_resumed_run_is_the_uninterrupted_one(
+def test_a_resumed_run_equals_the_uninterrupted_one(
     windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropout_on: str
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
@@ -90,12 +90,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(
             fit(windows, config(), cut, stop_after)
     torch.manual_seed(12345)
     found, reports = fit(windows, config(), cut)
-    assert reports[0]["updates"] > 4, "it went on, it did not start anew"
+    assert reports[0]["updates"] > 4, "training resumed from the checkpoint"
     for (name, a), b in zip(expected.state_dict().items(), found.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg=name)
 
 
-def test_reports_say_where_it_stands(windows: TrainingWindows, tmp_path: Path) -> None:
+def test_progress_reports_are_consistent(windows: TrainingWindows, tmp_path: Path) -> None:
     _, reports = fit(windows, config(), tmp_path)
     epochs = [r for r in reports if r["losses"]]
     assert [r["epoch"] for r in epochs] == [1, 2, 3, 4, 5, 6]
@@ -103,8 +103,8 @@ def test_reports_say_where_it_stands(windows: TrainingWindows, tmp_path: Path) -
     assert epochs[-1]["seconds_left"] == 0
 
 
-def test_the_number_of_updates_follows_the_lineages_rule(windows: TrainingWindows) -> None:
-    """The rule's probability: after that many windows a day has been missed with probability 0.01 at most."""
+def test_the_number_of_updates_follows_hydrodls_rule(windows: TrainingWindows) -> None:
+    """After that many windows a given day has been missed with probability 0.01 at most."""
     stream = windows.streams["sm_insitu"]
     n = updates_per_epoch(windows, config(updates_per_epoch=None, batch=2))
     days = sum(int(stream.latest_S[s] + 90 - stream.earliest_S[s]) for s in stream.sites)
@@ -113,7 +113,7 @@ def test_the_number_of_updates_follows_the_lineages_rule(windows: TrainingWindow
     assert updates_per_epoch(windows, config(updates_per_epoch=None, batch=4000)) == 1
 
 
-def test_the_papers_count_is_reproduced() -> None:
+def test_the_papers_number_of_updates_is_reproduced() -> None:
     """271 updates an epoch for 1,317 sites, 2,102 days, batches of 128 windows of 365 days."""
     assert math.ceil(math.log(0.01) / math.log(1 - 128 * 365 / (1317 * 2102))) == 271
 
@@ -127,7 +127,7 @@ def run_until_it_fails(model: Model, windows: TrainingWindows, folder: Path, **c
     return str(error.value)
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+def test_non_finite_loss_stops_and_keeps_the_checkpoint(
     windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
@@ -146,12 +146,12 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     assert all(torch.isfinite(t).all() for t in kept["model"].values())
 
 
-@pytest.mark.parametrize("looks_every_update", [True, False])
-def test_the_first_bad_window_is_named_by_site_and_days(
-    windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks_every_update: bool
+@pytest.mark.parametrize("check_every_update", [True, False])
+def test_the_first_non_finite_window_is_named(
+    windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check_every_update: bool
 ) -> None:
-    """One day of one site is poison: found by drawing the same windows again. Also when it is looked for later."""
-    if not looks_every_update:
+    """The forcing of one site and day is infinite. The window is also named when the loss is checked later."""
+    if not check_every_update:
         monkeypatch.setattr(loop, "CHECK_EVERY_UPDATE_ON", ())
         monkeypatch.setattr(loop, "REPORT_SECONDS", 1e9)
     poisoned = replace(windows, x_STF=windows.x_STF.clone())
@@ -168,33 +168,35 @@ def test_the_first_bad_window_is_named_by_site_and_days(
                     f"against {name} is nan in epoch {update // 4 + 1}, update {update % 4 + 1}. "
                     f"It comes from {int(hit.sum())} of 8 windows: site S005 {first} to {last}"
                 )
-    assert expected, "the seed draws the poisoned day"
+    assert expected, "the seed samples the infinite day"
     assert expected in run_until_it_fails(fresh(config()), poisoned, tmp_path)
 
 
-def test_training_that_diverges_is_stopped(windows: TrainingWindows, tmp_path: Path) -> None:
+def test_diverging_training_is_stopped(windows: TrainingWindows, tmp_path: Path) -> None:
     changes = {"learning_rate": 1e3, "clip_norm": 0, "schedule": "constant"}
     message = run_until_it_fails(fresh(config()), windows, tmp_path, **changes)
-    assert "m3 m-3 over epoch 1, more than a soil can hold" in message
+    assert "m3 m-3 over epoch 1, above the physical maximum of 1" in message
 
 
 @pytest.mark.parametrize("by", ["R", "RMSE"])
-def test_the_best_weights_at_held_back_sites_are_kept_and_patience_ends_training(
+def test_best_validation_weights_are_kept_and_patience_stops(
     windows: TrainingWindows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """Scores given by hand: best after the second epoch, two more without a better one, and it stops, resumed or not."""
+    """With given scores, best after the second epoch, training stops two epochs later, resumed or not."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     by_hand = [0.5, 0.1, 0.3, 0.2, 0.05, 0.01]
-    seen: list[dict[str, torch.Tensor]] = []
+    validated: list[dict[str, torch.Tensor]] = []
 
-    def fit_watched(folder: Path, stop_after: int | None = None) -> tuple[Model, list[dict[str, Any]]]:
+    def fit_with_validation(
+        folder: Path, stop_after: int | None = None
+    ) -> tuple[Model, list[dict[str, Any]]]:
         calls, reports = iter(range(10**9)), []
         model = fresh(config())
 
         def validate(model: Model) -> dict[str, float]:
             assert not model.training
-            seen.append({n: t.clone() for n, t in model.state_dict().items()})
-            score = by_hand[len(seen) - 1]
+            validated.append({n: t.clone() for n, t in model.state_dict().items()})
+            score = by_hand[len(validated) - 1]
             return {"R": 1 - score if by == "R" else 0.9, "RMSE": score if by == "RMSE" else 0.1}
 
         train(
@@ -207,52 +209,52 @@ def test_the_best_weights_at_held_back_sites_are_kept_and_patience_ends_training
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
-    expected, reports = fit_watched(whole)
+    expected, reports = fit_with_validation(whole)
     epochs = [r for r in reports if r["losses"]]
     assert len(epochs) == 4
     assert [r["best_epoch"] for r in epochs] == [1, 2, 2, 2]
     for name, tensor in expected.state_dict().items():
-        torch.testing.assert_close(tensor, seen[1][name], rtol=0, atol=0)
-    assert not torch.equal(seen[1]["head.weight"], seen[3]["head.weight"])
+        torch.testing.assert_close(tensor, validated[1][name], rtol=0, atol=0)
+    assert not torch.equal(validated[1]["head.weight"], validated[3]["head.weight"])
 
-    seen.clear()
+    validated.clear()
     with pytest.raises(CancelledError):
-        fit_watched(cut, stop_after=14)
-    assert len(seen) == 3
-    found, _ = fit_watched(cut)
-    assert len(seen) == 4, "the best of before the stop is remembered, and how long ago it was"
-    again, nothing = fit_watched(cut)
-    assert (len(seen), nothing) == (4, []), "what has waited long enough does not begin again"
+        fit_with_validation(cut, stop_after=14)
+    assert len(validated) == 3
+    found, _ = fit_with_validation(cut)
+    assert len(validated) == 4, "the checkpoint keeps the best weights and their epoch"
+    again, nothing = fit_with_validation(cut)
+    assert (len(validated), nothing) == (4, []), "training that was stopped early does not restart"
     for model in (found, again):
         for name, tensor in expected.state_dict().items():
             torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_a_broken_checkpoint_is_named(windows: TrainingWindows, tmp_path: Path) -> None:
+def test_an_invalid_checkpoint_is_named(windows: TrainingWindows, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"nothing of the kind")
     with pytest.raises(RunError, match=r"checkpoint\.pt cannot be read: "):
         fit(windows, config(), tmp_path)
 
 
-def test_one_stream_alone(tmp_path: Path) -> None:
+def test_training_with_one_stream(tmp_path: Path) -> None:
     ds: xr.Dataset = make_dataset(n_sites=8, n_days=300)
     ds["sm_smap"].values[:] = float("nan")
-    _, reports = fit(windows_of(ds, window=90, warmup=10), config(epochs=1), tmp_path)
+    _, reports = fit(make_windows(ds, window=90, warmup=10), config(epochs=1), tmp_path)
     assert set(reports[-1]["losses"]) == {"sm_insitu"}
 
 
-def test_a_loss_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_loss_of_weight_zero_is_refused(tmp_path: Path) -> None:
     ds: xr.Dataset = make_dataset(n_sites=8, n_days=300)
-    both = windows_of(ds, window=60)
+    both = make_windows(ds, window=60)
     (tmp_path / "both").mkdir()
     fit(both, config(epochs=1, window=60, satellite_weight=0.0), tmp_path / "both")
     ds["sm_insitu"].values[:] = float("nan")
-    with pytest.raises(TrainingError, match="satellite_weight is 0 and only sm_smap"):
-        fit(windows_of(ds, window=60), config(epochs=1, window=60, satellite_weight=0.0), tmp_path)
+    with pytest.raises(TrainingError, match="satellite_weight is 0, but sm_smap is the only"):
+        fit(make_windows(ds, window=60), config(epochs=1, window=60, satellite_weight=0.0), tmp_path)
 
 
 def test_ten_sites_are_fitted_to_near_zero_error(tmp_path: Path) -> None:
-    """Without noise or dropout a leaky bucket must come out exactly; 0.01 m3 m-3 is a tenth of its spread."""
+    """Without noise or dropout a leaky bucket is fitted exactly; 0.01 m3 m-3 is a tenth of its standard deviation."""
     ds = make_dataset(n_sites=10, n_days=200)
     rain, leak = ds.precipitation.values.astype(float), ds.clay.values.astype(float)
     level, store = [20.0] * 10, torch.zeros(10, 200)

@@ -1,4 +1,4 @@
-"""The loss against its formula, and the field's known mistakes."""
+"""The loss against its formulas, with common mistakes of masked losses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_rmse_over_valid_targets(pair: tuple[np.ndarray, np.ndarray]) -> None:
     assert float(found) == pytest.approx(expected, abs=1e-8)
 
 
-def test_no_hidden_factor() -> None:
+def test_rmse_has_no_hidden_factor() -> None:
     assert float(masked_rmse(torch.full((5,), 0.3), torch.full((5,), 0.2))) == pytest.approx(0.1)
 
 
-def test_gradient_is_finite_where_the_error_is_zero_and_where_targets_are_missing() -> None:
+def test_gradient_is_finite_at_zero_error_and_missing_targets() -> None:
     y = torch.full((4,), 0.2, requires_grad=True)
     loss = masked_rmse(y, torch.tensor([0.2, 0.2, float("nan"), 0.2]))
     loss.backward()
@@ -36,7 +36,7 @@ def test_gradient_is_finite_where_the_error_is_zero_and_where_targets_are_missin
     assert torch.isfinite(y.grad).all()
 
 
-def test_gradient_is_the_analytic_one() -> None:
+def test_gradient_matches_the_analytic_one() -> None:
     y = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64, requires_grad=True)
     observed = torch.tensor([0.2, float("nan"), 0.6], dtype=torch.float64)
     loss = masked_rmse(y, observed)
@@ -46,10 +46,8 @@ def test_gradient_is_the_analytic_one() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from([0.0, 0.5, 0.95]))
-def test_what_is_left_when_each_window_mean_error_is_taken_away(
-    seed: int, windows: int, missing: float
-) -> None:
-    """Against numpy by windows; and any offset of a window is without effect, as in ubRMSE."""
+def test_centred_rmse_ignores_the_mean_error_of_windows(seed: int, windows: int, missing: float) -> None:
+    """Against numpy by window; a constant offset of a window has no effect, as in ubRMSE."""
     rng = np.random.default_rng(seed)
     predicted, observed = rng.uniform(0, 0.6, (2, windows, 40))
     observed[rng.random(observed.shape) < missing] = np.nan
@@ -61,7 +59,7 @@ def test_what_is_left_when_each_window_mean_error_is_taken_away(
     assert float(masked_centred_rmse(shifted, torch.tensor(observed))) == pytest.approx(found, abs=1e-8)
 
 
-def test_the_gradient_without_window_means_is_right_and_finite_at_zero_error() -> None:
+def test_centred_rmse_gradient_is_correct_and_finite() -> None:
     observed = torch.tensor([[0.2, math.nan, 0.6, 0.3], [math.nan] * 4], dtype=torch.float64)
     y = torch.tensor([[0.1, 0.5, 0.9, 0.2], [0.3] * 4], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda y: masked_centred_rmse(y, observed), y)
@@ -71,7 +69,7 @@ def test_the_gradient_without_window_means_is_right_and_finite_at_zero_error() -
     np.testing.assert_allclose(exact.grad, 0, atol=1e-6)
 
 
-def test_two_teachers_are_summed_and_an_empty_one_is_dropped() -> None:
+def test_two_targets_are_summed_and_an_empty_one_is_skipped() -> None:
     a, b = torch.tensor(0.1), torch.tensor(0.04)
     assert float(multitask_loss({"sm_insitu": a, "sm_smap": b}, {})) == pytest.approx(0.14)
     assert float(multitask_loss({"sm_insitu": a, "sm_smap": b}, {"sm_smap": 0.5})) == pytest.approx(0.12)
@@ -84,16 +82,14 @@ def test_two_teachers_are_summed_and_an_empty_one_is_dropped() -> None:
 
 
 NAN = float("nan")
-# At zero error; with gaps; without any target; mixed.
+# Zero error, gaps, no target at all, mixed.
 TARGETS = [[0.2, 0.2, 0.2], [0.2, NAN, 0.5], [NAN, NAN, NAN], [0.0, 1.0, 0.3]]
 
 
 @pytest.mark.parametrize("insitu", TARGETS)
 @pytest.mark.parametrize("smap", TARGETS)
-def test_gradients_of_both_losses_are_right_in_double_precision(
-    insitu: list[float], smap: list[float]
-) -> None:
-    """Against finite differences; the root's kink at exactly zero error has the symmetric slope 0."""
+def test_loss_gradients_match_finite_differences(insitu: list[float], smap: list[float]) -> None:
+    """In double precision; at exactly zero error the subgradient is 0."""
     y = torch.full((3,), 0.2, dtype=torch.float64, requires_grad=True)
     scale = torch.tensor([0.05, 0.1, 0.02], dtype=torch.float64, requires_grad=True)
     observed = {"a": torch.tensor(insitu, dtype=torch.float64), "b": torch.tensor(smap, dtype=torch.float64)}
@@ -109,7 +105,7 @@ def test_gradients_of_both_losses_are_right_in_double_precision(
 
 
 @given(gappy_pairs(min_days=1), st.floats(0.005, 0.3))
-def test_likelihood_is_that_of_a_censored_normal(pair: tuple[np.ndarray, np.ndarray], scale: float) -> None:
+def test_likelihood_matches_the_censored_normal(pair: tuple[np.ndarray, np.ndarray], scale: float) -> None:
     location, observed = np.nan_to_num(pair[0], nan=0.3), np.clip(pair[1], 0, 1)
     found = masked_nll(
         torch.tensor(location),

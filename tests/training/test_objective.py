@@ -1,4 +1,4 @@
-"""What one update minimises, put together by hand from what the network says."""
+"""The objective of one update against a computation in numpy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gsm3core.config import ModelConfig
 from gsm3core.models.distribution import location_and_scale
 from gsm3core.models.multitask_lstm import MultitaskLSTM
 from gsm3core.training.objective import evaluate
-from support.folds import windows_of
+from support.folds import make_windows
 from support.small_world import make_dataset
 
 TARGET = (0.2, 0.1)
@@ -18,9 +18,9 @@ WEIGHTS = {"sm_insitu": 1.0, "sm_smap": 0.5}
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_the_dynamics_of_every_stream_are_one_more_term(head: str) -> None:
-    """The loss less the one without the term is the weighted ubRMSE of the windows, computed here with numpy."""
-    windows = windows_of(make_dataset(n_sites=8, n_days=300), window=100, warmup=10)
+def test_dynamics_weight_adds_the_centred_rmse(head: str) -> None:
+    """The difference of the losses with and without the term is the weighted ubRMSE of the windows."""
+    windows = make_windows(make_dataset(n_sites=8, n_days=300), window=100, warmup=10)
     torch.manual_seed(0)
     config = ModelConfig.model_validate({"hidden": 8, "dropout": 0.0, "head": head})
     model = MultitaskLSTM(config, 2, 5, tuple(WEIGHTS)).eval()
