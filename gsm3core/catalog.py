@@ -28,23 +28,20 @@ class _Named(_Entry):
 
 
 class DatasetEntry(_Named):
-    """A data set that ``gsm3 data build`` can make.
-
-    The citation and terms travel into the dataset that is built.
-    """
+    """A dataset that ``gsm3 data build`` can build; citation and licence become its attributes."""
 
     provider: str
     license: str
     citation: str
     doi: str = ""
     reader: str = Field(description="name in gsm3core.readers")
-    layout: str = Field(description="what the source file must hold")
+    layout: str = Field(description="required contents of the source file")
     how_to_get: str
     notes: str = ""
 
 
 class Access(_Entry):
-    """One way to get a source."""
+    """One way to obtain a source."""
 
     kind: Literal["url", "earthdata", "cds", "manual"]
     url: str = Field("", description="file or landing page")
@@ -52,7 +49,7 @@ class Access(_Entry):
     version: str = Field("", description="Earthdata version")
     dataset: str = Field("", description="CDS dataset")
     request: dict[str, Any] = Field(default_factory=dict, description="CDS request; the days are added")
-    registration: str = Field("none", description="account that is needed")
+    registration: str = Field("none", description="required account")
     note: str = ""
 
     @model_validator(mode="after")
@@ -65,7 +62,7 @@ class Access(_Entry):
 
 
 class Grid(_Entry):
-    """The native grid, or the sites."""
+    """The native grid of a source, or its sites."""
 
     kind: Literal["latlon", "ease2", "sinusoidal", "sites"]
     cell: str = ""
@@ -78,8 +75,8 @@ class Grid(_Entry):
 class SourceVariable(_Entry):
     """One variable of a source: ``ours = theirs * units[stated] + offset``.
 
-    ``units`` maps each unit that the source may state to its factor; the empty string stands for a source that
-    states none. A unit that is not in the table is an error: a silent change of units is the worst one.
+    ``units`` maps each unit that the source may state to its factor; the empty string stands for a source without
+    units. Other units are an error, so that a change of units is never silent.
     """
 
     theirs: tuple[str, ...] = Field(min_length=1, description="names, newest version first")
@@ -89,28 +86,30 @@ class SourceVariable(_Entry):
     our_units: str
     offset: float = 0.0
     valid_range: tuple[float, float] | None = Field(None, description="in our units, both ends valid")
-    tolerance: float = Field(0.0, ge=0, description="so far outside the range a value is moved to its end")
+    tolerance: float = Field(0.0, ge=0, description="values this far outside the range are set to its bound")
     fill: float | None = Field(None, description="as stored, before scale and offset of the file")
     time: Literal["instant", "interval_start", "interval_end", "day", "static"] = Field(
-        description="what the source's time label marks"
+        description="meaning of the source's time label"
     )
-    default: bool = Field(True, description="read unless told otherwise")
+    default: bool = Field(True, description="whether it is read by default")
     note: str = ""
 
     @model_validator(mode="after")
     def _agrees_with_the_vocabulary(self) -> Self:
         known = v.VARIABLES.get(self.ours)
         if known and known.units != self.our_units:
-            raise ValueError(f"{self.ours!r} is kept in {known.units!r}, not {self.our_units!r}")
+            raise ValueError(f"{self.ours!r} has units {self.our_units!r}; expected {known.units!r}")
         if not known and not self.long_name:
-            raise ValueError(f"{self.ours!r} is not in the vocabulary and needs a long_name")
+            raise ValueError(f"{self.ours!r} is not in gsm3core.vocabulary; set its long_name")
         if self.valid_range and self.valid_range[0] >= self.valid_range[1]:
-            raise ValueError(f"the valid range of {self.ours!r} is empty: {self.valid_range}")
+            raise ValueError(
+                f"empty valid_range {self.valid_range} of {self.ours!r}; expected [minimum, maximum]"
+            )
         return self
 
 
 class Quality(_Entry):
-    """A quality flag and what the reader does with it by default."""
+    """A quality flag and its default treatment by the reader."""
 
     flag: str
     meaning: str
@@ -118,7 +117,7 @@ class Quality(_Entry):
 
 
 class SourceEntry(_Named):
-    """A source of data as its producer distributes it."""
+    """A data source as its producer distributes it."""
 
     provider: str
     license: str
@@ -126,34 +125,36 @@ class SourceEntry(_Named):
     doi: str = Field(pattern=r"^(10\.\d{4,9}/\S+)?$")
     access: tuple[Access, ...] = Field(min_length=1)
     format: str
-    reader: str = Field("", description="name in gsm3core.readers; empty where there is none yet")
-    product: str = Field("", description="what a soil-moisture product is called in scores and plots")
+    reader: str = Field("", description="name in gsm3core.readers; empty if there is none")
+    product: str = Field("", description="name of a soil-moisture product in scores and plots")
     files: str = Field(description="regular expression of the file names")
-    example: str = Field(description="a file name of the producer's")
+    example: str = Field(description="a file name of the producer")
     variables: tuple[SourceVariable, ...]
     quality: tuple[Quality, ...] = ()
     grid: Grid
     step: str = Field(pattern=r"^(P(\d+[DMY]|T\d+[HM])|static)$", description="ISO 8601 duration")
     start: dt.date | None = None
-    end: dt.date | None = Field(None, description="none while it goes on")
-    day: str = Field("", description="which UTC day a value belongs to, and why")
-    paper: str = Field("", description="what the GSM3 paper says of it")
+    end: dt.date | None = Field(None, description="none for an ongoing source")
+    day: str = Field("", description="assignment of values to UTC days, with the reason")
+    paper: str = Field("", description="use in the GSM3 paper")
     notes: str = ""
-    checked: str = Field("", description="against what the entry was checked, and what could not be verified")
+    checked: str = Field(
+        "", description="sources that the entry was checked against, and what could not be verified"
+    )
 
     @model_validator(mode="after")
     def _example_fits(self) -> Self:
         if not re.search(self.files, self.example):
-            raise ValueError(f"the example {self.example!r} does not fit files = {self.files!r}")
+            raise ValueError(f"example {self.example!r} does not match files = {self.files!r}")
         return self
 
     def variable(self, ours: str) -> SourceVariable:
-        """Return the variable that we call ``ours``.
+        """Return the variable with the name ``ours``.
 
         Raises
         ------
         DatasetError
-            If the source has none.
+            If the source does not have it.
         """
         table = {x.ours: x for x in self.variables}
         if ours in table:
@@ -162,18 +163,18 @@ class SourceEntry(_Named):
 
 
 class Input(_Entry):
-    """One input of a selection, under the name that it has in a SiteDataset."""
+    """One input of a selection, by its name in a SiteDataset."""
 
     name: str
     source: str
     variable: str
-    statistic: str = Field("", description="how a static value is made of a daily one")
+    statistic: str = Field("", description="reduction of a daily variable to a static one")
     named_by_paper: bool
     note: str = ""
 
 
 class Selection(_Named):
-    """Inputs that belong together, such as the paper's."""
+    """A named set of inputs, such as the paper's."""
 
     reference: str
     forcings: tuple[Input, ...]
@@ -191,8 +192,7 @@ def dataset_entries() -> dict[str, DatasetEntry]:
     Raises
     ------
     DatasetError
-        From this and the functions below: if an entry is not valid (the file and the key are named) or a name is not
-        in the catalogue (the nearest one is suggested).
+        From this and the functions below: if an entry is invalid or a name is unknown.
     """
     return _folder("datasets", DatasetEntry)
 
@@ -221,7 +221,7 @@ def source_entry(name: str) -> SourceEntry:
 
 @cache
 def selections() -> dict[str, Selection]:
-    """Return the named selections of inputs, each input checked against its source."""
+    """Return the selections of inputs by name, each input checked against its source."""
     found = _folder("selections", Selection)
     for selection in found.values():
         for item in (*selection.forcings, *selection.attributes):
@@ -232,14 +232,14 @@ def selections() -> dict[str, Selection]:
 def _named(name: str, entries: dict[str, _T], what: str) -> _T:
     if name in entries:
         return entries[name]
-    raise DatasetError(f"{what} {name!r} is not in the catalogue. {did_you_mean(name, entries)}")
+    raise DatasetError(f"unknown {what} name {name!r}. {did_you_mean(name, entries)}")
 
 
 def _folder(kind: str, model: type[_T]) -> dict[str, _T]:
     entries = {path: _load(path, model) for path in sorted((catalog_folder() / kind).glob("*.yaml"))}
     for path, entry in entries.items():
         if entry.name != path.stem:
-            raise DatasetError(f"{path} calls itself {entry.name!r}; expected {path.stem!r}.")
+            raise DatasetError(f"{path} has the name {entry.name!r}; expected {path.stem!r}.")
     return {entry.name: entry for entry in entries.values()}
 
 
@@ -247,4 +247,4 @@ def _load(path: Path, model: type[_T] = DatasetEntry) -> _T:  # type: ignore[ass
     try:
         return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
-        raise DatasetError(f"{path} is not a valid catalogue entry: {error}") from error
+        raise DatasetError(f"invalid catalogue entry {path}: {error}") from error

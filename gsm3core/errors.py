@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each names what is wrong, what was expected and what to do."""
+"""Errors for users: each message says what is wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from collections.abc import Iterable
 
 
 class GSM3Error(Exception):
-    """Base of every error that GSM3 raises on purpose; the command line prints its text without a traceback."""
+    """Base class of GSM3's errors; the command line prints the message without a traceback."""
 
 
 class DatasetError(GSM3Error):
-    """A dataset breaks the contract of :mod:`gsm3core.schema`, or cannot be read."""
+    """A dataset does not follow :mod:`gsm3core.schema`, or cannot be read."""
+
+
+class DatasetWarning(UserWarning):
+    """A dataset can be used but not shared as it is, for example without a licence."""
 
 
 class ConfigError(GSM3Error):
-    """A configuration names an unknown key, or a value that makes no sense."""
+    """A configuration has an unknown key or an invalid value."""
 
 
 class RunError(GSM3Error):
-    """A run directory is missing, incomplete or in the wrong state for what was asked."""
+    """A run folder is missing, incomplete or in the wrong state for the request."""
 
 
 class TrainingError(GSM3Error):
-    """Training cannot start or go on (no targets, a loss that is not finite)."""
+    """Training cannot start or continue (no targets, a loss that is not finite)."""
 
 
 class JobError(GSM3Error):
@@ -31,22 +35,14 @@ class JobError(GSM3Error):
 
 
 class CancelledError(GSM3Error):
-    """The work was cancelled by its user; what was finished before is kept."""
+    """The work was cancelled by the user; finished parts are kept."""
 
 
 def did_you_mean(unknown: str, known: Iterable[str]) -> str:
-    """Return a sentence with the nearest known name, or with all of them when none is near.
-
-    Parameters
-    ----------
-    unknown
-        The name that was given.
-    known
-        The names that would have been accepted.
-    """
+    """Return a sentence with the most similar known name, or with all of them if none is similar."""
     names = sorted(known)
-    lowered = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(unknown.lower(), lowered, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {lowered[near[0]]!r}?"
+    by_lowercase = {name.lower(): name for name in names}
+    similar = difflib.get_close_matches(unknown.lower(), by_lowercase, n=1, cutoff=0.6)
+    if similar:
+        return f"Did you mean {by_lowercase[similar[0]]!r}?"
     return "Known: " + (", ".join(names) if names else "none") + "."

@@ -1,4 +1,4 @@
-"""Files written atomically, their checksums, and text arrays that every format keeps."""
+"""Atomic writes of datasets, checksums of files, and fixed-width text arrays."""
 
 from __future__ import annotations
 
@@ -14,62 +14,62 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
 
-# How a store is cut where nothing else decides. 94,000 values a chunk: of 1,317 sites and 2,100 days one site takes 4 ms
-# to read and one day 12 ms (one site a chunk: 3 and 1,375; one day a chunk: 1,768 and 1).
+# Default chunks of a Zarr store, 94,000 values each. With 1,317 sites and 2,100 days, reading one site takes 4 ms and one
+# day 12 ms (with chunks of one site: 3 and 1,375 ms; of one day: 1,768 and 1 ms).
 STORE_CHUNKS = {v.SITE: 256, v.TIME: 366}
 
 
 def atomic_write(ds: xr.Dataset, path: Path) -> None:
-    """Write any dataset beside its place and move it in, so that a kill leaves the old one or none."""
+    """Write a dataset (Zarr for ``.zarr``, else netCDF-4) to a temporary path and rename it: a kill leaves no partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{path.suffix}")
     plain = _with_plain_strings(ds.drop_encoding())
     try:
         if path.suffix == ".zarr":
-            _evenly_chunked(plain).to_zarr(beside, mode="w", consolidated=False)
+            _evenly_chunked(plain).to_zarr(temporary, mode="w", consolidated=False)
         else:
             compress = {
                 n: {"zlib": True, "complevel": 1}
                 for n in plain.data_vars
                 if plain[n].dtype.kind in "fi" and plain[n].ndim
             }
-            plain.to_netcdf(beside, engine="h5netcdf", encoding=compress)
+            plain.to_netcdf(temporary, engine="h5netcdf", encoding=compress)
         if path.is_dir() and not path.is_symlink():
             old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
             path.rename(old)
-            beside.rename(path)
+            temporary.rename(path)
             shutil.rmtree(old)
         else:
-            beside.replace(path)
+            temporary.replace(path)
     finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         else:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def _evenly_chunked(ds: xr.Dataset) -> xr.Dataset:
-    """Rechunk what lies in uneven pieces, as joined stores do: a Zarr array has chunks of one size."""
+    """Rechunk variables with uneven chunks (after concatenation): a Zarr array needs chunks of one size."""
     uneven = {
         n: a
         for n, a in ds.variables.items()
         if a.chunks and any(len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0] for sizes in a.chunks)
     }
-    # The variables without their coordinates, which stay in memory.
+    # Variables without their coordinates, which stay in memory.
     return ds.assign(
         {n: a.chunk({d: STORE_CHUNKS.get(str(d), -1) for d in a.dims}) for n, a in uneven.items()}
     )
 
 
 def _with_plain_strings(ds: xr.Dataset) -> xr.Dataset:
-    """Write texts with their own length, in memory: Zarr v3 has no stable type for numpy's fixed-length ones."""
+    """Return text variables as objects, in memory: Zarr v3 has no stable type for numpy's fixed-length text."""
     texts = {n: a.compute().astype(object) for n, a in ds.variables.items() if a.dtype.kind in "USO"}
     coords = {n: a for n, a in texts.items() if n in ds.coords}
     return ds.assign({n: a for n, a in texts.items() if n not in coords}).assign_coords(coords)
 
 
 def fingerprint(path: str | Path) -> str:
-    """Return the SHA-256 of a dataset's bytes: of the file, or of all files of the folder with their names."""
+    """Return the SHA-256 of a dataset: of the file, or of the names and contents of the folder's files."""
     path = Path(path)
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
@@ -87,11 +87,11 @@ def sha256(path: Path) -> str:
 
 
 def checksum_of(files: Iterable[Path]) -> str:
-    """Return one SHA-256 over the names and contents of files: the same files, the same text, wherever they lie."""
+    """Return one SHA-256 over the names and contents of files, independent of their folders and order."""
     lines = sorted(f"{sha256(path)}  {path.name}" for path in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def texts(labels: ArrayLike) -> NDArray[np.str_]:
-    """Return labels as fixed-width text, also from the variable-width text that pandas gives a coordinate."""
+    """Return labels as fixed-width text, also from the variable-width text of a pandas index."""
     return np.array([str(label) for label in np.asarray(labels).ravel()], dtype=str)

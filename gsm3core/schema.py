@@ -1,19 +1,21 @@
-"""The SiteDataset contract: what a dataset must be before anything else in GSM3 will touch it."""
+"""The SiteDataset contract: dimensions, coordinates, units and value ranges that every dataset of GSM3 must have."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
-from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.errors import DatasetError, DatasetWarning, did_you_mean
 from gsm3core.files import atomic_write
 
-_PERCENT_HINT = " It looks like percent: divide by 100 and set units = 'm3 m-3'."
+_PERCENT = ("%", "percent", "vol%")
 _KNOWN_COORDINATES = {v.SITE, v.TIME, v.PRODUCT, *v.SITE_COORDINATES}
 _SHOWN = 5
 
@@ -34,12 +36,17 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     Raises
     ------
     DatasetError
-        If the file is missing or unreadable, or breaks the contract; every breach found is listed.
+        If the file is missing or unreadable, or violates the contract; all violations are listed.
+
+    Warns
+    -----
+    DatasetWarning
+        If variables have no licence.
     """
     path = Path(path)
     if not path.exists():
         raise DatasetError(
-            f"{path} does not exist. Build a dataset with `gsm3 data build`, or check the path."
+            f"{path} does not exist. Check the path, or build a dataset with `gsm3 data build`."
         )
     try:
         ds = (
@@ -54,11 +61,12 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         ) from error
     ds = _with_fixed_strings(ds)
     check_dataset(ds, name=str(path))
+    _warn_without_licence(ds, path)
     return ds
 
 
 def open_series(path: str | Path) -> xr.DataArray:
-    """Open the one soil-moisture series of a netCDF file, to be scored.
+    """Return the only soil-moisture series of a netCDF file.
 
     Parameters
     ----------
@@ -79,51 +87,51 @@ def open_series(path: str | Path) -> xr.DataArray:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as netCDF-4: {error}.") from error
     shapes = ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})
-    # A run's predictions hold their spread too; it is no series of soil moisture.
+    # The predictive standard deviation in a run's predictions is not a soil-moisture series.
     candidates = [a for a in ds.data_vars.values() if a.name != v.SM_PREDICTED_STD]
     series = [a for a in candidates if set(a.dims) in shapes and a.dtype.kind == "f"]
     if len(series) != 1:
         names = ", ".join(str(a.name) for a in series) or "none"
-        raise DatasetError(f"{path} must hold one soil-moisture variable (site, time); it has {names}.")
+        raise DatasetError(f"{path} has {names}; expected one soil-moisture variable (site, time).")
     return series[0]
 
 
 def save_dataset(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Check a SiteDataset and write it whole or not at all (Zarr for ``.zarr``, netCDF-4 for ``.nc``).
+    """Check a SiteDataset and write it atomically (Zarr for ``.zarr``, netCDF-4 for ``.nc`` and ``.nc4``).
 
     Parameters
     ----------
-    ds
-        The dataset, as :func:`check_dataset` wants it.
-    path
-        Where to write; the suffix chooses the format.
     overwrite
-        Replace what is there. Otherwise an existing path is an error.
+        Replace an existing dataset. Otherwise an existing path is an error.
 
     Raises
     ------
     DatasetError
-        If the dataset breaks the contract, the suffix is unknown, or ``path`` exists.
+        If the dataset violates the contract, the suffix is unknown, or ``path`` exists.
+
+    Warns
+    -----
+    DatasetWarning
+        If variables have no licence.
     """
     path = Path(path)
     check_suffix(path)
     if path.exists() and not overwrite:
-        raise DatasetError(f"{path} exists. Choose another name, or pass overwrite=True (--overwrite).")
+        raise DatasetError(f"{path} exists. Choose another path, or pass overwrite=True (--overwrite).")
     check_dataset(ds, name=str(path))
+    _warn_without_licence(ds, path)
     atomic_write(ds, path)
     return path
 
 
 def check_suffix(path: Path) -> None:
-    """Raise unless a dataset can be written under this name."""
+    """Raise unless the suffix of a dataset's path is known."""
     if path.suffix not in (".zarr", ".nc", ".nc4"):
-        raise DatasetError(
-            f"{path}: a dataset is written as .zarr or .nc; {path.suffix or 'no suffix'!r} was given."
-        )
+        raise DatasetError(f"{path} has the suffix {path.suffix!r}; expected .zarr, .nc or .nc4.")
 
 
 def _with_fixed_strings(ds: xr.Dataset) -> xr.Dataset:
-    """Read texts as numpy's fixed-length ones, which all of numpy and pandas can handle."""
+    """Return text coordinates as fixed-length numpy text, which all of numpy and pandas can handle."""
     texts = {n: a for n, a in ds.coords.items() if a.dtype.kind in "OT"}
     return ds.assign_coords(
         {n: (a.dims, np.array([str(t) for t in a.values.tolist()]), a.attrs) for n, a in texts.items()}
@@ -131,28 +139,39 @@ def _with_fixed_strings(ds: xr.Dataset) -> xr.Dataset:
 
 
 def check_dataset(ds: xr.Dataset, *, name: str = "dataset") -> None:
-    """Raise one error that lists every breach of the SiteDataset contract.
+    """Raise one error that lists all violations of the SiteDataset contract.
 
     Parameters
     ----------
     ds
-        The candidate. Values are reduced (minimum, maximum), lazily where the data are lazy.
+        Minimum and maximum of its values are computed, lazily where the data are lazy.
     name
-        What to call the dataset in the message: its path.
+        Name or path of the dataset in the message.
 
     Raises
     ------
     DatasetError
-        With one line per breach: which variable, coordinate or site, what was found, what was expected.
+        With one line per kind of violation and the list of variables, coordinates or sites concerned.
     """
-    breaches = list(_structure(ds)) or [*_time_axis(ds), *_sites(ds), *_metadata(ds), *_values(ds)]
-    if breaches:
-        listed = "\n".join(f"  - {b}" for b in breaches)
+    problems = list(_structure(ds)) or [*_time_axis(ds), *_sites(ds), *_metadata(ds), *_values(ds)]
+    if problems:
+        listed = "\n".join(f"  - {p}" for p in problems)
         raise DatasetError(f"{name} is not a valid SiteDataset:\n{listed}")
 
 
+def _warn_without_licence(ds: xr.Dataset, path: Path) -> None:
+    names = _without(ds, "license")
+    if names:
+        warnings.warn(
+            f"{path}: {_count(names)} no licence: {', '.join(names)}; set the attribute `license` on them or on the dataset "
+            "before sharing it.",
+            DatasetWarning,
+            stacklevel=3,
+        )
+
+
 def forcing_names(ds: xr.Dataset) -> list[str]:
-    """Return the names of the daily inputs: every ``(site, time)`` variable that is not soil moisture."""
+    """Return the names of the forcings: every ``(site, time)`` variable that is not soil moisture."""
     return sorted(
         str(n)
         for n, a in ds.data_vars.items()
@@ -161,31 +180,40 @@ def forcing_names(ds: xr.Dataset) -> list[str]:
 
 
 def attribute_names(ds: xr.Dataset) -> list[str]:
-    """Return the names of the static inputs: every numeric ``(site)`` data variable."""
+    """Return the names of the static attributes: every numeric ``(site)`` data variable."""
     return sorted(str(n) for n, a in ds.data_vars.items() if a.dims == (v.SITE,) and a.dtype.kind in "fiub")
 
 
 def target_names(ds: xr.Dataset) -> list[str]:
-    """Return the soil-moisture records a model can learn from, in-situ first."""
+    """Return the names of the training targets, in-situ soil moisture first."""
     return [t for t in v.TARGETS if t in ds.data_vars]
 
 
 def is_categorical(variable: xr.DataArray) -> bool:
-    """Tell whether an attribute holds class numbers (CF ``flag_values``), which must not be averaged."""
+    """Return whether an attribute holds class numbers (CF ``flag_values``), which must not be averaged."""
     return "flag_values" in variable.attrs
 
 
 def is_simulated(ds: xr.Dataset) -> bool:
-    """Tell whether the dataset is the demonstration world, which is called simulated wherever it is shown."""
+    """Return whether the dataset is simulated (the demonstration dataset), which every figure and page states."""
     return str(ds.attrs.get("simulated", "false")).lower() in ("true", "1")
 
 
 def products(ds: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Return every soil-moisture product to compare with in-situ, ``(site, time)`` each, by its name."""
+    """Return the soil-moisture products to compare with in-situ data, ``(site, time)`` each, by name."""
     found = {v.SMAP: ds[v.SM_SMAP]} if v.SM_SMAP in ds.data_vars else {}
     if v.SM_PRODUCT in ds.data_vars:
         found |= {str(p): ds[v.SM_PRODUCT].sel({v.PRODUCT: p}, drop=True) for p in ds[v.PRODUCT].values}
     return found
+
+
+def _count(names: list[str]) -> str:
+    return "1 variable has" if len(names) == 1 else f"{len(names)} variables have"
+
+
+def _without(ds: xr.Dataset, key: str) -> list[str]:
+    """Return the variables without an attribute that may stand on the dataset instead."""
+    return sorted(str(n) for n, a in ds.data_vars.items() if not (a.attrs.get(key) or ds.attrs.get(key)))
 
 
 def _structure(ds: xr.Dataset) -> Iterator[str]:
@@ -202,14 +230,13 @@ def _structure(ds: xr.Dataset) -> Iterator[str]:
         elif ds[coord].dims != (v.SITE,):
             yield f"coordinate {coord!r} has dimensions {ds[coord].dims}; expected ('site',)."
     if not target_names(ds):
-        yield f"no soil-moisture record: expected {' or '.join(map(repr, v.TARGETS))} with dimensions (site, time)."
+        yield f"no training target; expected {' or '.join(map(repr, v.TARGETS))} with dimensions (site, time)."
     shapes = {(v.SITE,), (v.SITE, v.TIME), (v.PRODUCT, v.SITE, v.TIME)}
-    for name, array in ds.data_vars.items():
-        if array.dims not in shapes:
-            yield f"variable {name!r} has dimensions {array.dims}; expected (site,), (site, time) or (product, site, time)."
-    for name in ds.coords:
-        if name not in _KNOWN_COORDINATES:
-            yield f"coordinate {name!r} is not known. {did_you_mean(str(name), _KNOWN_COORDINATES)}"
+    if wrong := [f"{n} {a.dims}" for n, a in ds.data_vars.items() if a.dims not in shapes]:
+        expected = "(site,), (site, time) or (product, site, time)"
+        yield f"{_count(wrong)} invalid dimensions: {', '.join(wrong)}; expected {expected}."
+    if unknown := [str(n) for n in ds.coords if n not in _KNOWN_COORDINATES]:
+        yield f"unknown coordinates: {', '.join(unknown)}. {did_you_mean(unknown[0], _KNOWN_COORDINATES)}"
 
 
 def _time_axis(ds: xr.Dataset) -> Iterator[str]:
@@ -219,84 +246,87 @@ def _time_axis(ds: xr.Dataset) -> Iterator[str]:
     days = pd.DatetimeIndex(ds[v.TIME].values)
     off = days[days != days.normalize()]
     if len(off):
-        yield f"time {off[0]} is not a UTC day (00:00); daily means are labelled by their day."
+        yield f"time {off[0]} is not a UTC day (00:00); label daily means by their day."
     steps = np.diff(days.normalize().to_numpy()).astype("timedelta64[D]").astype(int)
-    for k in np.flatnonzero(steps != 1)[:_SHOWN]:
-        before, after = days[k].date(), days[k + 1].date()
-        if steps[k] == 0:
-            yield f"time {after} is there twice."
-        elif steps[k] < 0:
-            yield f"time goes backwards from {before} to {after}; sort the dataset by time."
-        else:
-            yield f"time has a hole: {steps[k] - 1} day(s) missing between {before} and {after}; insert them as missing values."
+
+    def listed(found: NDArray[np.bool_], text: str) -> str:
+        at = np.flatnonzero(found)
+        shown = [text.format(days[k].date(), days[k + 1].date(), steps[k] - 1) for k in at[:_SHOWN]]
+        return ", ".join(shown) + (", ..." if len(at) > _SHOWN else "")
+
+    if (steps == 0).any():
+        yield f"duplicate time {listed(steps == 0, '{1}')}; days must be unique."
+    if (steps < 0).any():
+        yield f"time goes backwards: {listed(steps < 0, '{0} to {1}')}; sort the dataset by time."
+    if (steps > 1).any():
+        gaps = listed(steps > 1, "{2} day(s) between {0} and {1}")
+        yield f"gaps in time: {gaps}; insert these days as missing values."
 
 
 def _sites(ds: xr.Dataset) -> Iterator[str]:
     ids = pd.Index(ds[v.SITE].values)
     twice = ids[ids.duplicated()].unique()
     if len(twice):
-        yield f"site id {', '.join(map(repr, twice[:_SHOWN]))} is there more than once; site ids are unique."
+        more = ", ..." if len(twice) > _SHOWN else ""
+        yield f"duplicate site id {', '.join(map(repr, twice[:_SHOWN]))}{more}; site ids must be unique."
     for coord, limit in ((v.LAT, 90.0), (v.LON, 180.0)):
         values = np.asarray(ds[coord].values, float)
         bad = ~(np.abs(values) <= limit)
         if bad.any():
             k = int(np.flatnonzero(bad)[0])
-            yield f"coordinate {coord!r} is {values[k]} at site {ids[k]!r}; expected -{limit:g} to {limit:g} degrees."
+            others = f" and {bad.sum() - 1} more" if bad.sum() > 1 else ""
+            yield f"coordinate {coord!r} is {values[k]} at site {ids[k]!r}{others}; expected -{limit:g} to {limit:g} degrees."
     known = {*v.REGIONS, v.NO_REGION}
-    for region in sorted(set(map(str, ds[v.REGION].values)) - known):
-        yield f"region {region!r} is not known. {did_you_mean(region, known)}"
+    if unknown := sorted(set(map(str, ds[v.REGION].values)) - known):
+        yield f"unknown region {', '.join(map(repr, unknown))}. {did_you_mean(unknown[0], known)}"
 
 
 def _metadata(ds: xr.Dataset) -> Iterator[str]:
-    for name, array in ds.data_vars.items():
-        if array.dtype.kind not in "fiubSUOT":
-            yield f"variable {name!r} has type {array.dtype}; expected numbers."
-        if "units" not in array.attrs:
-            expected = (
-                f" Expected {v.VARIABLES[str(name)].units!r}."
-                if name in v.VARIABLES
-                else " Use '1' where there is none."
-            )
-            yield f"variable {name!r} has no units.{expected}"
-        elif name in v.VARIABLES and array.attrs["units"] != v.VARIABLES[str(name)].units:
-            percent = name in v.SOIL_MOISTURE and str(array.attrs["units"]).strip().lower() in (
-                "%",
-                "percent",
-                "vol%",
-            )
-            yield (
-                f"variable {name!r} has units {array.attrs['units']!r}; expected {v.VARIABLES[str(name)].units!r}."
-                + (" Soil moisture in percent: divide by 100." if percent else "")
-            )
-        for key in ("source", "license"):
-            if not (array.attrs.get(key) or ds.attrs.get(key)):
-                yield f"variable {name!r} has no {key}, and neither has the dataset: say where it is from and on what terms."
+    if types := [f"{n} ({a.dtype})" for n, a in ds.data_vars.items() if a.dtype.kind not in "fiubSUOT"]:
+        yield f"{_count(types)} an invalid type: {', '.join(types)}; expected numbers."
+    stated = {n: ds[n].attrs.get("units") for n in sorted(map(str, ds.data_vars))}
+    expected = {n: v.VARIABLES[n].units for n in stated if n in v.VARIABLES}
+    if missing := [
+        n + (f" (expected {expected[n]!r})" if n in expected else "")
+        for n, units in stated.items()
+        if units is None
+    ]:
+        yield f"{_count(missing)} no units: {', '.join(missing)}; set the attribute `units`, '1' for dimensionless numbers."
+    wrong = [n for n, units in expected.items() if stated[n] not in (None, units)]
+    if wrong:
+        percent = any(n in v.SOIL_MOISTURE and str(stated[n]).strip().lower() in _PERCENT for n in wrong)
+        yield (
+            f"{_count(wrong)} wrong units: {', '.join(f'{n} ({stated[n]!r}; expected {expected[n]!r})' for n in wrong)}."
+            + (" Soil moisture in percent: divide by 100." if percent else "")
+        )
+    if missing := _without(ds, "source"):
+        yield f"{_count(missing)} no source: {', '.join(missing)}; set the attribute `source` on them or on the dataset."
     if v.PRODUCT in ds.dims:
         names = pd.Index(ds[v.PRODUCT].values)
-        for twice in names[names.duplicated()].unique():
-            yield f"product {twice!r} is there more than once."
+        if twice := [repr(n) for n in names[names.duplicated()].unique()]:
+            yield f"duplicate product name {', '.join(twice)}; product names must be unique."
 
 
 def _values(ds: xr.Dataset) -> Iterator[str]:
     numeric = [str(n) for n, a in ds.data_vars.items() if a.dtype.kind in "fiu"]
-    # A chunk without any value has no minimum: fill with what never wins, instead of a warning per chunk.
+    # Chunks without any value have no minimum and would warn each: fill with values that are never the extreme.
     low = ds[numeric].fillna(np.inf).min().compute()
     high = ds[numeric].fillna(-np.inf).max().compute()
-    for name in numeric:
-        lowest, highest = float(low[name]), float(high[name])
-        if lowest > highest:
-            continue
-        if np.isinf(lowest) or np.isinf(highest):
-            yield f"variable {name!r} holds infinite values; a missing value is NaN."
-            continue
+    ranges = {n: (float(low[n]), float(high[n])) for n in numeric if float(low[n]) <= float(high[n])}
+    if infinite := [n for n, pair in ranges.items() if np.isinf(pair).any()]:
+        yield f"{_count(infinite)} infinite values: {', '.join(infinite)}; expected NaN for a missing value."
+    above, below, percent = [], [], False
+    for name, (lowest, highest) in ranges.items():
         known = v.VARIABLES.get(name)
-        if known is None:
+        if known is None or name in infinite:
             continue
         if known.valid_max is not None and highest > known.valid_max:
-            percent = name in v.SOIL_MOISTURE and highest <= 100
-            yield (
-                f"variable {name!r} reaches {highest:g} {known.units}; at most {known.valid_max:g} is possible."
-                + (_PERCENT_HINT if percent else "")
-            )
+            above.append(f"{name} ({highest:g} {known.units}; at most {known.valid_max:g})")
+            percent |= name in v.SOIL_MOISTURE and highest <= 100
         if known.valid_min is not None and lowest < known.valid_min:
-            yield f"variable {name!r} goes down to {lowest:g} {known.units}; at least {known.valid_min:g} is possible."
+            below.append(f"{name} ({lowest:g} {known.units}; at least {known.valid_min:g})")
+    if above:
+        hint = " Soil moisture looks like percent: divide by 100 and set units = 'm3 m-3'." if percent else ""
+        yield f"{_count(above)} values above the valid range: {', '.join(above)}.{hint}"
+    if below:
+        yield f"{_count(below)} values below the valid range: {', '.join(below)}."

@@ -1,4 +1,4 @@
-"""Every dimension, variable, unit, product and region name, spelled once."""
+"""Names of dimensions, variables, units, products and regions, defined once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOMO_ML = "SoMo.ml"
 MULTITASK_LSTM = "GSM3 LSTM"
 IN_SITU = "In situ"
 
-# What a run calls its own series in its scores, by the name of its model.
+# Product name of a run's predictions in its scores, by model.
 MODEL_PRODUCTS = {
     "multitask_lstm": MULTITASK_LSTM,
     "gradient_boosting": "Gradient boosting",
@@ -51,17 +51,17 @@ HOLDOUTS = ("temporal", "random_spatial", "cross_continental", "spatial_block", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """One physical quantity: its name here, its units, and the range outside which a value must be a mistake.
+    """One physical quantity: name, units and the range outside which a value is an error.
 
     Parameters
     ----------
     name, units
-        Our name and the only units it is stored in (UDUNITS spelling, CF conventions section 3.1).
+        Name in a SiteDataset and the only units it is stored in (UDUNITS spelling, CF conventions section 3.1).
     long_name
-        What a plot's axis says.
+        Label of a plot's axis.
     valid_min, valid_max
-        Physical bounds, in ``units``; ``None`` where there is none. They are wide: they catch wrong units
-        (Celsius for kelvin, percent for a fraction), not odd weather.
+        Physical bounds, in ``units``, or ``None``. They are wide: they detect wrong units (Celsius for kelvin,
+        percent for a fraction), not unusual weather.
     standard_name
         CF standard name, where one exists.
     """

@@ -1,4 +1,4 @@
-"""The catalogue: typed entries, typos refused."""
+"""The data catalogue: typed entries and the refusal of invalid ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gsm3core.errors import DatasetError
 from gsm3core.readers import make_grid_reader, make_reader
 
 
-def test_every_entry_has_a_reader_and_terms() -> None:
+def test_every_entry_has_a_reader_and_a_licence() -> None:
     entries = catalog.dataset_entries()
     assert set(entries) >= {"conus-smap", "uscrn"}
     for entry in entries.values():
@@ -26,7 +26,7 @@ def test_every_entry_has_a_reader_and_terms() -> None:
 def test_a_typo_in_an_entry_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("name: x\ntitel: y\n")
-    with pytest.raises(DatasetError, match=r"(?s)x\.yaml is not a valid catalogue entry.*titel"):
+    with pytest.raises(DatasetError, match=r"(?s)invalid catalogue entry .*x\.yaml.*titel"):
         catalog._load(path)
 
 
@@ -36,7 +36,7 @@ SOURCES = {
 }  # fmt: skip
 
 
-def test_every_source_of_the_paper_is_there_and_complete() -> None:
+def test_all_sources_of_the_paper_are_complete() -> None:
     entries = catalog.source_entries()
     assert set(entries) >= SOURCES
     for entry in entries.values():
@@ -53,7 +53,7 @@ def test_every_source_of_the_paper_is_there_and_complete() -> None:
             assert entry.day, "sub-daily sources say which day a step belongs to"
 
 
-def test_the_papers_inputs_are_a_selection() -> None:
+def test_selection_has_the_inputs_of_the_paper() -> None:
     selection = catalog.selections()["gsm3-paper"]
     assert len(selection.forcings) == 18
     assert len(selection.attributes) == 17
@@ -70,7 +70,7 @@ def test_the_papers_inputs_are_a_selection() -> None:
     assert "wind_u" not in named
 
 
-def a_source(**changes: object) -> dict[str, object]:
+def make_source(**changes: object) -> dict[str, object]:
     return {
         "name": "x", "title": "X", "provider": "P", "license": "L", "citation": "C", "doi": "10.1000/x",
         "access": [{"kind": "url", "url": "https://example.org"}], "format": "netCDF", "files": r"^x\.nc$",
@@ -84,32 +84,30 @@ def a_source(**changes: object) -> dict[str, object]:
     [
         ({"licence": "L"}, "licence"),
         ({"doi": "doi:10.1000/x"}, "doi"),
-        ({"example": "y.nc"}, r"example 'y\.nc' does not fit"),
+        ({"example": "y.nc"}, r"example 'y\.nc' does not match"),
         ({"step": "3 hours"}, "step"),
         ({"access": []}, "access"),
         ({"access": [{"kind": "earthdata", "short_name": "X"}]}, "needs 'version'"),
         ({"variables": [{"theirs": ["t"], "ours": "air_temperature", "units": {"degC": 1}, "our_units": "degC", "time": "day"}]},
-         "kept in 'K', not 'degC'"),
+         "has units 'degC'; expected 'K'"),
         ({"variables": [{"theirs": ["t"], "ours": "new", "units": {"K": 1}, "our_units": "K", "time": "day"}]},
-         "needs a long_name"),
+         "set its long_name"),
         ({"variables": [{"theirs": ["t"], "ours": "air_temperature", "units": {"K": 1}, "our_units": "K", "time": "day",
-                         "valid_range": [2, 1]}]}, "is empty"),
+                         "valid_range": [2, 1]}]}, "empty valid_range"),
         ({"variables": [{"theirs": ["t"], "ours": "air_temperature", "units": {}, "our_units": "K", "time": "day"}]}, "units"),
     ],
 )  # fmt: skip
-def test_mistakes_in_a_source_are_refused(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
+def test_errors_in_a_source_are_refused(tmp_path: Path, changes: dict[str, object], complaint: str) -> None:
     path = tmp_path / "x.yaml"
-    path.write_text(yaml.safe_dump(a_source()))
+    path.write_text(yaml.safe_dump(make_source()))
     assert catalog._load(path, catalog.SourceEntry).variable("air_temperature").units == {"K": 1}
-    path.write_text(yaml.safe_dump(a_source(**changes)))
-    with pytest.raises(DatasetError, match=rf"(?s)x\.yaml is not a valid catalogue entry.*{complaint}"):
+    path.write_text(yaml.safe_dump(make_source(**changes)))
+    with pytest.raises(DatasetError, match=rf"(?s)invalid catalogue entry .*x\.yaml.*{complaint}"):
         catalog._load(path, catalog.SourceEntry)
 
 
-def test_an_unknown_source_names_the_nearest() -> None:
-    with pytest.raises(
-        DatasetError, match=r"source 'smap-l3' is not in the catalogue. Did you mean 'smap-l3e'"
-    ):
+def test_unknown_names_suggest_the_most_similar() -> None:
+    with pytest.raises(DatasetError, match=r"unknown source name 'smap-l3'. Did you mean 'smap-l3e'"):
         catalog.source_entry("smap-l3")
     with pytest.raises(DatasetError, match=r"era5 has no variable 'sm_smap'"):
         catalog.source_entry("era5").variable("sm_smap")
@@ -128,7 +126,7 @@ def test_the_command_lists_and_describes_sources(tmp_path: Path) -> None:
         assert name in listed.output
     described = runner.invoke(app, ["data", "describe", "mswep", "--root", str(tmp_path)])
     for text in (
-        "precipitation [mm d-1] from precipitation in mm/day",
+        "precipitation [mm d-1] from precipitation, units mm/day",
         "1 files",
         "10.1175/BAMS-D-17-0138.1",
         "request form",

@@ -1,7 +1,9 @@
-"""The SiteDataset contract: what is accepted, and how what is wrong is named."""
+"""The SiteDataset contract: valid datasets are accepted, and errors name each violation."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import xarray as xr
 
 from gsm3core import open_dataset
 from gsm3core import vocabulary as v
-from gsm3core.errors import DatasetError
+from gsm3core.errors import DatasetError, DatasetWarning
 from gsm3core.files import fingerprint
 from gsm3core.schema import (
     attribute_names,
@@ -27,11 +29,11 @@ from support.small_world import make_dataset
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".nc"])
-def test_what_is_saved_is_opened_equal(dataset: xr.Dataset, tmp_path: Path, suffix: str) -> None:
+def test_saved_datasets_are_opened_identical(dataset: xr.Dataset, tmp_path: Path, suffix: str) -> None:
     path = save_dataset(dataset, tmp_path / f"world{suffix}")
     again = open_dataset(path).load()
     xr.testing.assert_identical(again.drop_encoding(), dataset)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name], "nothing half-written may stay"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name], "no temporary file remains"
 
 
 def test_roles_follow_from_dimensions(dataset: xr.Dataset) -> None:
@@ -72,30 +74,38 @@ def _no_source(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
-BREACHES: list[tuple[str, Callable[[xr.Dataset], xr.Dataset], str]] = [
-    ("missing unit", _without_units, r"'precipitation' has no units. Expected 'mm d-1'"),
+VIOLATIONS: list[tuple[str, Callable[[xr.Dataset], xr.Dataset], str]] = [
+    (
+        "missing unit",
+        _without_units,
+        r"1 variable has no units: precipitation \(expected 'mm d-1'\); set the attribute",
+    ),
     (
         "hole",
         lambda ds: _with_days(ds, [*range(10), *range(13, 40)]),
-        r"hole: 3 day\(s\) missing between 2015-04-10 and 2015-04-14",
+        r"gaps in time: 3 day\(s\) between 2015-04-10 and 2015-04-14",
     ),
-    ("day twice", lambda ds: _with_days(ds, [0, 1, 1, 2]), r"time 2015-04-02 is there twice"),
-    ("backwards", lambda ds: _with_days(ds, [2, 1, 0]), r"goes backwards from 2015-04-03 to 2015-04-02"),
+    ("day twice", lambda ds: _with_days(ds, [0, 1, 1, 2]), r"duplicate time 2015-04-02"),
+    ("backwards", lambda ds: _with_days(ds, [2, 1, 0]), r"goes backwards: 2015-04-03 to 2015-04-02"),
     (
         "hour",
         lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(6, "h")),
         r"2015-04-01 06:00:00 is not a UTC day",
     ),
-    ("site twice", _twice, r"site id 'S000' is there more than once"),
-    ("percent", _percent, r"'sm_insitu' reaches [\d.]+ m3 m-3.*looks like percent"),
+    ("site twice", _twice, r"duplicate site id 'S000'; site ids must be unique"),
+    (
+        "percent",
+        _percent,
+        r"above the valid range: sm_insitu \([\d.]+ m3 m-3; at most 1\)\. Soil moisture looks like percent",
+    ),
     (
         "percent stated",
         lambda ds: ds.assign(sm_smap=ds.sm_smap.assign_attrs(units="%")),
-        r"units '%'; expected 'm3 m-3'.*percent",
+        r"1 variable has wrong units: sm_smap \('%'; expected 'm3 m-3'\).*percent",
     ),
-    ("celsius", _celsius, r"'air_temperature' goes down to .* K; at least 170"),
-    ("infinite", _infinite, r"'clay' holds infinite values"),
-    ("latitude", lambda ds: ds.assign_coords(lat=ds.lat + 90), r"'lat' is 130.0 at site 'S000'"),
+    ("celsius", _celsius, r"below the valid range: air_temperature \(.* K; at least 170\)"),
+    ("infinite", _infinite, r"1 variable has infinite values: clay"),
+    ("latitude", lambda ds: ds.assign_coords(lat=ds.lat + 90), r"'lat' is 130.0 at site 'S000' and \d+ more"),
     (
         "longitude",
         lambda ds: ds.assign_coords(lon=("site", np.full(12, np.nan))),
@@ -104,44 +114,93 @@ BREACHES: list[tuple[str, Callable[[xr.Dataset], xr.Dataset], str]] = [
     (
         "region",
         lambda ds: ds.assign_coords(region=("site", ["Europ"] * 12)),
-        r"region 'Europ' is not known. Did you mean 'Europe'",
+        r"unknown region 'Europ'. Did you mean 'Europe'",
     ),
     ("no region", lambda ds: ds.drop_vars("region"), r"coordinate 'region' \(site\) is missing"),
-    ("no target", lambda ds: ds.drop_vars(["sm_insitu", "sm_smap"]), r"no soil-moisture record"),
+    (
+        "no target",
+        lambda ds: ds.drop_vars(["sm_insitu", "sm_smap"]),
+        r"no training target; expected 'sm_insitu' or 'sm_smap'",
+    ),
     ("no time", lambda ds: ds.rename(time="date"), r"dimension 'time' is missing; found \['date', 'site'\]"),
     ("empty", lambda ds: ds.isel(site=[]), r"dimension 'site' is empty"),
     ("numbers as days", lambda ds: ds.assign_coords(time=np.arange(400)), r"'time' has type int64"),
-    ("shape", lambda ds: ds.assign(x=("time", np.zeros(400))), r"variable 'x' has dimensions \('time',\)"),
-    ("no source", _no_source, r"'clay' has no source"),
+    (
+        "shape",
+        lambda ds: ds.assign(x=("time", np.zeros(400))),
+        r"1 variable has invalid dimensions: x \('time',\)",
+    ),
+    ("no source", _no_source, r"1 variable has no source: clay"),
     (
         "unknown coordinate",
         lambda ds: ds.assign_coords(statoin=ds.station),
-        r"'statoin' is not known. Did you mean 'station'",
+        r"unknown coordinates: statoin. Did you mean 'station'",
     ),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), [b[1:] for b in BREACHES], ids=[b[0] for b in BREACHES])
-def test_a_breach_is_named(
+@pytest.mark.parametrize(("change", "message"), [x[1:] for x in VIOLATIONS], ids=[x[0] for x in VIOLATIONS])
+def test_each_violation_is_named(
     dataset: xr.Dataset, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:
     with pytest.raises(DatasetError, match=message):
         check_dataset(change(dataset))
 
 
-def test_all_breaches_are_listed_at_once(dataset: xr.Dataset) -> None:
+def test_all_violations_are_listed_at_once(dataset: xr.Dataset) -> None:
     with pytest.raises(DatasetError) as error:
         check_dataset(_percent(_without_units(_twice(dataset))))
     assert str(error.value).count("\n  - ") == 3
 
 
-def test_a_bad_dataset_is_refused_on_opening_with_its_path(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_violations_of_one_kind_are_one_line(dataset: xr.Dataset) -> None:
+    for array in dataset.data_vars.values():
+        del array.attrs["units"], array.attrs["source"]
+    del dataset.attrs["source"]
+    with pytest.raises(DatasetError) as error:
+        check_dataset(dataset)
+    _, units, source = str(error.value).split("\n")
+    assert units.startswith(
+        "  - 7 variables have no units: air_temperature (expected 'K'), clay (expected '1')"
+    )
+    assert "7 variables have no source" in source and "land_cover" in source
+
+
+def _without_licence(ds: xr.Dataset) -> xr.Dataset:
+    ds.attrs.pop("license")
+    return ds
+
+
+def test_a_missing_licence_is_one_warning(dataset: xr.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "world.nc"
+    message = r"world\.nc: 7 variables have no licence: air_temperature, .*, sm_smap; set the attribute `license` on them"
+    check_dataset(_without_licence(dataset))
+    for use in (lambda: save_dataset(dataset, path), lambda: open_dataset(path)):
+        with pytest.warns(DatasetWarning, match=message) as caught:
+            use()
+        assert len(caught) == 1 and caught[0].filename == __file__
+    for name in list(dataset.data_vars)[1:]:
+        dataset[name].attrs["license"] = "CC0-1.0"
+    with pytest.warns(DatasetWarning, match="1 variable has no licence: precipitation; set"):
+        save_dataset(dataset, path, overwrite=True)
+
+
+def test_the_command_prints_the_warning_as_one_line(dataset: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.warns(DatasetWarning):
+        path = save_dataset(_without_licence(dataset), tmp_path / "world.zarr")
+    command = [sys.executable, "-m", "gsm3core", "data", "describe", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"Warning: {path}: 7 variables have no licence: air_temperature, clay, ")
+
+
+def test_an_invalid_dataset_is_refused_with_its_path(dataset: xr.Dataset, tmp_path: Path) -> None:
     _without_units(dataset).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     with pytest.raises(DatasetError, match=r"bad\.nc is not a valid SiteDataset"):
         open_dataset(tmp_path / "bad.nc")
 
 
-def test_a_file_that_is_no_dataset_is_named(tmp_path: Path) -> None:
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.nc").write_text("hello")
     (tmp_path / "folder.zarr").mkdir()
     for name, message in (
@@ -153,12 +212,12 @@ def test_a_file_that_is_no_dataset_is_named(tmp_path: Path) -> None:
             open_dataset(tmp_path / name)
 
 
-def test_nothing_is_overwritten_or_lost(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_datasets_are_overwritten_only_on_request(dataset: xr.Dataset, tmp_path: Path) -> None:
     path = save_dataset(dataset, tmp_path / "world.zarr")
     before = fingerprint(path)
     with pytest.raises(DatasetError, match="exists"):
         save_dataset(make_dataset(seed=1), path)
-    with pytest.raises(DatasetError, match="no units"):
+    with pytest.raises(DatasetError, match="has no units"):
         save_dataset(_without_units(make_dataset(seed=1)), path, overwrite=True)
     assert fingerprint(path) == before
     save_dataset(make_dataset(seed=1), path, overwrite=True)
@@ -167,19 +226,19 @@ def test_nothing_is_overwritten_or_lost(dataset: xr.Dataset, tmp_path: Path) -> 
         save_dataset(dataset, tmp_path / "world.csv")
 
 
-def test_one_series_is_opened_and_two_are_refused(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_open_series_expects_one_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
     dataset[["sm_insitu"]].to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
     dataset.to_netcdf(tmp_path / "many.nc", engine="h5netcdf")
     np.testing.assert_array_equal(open_series(tmp_path / "one.nc"), dataset.sm_insitu)
-    with_spread = {v.SM_PREDICTED: dataset.sm_insitu, v.SM_PREDICTED_STD: dataset.sm_insitu * 0.1}
-    xr.Dataset(with_spread).to_netcdf(tmp_path / "predictions.nc", engine="h5netcdf")
+    with_std = {v.SM_PREDICTED: dataset.sm_insitu, v.SM_PREDICTED_STD: dataset.sm_insitu * 0.1}
+    xr.Dataset(with_std).to_netcdf(tmp_path / "predictions.nc", engine="h5netcdf")
     np.testing.assert_array_equal(open_series(tmp_path / "predictions.nc"), dataset.sm_insitu)
-    with pytest.raises(DatasetError, match="must hold one soil-moisture variable"):
+    with pytest.raises(DatasetError, match="expected one soil-moisture variable"):
         open_series(tmp_path / "many.nc")
 
 
-def test_a_long_gap_is_counted_as_pandas_counts_it(dataset: xr.Dataset) -> None:
+def test_a_long_gap_is_counted_as_by_pandas(dataset: xr.Dataset) -> None:
     kept = dataset.isel(time=[0, 1, 399])
     missing = pd.date_range("2015-04-01", periods=400).difference(pd.DatetimeIndex(kept.time.values))
-    with pytest.raises(DatasetError, match=rf"{len(missing)} day\(s\) missing"):
+    with pytest.raises(DatasetError, match=rf"{len(missing)} day\(s\) between"):
         check_dataset(kept)

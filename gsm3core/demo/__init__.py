@@ -1,8 +1,8 @@
-"""The demonstration world: a simulated SiteDataset with planted, known structure, for a machine without data.
+"""The demonstration dataset: a simulated SiteDataset with known, planted effects, for tests and machines without data.
 
-A seeded daily weather generator drives a two-layer soil-water bucket at every site, once for the point where
-the sensor lies and once for the satellite cell around it; instruments and products then see those two with
-errors of documented size. Nothing is read from the network; only the coastline that ships with the project.
+A seeded daily weather generator drives a two-layer soil-water bucket at every site, once at the sensor and once for the
+satellite cell around it. In-situ data and products are these two with errors of documented size. The coastline that
+ships with the project is the only input.
 
 >>> from gsm3core.demo import Scenario, demo_dataset, demo_world
 >>> ds = demo_dataset(n_sites=60, end="2016-03-31")
@@ -10,7 +10,7 @@ errors of documented size. Nothing is read from the network; only the coastline 
 >>> world.truth["sm_point"].dims
 ('site', 'time')
 
-What is planted, and how large, is :class:`Scenario`; what each product does wrong is :data:`PRODUCT_ERRORS`.
+:class:`Scenario` holds the planted effects and their sizes, :data:`PRODUCT_ERRORS` the errors of each product.
 """
 
 from gsm3core.demo.scenario import (

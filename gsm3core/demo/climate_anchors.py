@@ -1,9 +1,9 @@
-"""Typical climates of the seven regions, as a table of rounded numbers: schematic, not station records."""
+"""Typical climates of the seven regions: a schematic table of rounded numbers, not station records."""
 
 from __future__ import annotations
 
 # latitude, longitude, elevation (m), mean temperature (deg C), warmest minus coldest month (K),
-# annual precipitation (mm), strength of the wet season, its month
+# annual precipitation (mm), amplitude of the wet season (0 for none), month of its maximum
 ANCHORS = (
     # CONUS
     (47.5, -122.0, 100, 10.5, 14, 1000, 0.8, 12), (44.0, -120.5, 1200, 8.0, 20, 300, 0.4, 12),

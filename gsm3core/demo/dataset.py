@@ -1,4 +1,4 @@
-"""The simulated arrays as xarray datasets: what a user gets, and the truth that a test compares with."""
+"""The simulated arrays as xarray datasets: the SiteDataset, and the error-free truth behind it."""
 
 from __future__ import annotations
 
@@ -22,42 +22,58 @@ _SENSOR_DEPTH_M = 0.05
 _MINERAL_DENSITY = 2.65
 
 
-def site_dataset(sim: Simulation, seed: int, plan: Scenario) -> xr.Dataset:
-    """Return the SiteDataset: inputs with their errors, and every soil-moisture record."""
+def site_dataset(sim: Simulation, seed: int, scenario: Scenario) -> xr.Dataset:
+    """Return the SiteDataset: forcings and attributes with their errors, and all soil-moisture records."""
     others = [name for name in PRODUCT_ERRORS if name != v.SMAP]
     daily = _forcings(sim, seed) | {v.SM_INSITU: sim.in_situ.T, v.SM_SMAP: sim.products[v.SMAP].T}
     ds = xr.Dataset(coords=_coordinates(sim) | {v.PRODUCT: np.array(others)})
     for name, values in daily.items():
         ds[name] = _variable(name, _DAILY, values)
-    seen = np.stack([sim.products[name].T for name in others])
-    ds[v.SM_PRODUCT] = _variable(v.SM_PRODUCT, (v.PRODUCT, *_DAILY), seen)
+    stacked = np.stack([sim.products[name].T for name in others])
+    ds[v.SM_PRODUCT] = _variable(v.SM_PRODUCT, (v.PRODUCT, *_DAILY), stacked)
     for name, values in _attributes(sim, seed).items():
         ds[name] = _variable(name, (v.SITE,), values)
-    return ds.assign_attrs(_global_attributes("GSM3 demonstration world (simulated)", seed, plan))
+    return ds.assign_attrs(_global_attributes("GSM3 demonstration dataset (simulated)", seed, scenario))
 
 
-def truth_dataset(sim: Simulation, seed: int, plan: Scenario) -> xr.Dataset:
-    """Return the noise-free truth and the planted numbers of each site."""
+def truth_dataset(sim: Simulation, seed: int, scenario: Scenario) -> xr.Dataset:
+    """Return the error-free truth and the planted parameters of each site."""
     land, ground = sim.land, sim.ground
     daily: dict[str, tuple[NDArray[np.generic], str, str]] = {
-        "sm_point": (sim.point, v.SM_UNITS, "soil moisture where the sensor stands"),
-        "sm_modelled": (sim.modelled, v.SM_UNITS, "the same without the planted aspect disturbance"),
+        "sm_point": (sim.point, v.SM_UNITS, "soil moisture at the sensor"),
+        "sm_modelled": (
+            sim.modelled,
+            v.SM_UNITS,
+            "soil moisture at the sensor without the planted aspect disturbance",
+        ),
         "sm_cell": (sim.cell, v.SM_UNITS, "soil moisture of the satellite cell"),
         "precipitation_point": (sim.weather.rain_point, "mm d-1", "precipitation at the sensor"),
         "frozen": (sim.frozen, "1", "soil at the sensor is frozen"),
         "unseen": (sim.unseen, "1", "cell is frozen or under snow"),
     }
     static: dict[str, tuple[NDArray[np.generic], str, str]] = {
-        "disturbance_std": (sim.disturbance, "1", "planted log-spread of the aspect disturbance"),
-        "stuck": (sim.stuck, "1", "sensor is stuck at one value"),
+        "disturbance_std": (
+            sim.disturbance,
+            "1",
+            "planted standard deviation of the logarithm of the aspect disturbance",
+        ),
+        "stuck": (sim.stuck, "1", "sensor reports a constant value"),
         "sand_point": (land.sand_point, "1", "sand fraction at the sensor"),
         "clay_point": (land.clay_point, "1", "clay fraction at the sensor"),
         "porosity": (ground.porosity, "1", "porosity at the sensor"),
         "residual": (ground.residual, v.SM_UNITS, "residual soil moisture at the sensor"),
-        "depth_factor": (ground.depth_factor, "1", "depth of the surface layer over the usual (hidden)"),
-        "drain_factor": (ground.drain_factor, "1", "deep drainage over the usual (hidden)"),
-        "root_factor": (ground.root_factor, "1", "depth of the lower layer over the usual (hidden)"),
-        "ndvi_true": (land.ndvi, "1", "NDVI that the bias of AMSR2 follows"),
+        "depth_factor": (
+            ground.depth_factor,
+            "1",
+            "depth of the surface layer relative to the standard (hidden)",
+        ),
+        "drain_factor": (ground.drain_factor, "1", "deep drainage relative to the standard (hidden)"),
+        "root_factor": (
+            ground.root_factor,
+            "1",
+            "depth of the lower layer relative to the standard (hidden)",
+        ),
+        "ndvi_true": (land.ndvi, "1", "error-free NDVI, on which the bias of AMSR2 depends"),
     }
     truth = xr.Dataset(coords=_coordinates(sim))
     for name, (values, units, long_name) in daily.items():
@@ -66,7 +82,7 @@ def truth_dataset(sim: Simulation, seed: int, plan: Scenario) -> xr.Dataset:
     for name, (values, units, long_name) in static.items():
         truth[name] = ((v.SITE,), values, {"units": units, "long_name": long_name})
     return truth.assign_attrs(
-        _global_attributes("Truth of the GSM3 demonstration world (simulated)", seed, plan)
+        _global_attributes("Truth of the GSM3 demonstration dataset (simulated)", seed, scenario)
     )
 
 
@@ -74,7 +90,7 @@ def _coordinates(sim: Simulation) -> dict[str, xr.Variable]:
     sites = sim.sites
     region = region_of(sites.lat, sites.lon)
     if not np.array_equal(region, sites.region):
-        raise AssertionError("a station was placed outside its region")
+        raise AssertionError("a station lies outside its region")
     degrees = {
         v.LAT: (sites.lat, {"units": "degrees_north", "standard_name": "latitude"}),
         v.LON: (sites.lon, {"units": "degrees_east", "standard_name": "longitude"}),
@@ -93,7 +109,7 @@ def _coordinates(sim: Simulation) -> dict[str, xr.Variable]:
 
 
 def _forcings(sim: Simulation, seed: int) -> dict[str, Floats]:
-    """Return the daily inputs, ``(site, time)``: the weather as a reanalysis has it, not as it was."""
+    """Return the forcings ``(site, time)``: the simulated weather with the errors of a reanalysis."""
     rng, weather = stream(seed, "forcing errors"), sim.weather
 
     def draw() -> Floats:
@@ -103,10 +119,10 @@ def _forcings(sim: Simulation, seed: int) -> dict[str, Floats]:
         size = FORCING_ERRORS[name]
         return np.exp(size * draw() - size**2 / 2.0)
 
-    caught = rng.random(weather.rain.shape, dtype=np.float32) >= FORCING_ERRORS["precipitation_missed"]
+    detected = rng.random(weather.rain.shape, dtype=np.float32) >= FORCING_ERRORS["precipitation_missed"]
     kelvin = np.float32(ZERO_CELSIUS)
-    drawn = {
-        "precipitation": weather.rain * factor("precipitation") * caught,
+    forcings = {
+        "precipitation": weather.rain * factor("precipitation") * detected,
         "air_temperature": weather.celsius + kelvin + FORCING_ERRORS["air_temperature"] * draw(),
         "shortwave_down": weather.shortwave * factor("shortwave_down"),
         "specific_humidity": weather.humidity * factor("specific_humidity"),
@@ -116,17 +132,17 @@ def _forcings(sim: Simulation, seed: int) -> dict[str, Floats]:
         "wind_u": weather.wind_u + FORCING_ERRORS["wind_u"] * draw(),
         "wind_v": weather.wind_v + FORCING_ERRORS["wind_v"] * draw(),
     }
-    return {name: values.T for name, values in drawn.items()}
+    return {name: values.T for name, values in forcings.items()}
 
 
 def _attributes(sim: Simulation, seed: int) -> dict[str, Floats]:
     rng, land = stream(seed, "attribute errors"), sim.land
 
-    def wrong(name: str, low: float, high: float, values: Floats) -> Floats:
+    def with_error(name: str, low: float, high: float, values: Floats) -> Floats:
         return np.clip(values + FORCING_ERRORS[name] * rng.standard_normal(len(values)), low, high)
 
-    sand = wrong("sand", 0.02, 0.95, land.sand)
-    clay = np.minimum(wrong("clay", 0.01, 0.9, land.clay), 0.98 - sand)
+    sand = with_error("sand", 0.02, 0.95, land.sand)
+    clay = np.minimum(with_error("clay", 0.01, 0.9, land.clay), 0.98 - sand)
     density = _MINERAL_DENSITY * (1.0 - (0.489 - 0.126 * land.sand))
     return {
         "elevation": land.elevation,
@@ -136,8 +152,8 @@ def _attributes(sim: Simulation, seed: int) -> dict[str, Floats]:
         "sand": sand,
         "clay": clay,
         "silt": 1.0 - sand - clay,
-        "bulk_density": wrong("bulk_density", 0.5, 2.2, density),
-        "ndvi": wrong("ndvi", 0.0, 0.95, land.ndvi),
+        "bulk_density": with_error("bulk_density", 0.5, 2.2, density),
+        "ndvi": with_error("ndvi", 0.0, 0.95, land.ndvi),
         "land_cover": land.land_cover,
         "climate": land.climate,
         "mean_air_temperature": land.temperature + ZERO_CELSIUS,
@@ -152,7 +168,7 @@ def _variable(name: str, dims: tuple[str, ...], values: NDArray[np.generic]) -> 
     attrs = {
         "units": known.units,
         "long_name": known.long_name,
-        "source": "simulated by the GSM3 demonstration world",
+        "source": "simulated by gsm3core.demo",
     }
     if known.standard_name:
         attrs["standard_name"] = known.standard_name
@@ -166,17 +182,17 @@ def _variable(name: str, dims: tuple[str, ...], values: NDArray[np.generic]) -> 
     return xr.Variable(dims, np.ascontiguousarray(values, np.int8), attrs | flags)
 
 
-def _global_attributes(title: str, seed: int, plan: Scenario) -> dict[str, str | int]:
+def _global_attributes(title: str, seed: int, scenario: Scenario) -> dict[str, str | int]:
     errors = {name: asdict(error) for name, error in PRODUCT_ERRORS.items()}
     return {
         "title": title,
         "simulated": "true",
-        "source": "simulated: weather generator and soil-water bucket of gsm3core.demo; holds no observation",
+        "source": "simulated: weather generator and soil-water bucket of gsm3core.demo; no observations",
         "license": "CC0-1.0 (public domain)",
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
         "seed": seed,
-        "plan": json.dumps(plan.as_dict()),
+        "scenario": json.dumps(scenario.as_dict()),
         "product_errors": json.dumps(errors),
         "in_situ_error": json.dumps(asdict(IN_SITU_ERROR)),
         "forcing_errors": json.dumps(FORCING_ERRORS),

@@ -1,4 +1,4 @@
-"""Climate, terrain, soil and vegetation of every site, from where it lies."""
+"""Climate, terrain, soil and vegetation of every site, from its position."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gsm3core.demo.random_fields import Floats, distance_km
 from gsm3core.demo.sites import DemoSites
 
 _LAPSE_RATE = 0.006  # K m-1
-_COOLEST_SUMMER = 7.0  # deg C; nobody keeps a soil-moisture station where the ground never thaws
+_COOLEST_SUMMER = 7.0  # deg C; no soil-moisture station stands where the ground never thaws
 _DAYS = np.arange(365.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landscape:
-    """What does not change with time; arrays ``(site)``, units as in the vocabulary unless named.
+    """Static properties of the sites; arrays ``(site)``, units as in the vocabulary unless stated.
 
     ``sand``, ``clay`` are those of the satellite cell, ``sand_point``, ``clay_point`` those at the sensor.
     ``temperature`` is in degrees Celsius, ``warmest_day`` and ``wettest_day`` are days of the year,
     ``wet_season`` is the exponent of the seasonal cycle (0 for none). ``depth_factor``, ``drain_factor``
-    and ``root_factor`` are hidden: they differ between sites and no attribute tells of them.
+    and ``root_factor`` are hidden: they differ between sites and no attribute depends on them.
     """
 
     elevation: Floats
@@ -48,7 +48,7 @@ class Landscape:
 
 
 def make_landscape(rng: np.random.Generator, sites: DemoSites) -> Landscape:
-    """Draw the landscape: climate between the anchors, terrain by network, texture and plants by aridity."""
+    """Draw the landscape: climate interpolated between the anchors, terrain by network, texture and vegetation by aridity."""
     n, network = len(sites.lat), sites.network_number
     networks = int(network.max()) + 1
 
@@ -101,7 +101,7 @@ def make_landscape(rng: np.random.Generator, sites: DemoSites) -> Landscape:
 
 
 def seasonal_rain(landscape: Landscape, day_of_year: Floats) -> Floats:
-    """Return the expected rain of a day over the mean of the year, ``(day, site)``."""
+    """Return the expected rain of a day relative to the annual mean, ``(day, site)``."""
     phase = 2.0 * np.pi / 365.0 * (np.asarray(day_of_year, float)[:, None] - landscape.wettest_day)
     return np.exp(landscape.wet_season * np.cos(phase)) / np.i0(landscape.wet_season)
 
@@ -118,7 +118,7 @@ def _interpolate(sites: DemoSites) -> Floats:
     quantities = np.column_stack(
         [table[:, 2:5], np.log(table[:, 5]), table[:, 6] * np.cos(angle), table[:, 6] * np.sin(angle)]
     )
-    # A third power lets the near anchors rule; the 100 km keep the surface from spiking at them.
+    # A third power gives near anchors the most weight; adding 100 km avoids spikes at them.
     weight = (distance_km(sites.lat, sites.lon, table[:, 0], table[:, 1]) + 100.0) ** -3.0
     return (weight @ quantities / weight.sum(axis=1, keepdims=True)).T
 
@@ -126,7 +126,7 @@ def _interpolate(sites: DemoSites) -> Floats:
 def _koeppen(
     temperature: Floats, span: Floats, rain: Floats, season: Floats, warmest_day: Floats, wettest_day: Floats
 ) -> NDArray[np.int8]:
-    """Return main classes after Kottek et al. (2006), doi:10.1127/0941-2948/2006/0130."""
+    """Return Köppen-Geiger main classes after Kottek et al. (2006), doi:10.1127/0941-2948/2006/0130."""
     warmest, coldest = temperature + span / 2.0, temperature - span / 2.0
     phase = 2.0 * np.pi / 365.0 * (_DAYS[:, None] - wettest_day)
     cycle = np.exp(season * np.cos(phase))
@@ -143,7 +143,7 @@ def _land_cover(
     rng: np.random.Generator, climate: NDArray[np.int8], temperature: Floats, ndvi: Floats
 ) -> NDArray[np.int8]:
     bands = [ndvi < 0.13, ndvi < 0.24, ndvi < 0.38, ndvi < 0.55]
-    usual = np.select(bands, [16, 7, 10, 12], default=np.where(temperature < 6.0, 1, 4))
+    common = np.select(bands, [16, 7, 10, 12], default=np.where(temperature < 6.0, 1, 4))
     other = np.select(bands, [7, 10, np.where(climate == 1, 9, 12), 14], default=np.where(climate == 1, 2, 5))
-    chosen = np.where(rng.random(len(ndvi)) < 0.65, usual, other)
+    chosen = np.where(rng.random(len(ndvi)) < 0.65, common, other)
     return chosen.astype(np.int8)

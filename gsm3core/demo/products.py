@@ -1,4 +1,4 @@
-"""What is reported of the truth by satellites, models and sensors in the ground, each with its errors."""
+"""In-situ sensors, satellite and model products: the simulated truth with their errors and gaps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gsm3core.demo.random_fields import Floats, exponential_filter, red_noise, s
 from gsm3core.demo.scenario import DRY_TAPER, IN_SITU_ERROR, PRODUCT_ERRORS, ProductError, Scenario
 
 _CYCLE = 8
-_MOST = 0.8
+_MAX_MOISTURE = 0.8
 _STUCK_VALUE = 0.2
 _SMALLEST_WITH_STUCK = 20
 
@@ -18,19 +18,19 @@ _SMALLEST_WITH_STUCK = 20
 def observe_product(
     seed: int,
     name: str,
-    plan: Scenario,
+    scenario: Scenario,
     point: Floats,
     cell: Floats,
     ndvi: Floats,
     unseen: NDArray[np.bool_],
     network: NDArray[np.int64],
 ) -> Floats:
-    """Return one product's series ``(day, site)``, NaN where it does not look or cannot see.
+    """Return one product's series ``(day, site)``, NaN without overpass and on frozen or snow-covered ground.
 
     Parameters
     ----------
-    seed, name, plan
-        The world's seed, a name of :data:`PRODUCT_ERRORS`, and the plan (for AMSR2's vegetation bias).
+    name
+        A name of :data:`PRODUCT_ERRORS`.
     point, cell
         Truth at the sensor (without the planted disturbance) and over the cell, m3 m-3, ``(day, site)``.
     ndvi
@@ -38,24 +38,24 @@ def observe_product(
     unseen
         Frozen or snow-covered ground, ``(day, site)``.
     network
-        Network of each site: its sites are seen on the same days.
+        Network of each site; its sites are observed on the same days.
     """
     error, rng = PRODUCT_ERRORS[name], stream(seed, f"product {name}")
     reference = exponential_filter(
         error.point_share * point + (1.0 - error.point_share) * cell, error.smoothing
     )
     mean = reference.mean(axis=0)
-    noise = red_noise(rng.standard_normal(cell.shape, dtype=np.float32), error.noise_memory)
+    noise = red_noise(rng.standard_normal(cell.shape, dtype=np.float32), error.noise_time_scale)
     noise *= (error.noise_std + error.noise_per_ndvi * ndvi) * taper(reference)
-    bias = (error.bias + error.bias_spread * rng.standard_normal(len(ndvi))) * taper(mean)
-    if name == v.AMSR2 and plan.vegetation_bias:
-        bias = bias + plan.amsr2_bias_per_ndvi * (ndvi - plan.amsr2_ndvi_pivot)
-    seen = np.clip(mean + error.gain * (reference - mean) + bias + noise, 0.0, _MOST)
-    missing = ~_looks(rng, error, cell.shape, network)
-    if error.looks < _CYCLE:
+    bias = (error.bias + error.bias_std * rng.standard_normal(len(ndvi))) * taper(mean)
+    if name == v.AMSR2 and scenario.vegetation_bias:
+        bias = bias + scenario.amsr2_bias_per_ndvi * (ndvi - scenario.amsr2_ndvi_pivot)
+    observed = np.clip(mean + error.gain * (reference - mean) + bias + noise, 0.0, _MAX_MOISTURE)
+    missing = ~_observed_days(rng, error, cell.shape, network)
+    if error.overpasses < _CYCLE:
         missing |= unseen
-    seen[missing] = np.nan
-    return seen
+    observed[missing] = np.nan
+    return observed
 
 
 def observe_in_situ(
@@ -65,7 +65,7 @@ def observe_in_situ(
     frozen: NDArray[np.bool_],
     region: NDArray[np.str_],
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the sensors' series ``(day, site)`` with their gaps, and which sensor is stuck.
+    """Return the sensors' series ``(day, site)`` with their gaps, and which sensor reports a constant value.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def observe_in_situ(
     point
         Truth at the sensor, m3 m-3.
     frozen
-        Frozen soil, in which a dielectric sensor reads only the liquid share: its days are flagged out.
+        Frozen soil, whose days are removed: a dielectric sensor measures only the liquid share.
     region
-        Regions ``(site)``; the stuck sensor (one, in worlds of 20 sites or more) is in the CONUS.
+        Regions ``(site)``; the constant sensor (one, from 20 sites on) is in the CONUS.
     """
     error, rng = IN_SITU_ERROR, stream(seed, "in situ")
     days, n = point.shape
@@ -86,33 +86,37 @@ def observe_in_situ(
     angle = 2.0 * np.pi / 365.25 * day_of_year[:, None]
     cosine, sine = error.season_std * stream(seed, "local season").standard_normal((2, n))
     season = cosine * np.cos(angle) + sine * np.sin(angle)
-    drift = error.drift_std * red_noise(rng.standard_normal((days, n)), error.drift_memory)
+    drift = error.drift_std * red_noise(rng.standard_normal((days, n)), error.drift_time_scale)
     noise = error.noise_std * rng.standard_normal((days, n))
-    seen = np.clip(mean + gain * (point - mean) + bias + (season + drift + noise) * taper(point), 0.0, _MOST)
-    seen[frozen | ~_recording(rng, frozen)] = np.nan
+    observed = np.clip(
+        mean + gain * (point - mean) + bias + (season + drift + noise) * taper(point), 0.0, _MAX_MOISTURE
+    )
+    observed[frozen | ~_recording_days(rng, frozen)] = np.nan
     stuck = np.zeros(n, bool)
     if n >= _SMALLEST_WITH_STUCK:
         stuck[rng.choice(np.flatnonzero(region == "CONUS"))] = True
-        seen[:, stuck] = np.where(np.isnan(seen[:, stuck]), np.nan, _STUCK_VALUE)
-    return seen, stuck
+        observed[:, stuck] = np.where(np.isnan(observed[:, stuck]), np.nan, _STUCK_VALUE)
+    return observed, stuck
 
 
 def taper(moisture: Floats) -> Floats:
-    """Return the factor on errors: 1 in moist soil, falling to 0 with the water below :data:`DRY_TAPER`."""
+    """Return the factor on errors: 1 in moist soil, decreasing linearly to 0 below :data:`DRY_TAPER`."""
     return np.minimum(moisture / DRY_TAPER, 1.0)
 
 
-def _looks(
+def _observed_days(
     rng: np.random.Generator, error: ProductError, shape: tuple[int, ...], network: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     days = np.arange(shape[0])[:, None]
     phase = rng.integers(_CYCLE, size=int(network.max()) + 1)[network]
-    # Evenly spread looks of an exact repeat cycle: 3 in 8 days are 3, 3 and 2 days apart.
-    looks = (days + phase) * error.looks // _CYCLE != (days + phase - 1) * error.looks // _CYCLE
-    return looks & (rng.random(shape, dtype=np.float32) >= error.lost)
+    # Evenly spaced overpasses of an exact repeat cycle: 3 in 8 days are 3, 3 and 2 days apart.
+    overpasses = (days + phase) * error.overpasses // _CYCLE != (
+        days + phase - 1
+    ) * error.overpasses // _CYCLE
+    return overpasses & (rng.random(shape, dtype=np.float32) >= error.lost)
 
 
-def _recording(rng: np.random.Generator, frozen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _recording_days(rng: np.random.Generator, frozen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return when the sensors record: between installation and removal, outside outages."""
     error = IN_SITU_ERROR
     days, n = int(frozen.shape[0]), int(frozen.shape[1])
@@ -120,11 +124,11 @@ def _recording(rng: np.random.Generator, frozen: NDArray[np.bool_]) -> NDArray[n
     share = np.ones(n)
     partial = kind < error.short_share + error.partial_share
     share[partial] = 0.4 + 0.5 * length[partial]
-    # A few short records in every world that is large enough to spare them.
+    # A few short records in every dataset that is large enough.
     short = np.argsort(kind)[: round(error.short_share * n)]
     share[short] = 0.03 + 0.05 * length[short]
     first = np.floor(rng.random(n) * (1.0 - share) * days)
-    for site in short:  # a season's campaign takes place in a season that has something to measure
+    for site in short:  # a short campaign takes place in a season without frost
         thawed = np.flatnonzero(~frozen[:, site])
         if len(thawed):
             middle = thawed[int(length[site] * len(thawed))]

@@ -1,4 +1,4 @@
-"""Sun and evaporation: daily radiation above the air and on slopes, and the water it can evaporate.
+"""Solar radiation above the atmosphere and on slopes, and potential evaporation.
 
 Equation numbers are those of FAO-56: Allen, Pereira, Raes and Smith (1998), Crop evapotranspiration, FAO
 Irrigation and Drainage Paper 56, chapter 3.
@@ -46,7 +46,7 @@ def extraterrestrial(lat: Floats, day_of_year: Floats) -> Floats:
 def slope_factor(
     lat: Floats, slope: Floats, aspect: Floats, day_of_year: Floats, *, steps: int = 24
 ) -> Floats:
-    """Return direct sunlight on the slope over that on the level, daily sums, ``(day, site)``.
+    """Return the ratio of daily direct radiation on the slope to that on level ground, ``(day, site)``.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def slope_factor(
     day_of_year
         1..366 ``(day)``.
     steps
-        Solar hours at which the angle of incidence is taken.
+        Number of solar times per day at which the angle of incidence is computed.
 
     Notes
     -----
     Angle of incidence after Duffie and Beckman, Solar Engineering of Thermal Processes, equation 1.6.2. Kept
-    within 0 and 3: under a sun that barely rises the ratio has no limit, and the light is diffuse anyway.
+    within 0 and 3: at low sun the ratio has no limit, and the radiation is diffuse.
     """
     phi, tilt = np.radians(lat)[None, :], np.radians(slope)[None, :]
     facing = np.radians(aspect)[None, :] - np.pi  # the formula counts from south, west positive
@@ -85,16 +85,18 @@ def saturation_pressure(celsius: Floats) -> Floats:
 def potential_evaporation(
     celsius: Floats, shortwave: Floats, clearness: Floats, vapour_pressure: Floats, pressure: Floats
 ) -> Floats:
-    """Return the evaporation from wet, snow-free ground, mm d-1, not negative.
+    """Return the potential evaporation from wet, snow-free ground, mm d-1, not negative.
 
     Parameters
     ----------
     celsius, shortwave, clearness, vapour_pressure, pressure
-        Air temperature, shortwave on the ground (W m-2), its ratio to that of a clear sky, vapour pressure
-        and air pressure (Pa); any one shape.
+        Air temperature, shortwave at the surface (W m-2), its ratio to that of a clear sky, vapour pressure
+        and air pressure (Pa), all of the same shape.
 
-    Notes ----- Priestley and Taylor (1972), doi:10.1175/1520-0493(1972)100<0081:OTAOSH>2.3.CO;2, with the
-    coefficient 1.26 and no heat flow into the ground; net longwave after FAO-56, equation 39.
+    Notes
+    -----
+    Priestley and Taylor (1972), doi:10.1175/1520-0493(1972)100<0081:OTAOSH>2.3.CO;2, with the coefficient 1.26 and no
+    ground heat flux; net longwave after FAO-56, equation 39.
     """
     drying = 4098.0 * saturation_pressure(celsius) / (celsius + 237.3) ** 2
     psychrometric = 0.665e-3 * pressure

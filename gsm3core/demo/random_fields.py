@@ -1,4 +1,4 @@
-"""Seeded random numbers that are alike at neighbouring sites and on neighbouring days."""
+"""Seeded random fields, correlated in space and time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ _NORMAL_GRID = np.linspace(-6.0, 6.0, 4801)
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
-    """Return the generator for one purpose, so that a change in one part of the world moves no other.
-
-    Parameters
-    ----------
-    seed
-        The world's seed, not negative.
-    purpose
-        Any text; each has numbers of its own.
-    """
+    """Return the random generator of one purpose (any text), independent of those of other purposes."""
     return np.random.default_rng([seed, *purpose.encode()])
 
 
@@ -42,42 +34,42 @@ def _unit_vectors(lat: Floats, lon: Floats) -> Floats:
 
 
 def spatial_factor(distance: Floats, length_km: float, local_share: float) -> Floats:
-    """Return the matrix that turns independent normals into ones correlated in space.
+    """Return the Cholesky factor that correlates independent normals in space.
 
     Parameters
     ----------
     distance
         Great-circle distances ``(site, site)``, km.
     length_km
-        e-folding distance of the correlation. The exponential is a valid covariance on a sphere.
+        e-folding distance of the correlation; an exponential is a valid covariance on the sphere.
     local_share
-        Share of the variance that belongs to each site alone (also what keeps the matrix definite).
+        Uncorrelated share of the variance, which also keeps the matrix positive definite.
 
     Returns
     -------
     numpy.ndarray
-        Lower Cholesky factor, float32.
+        Lower triangle, float32.
     """
     covariance = (1.0 - local_share) * np.exp(-distance / length_km) + local_share * np.eye(len(distance))
     return np.linalg.cholesky(covariance).astype(np.float32)
 
 
-def draw_field(rng: np.random.Generator, days: int, factor: Floats, memory: float = 0.0) -> Floats:
-    """Return unit normals ``(day, site)``, correlated in space and, given a memory in days, in time."""
+def draw_field(rng: np.random.Generator, days: int, factor: Floats, time_scale: float = 0.0) -> Floats:
+    """Return unit normals ``(day, site)``, correlated in space and, with a time scale in days, in time."""
     white = rng.standard_normal((days, len(factor)), dtype=np.float32)
-    return red_noise(white @ factor.T, memory)
+    return red_noise(white @ factor.T, time_scale)
 
 
-def red_noise(white: Floats, memory: float) -> Floats:
-    """Turn unit white noise ``(day, site)`` into a unit AR(1) of e-folding time ``memory`` days, in place.
+def red_noise(white: Floats, time_scale: float) -> Floats:
+    """Turn unit white noise ``(day, site)`` into a unit AR(1) of e-folding time ``time_scale`` days, in place.
 
     Notes
     -----
-    It starts in its stationary distribution: the first day has unit variance too.
+    The first day has unit variance too: the series starts in its stationary distribution.
     """
-    if memory <= 0:
+    if time_scale <= 0:
         return white
-    keep = np.float32(np.exp(-1.0 / memory))
+    keep = np.float32(np.exp(-1.0 / time_scale))
     fresh = np.sqrt(1 - keep**2)
     for day in range(1, len(white)):
         white[day] *= fresh
@@ -85,11 +77,11 @@ def red_noise(white: Floats, memory: float) -> Floats:
     return white
 
 
-def exponential_filter(series: Floats, memory: float) -> Floats:
-    """Return the exponentially weighted past of ``(day, site)``: what a thicker soil layer follows."""
-    if memory <= 0:
+def exponential_filter(series: Floats, time_scale: float) -> Floats:
+    """Return the exponentially filtered series ``(day, site)``, as of a thicker soil layer."""
+    if time_scale <= 0:
         return series
-    keep = np.exp(-1.0 / memory)
+    keep = np.exp(-1.0 / time_scale)
     smooth = np.array(series, float)
     for day in range(1, len(smooth)):
         smooth[day] = keep * smooth[day - 1] + (1.0 - keep) * smooth[day]
@@ -97,12 +89,12 @@ def exponential_filter(series: Floats, memory: float) -> Floats:
 
 
 def normal_quantile(probability: Floats) -> Floats:
-    """Return the standard normal quantile of probabilities, by table (to 1e-4 within 0.001..0.999)."""
+    """Return standard normal quantiles, interpolated (error below 1e-4 within 0.001..0.999)."""
     return np.interp(probability, _normal_cdf(), _NORMAL_GRID)
 
 
 def gamma_from_normal(z: Floats, shape: float) -> Floats:
-    """Return gamma variates of mean 1, of a shape up to 1, with the ranks of the standard normals ``z``."""
+    """Return gamma variates of mean 1 and a shape up to 1, with the ranks of the standard normals ``z``."""
     return np.interp(z, _NORMAL_GRID, _gamma_quantiles(shape)).astype(np.float32)
 
 
@@ -114,7 +106,7 @@ def _normal_cdf() -> Floats:
 
 @cache
 def _gamma_quantiles(shape: float) -> Floats:
-    # With y = x**shape the density exp(-x) x**(shape - 1) loses its pole at zero and integrates by trapezium.
+    # With y = x**shape the density exp(-x) x**(shape - 1) has no pole at zero; it is integrated by the trapezoidal rule.
     y = np.linspace(0.0, 30.0**shape, 200_001)
     density = np.exp(-(y ** (1.0 / shape))) / (shape * gamma(shape))
     cdf = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0 * np.diff(y))])

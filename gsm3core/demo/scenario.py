@@ -1,4 +1,4 @@
-"""What is planted in the demonstration world, and how large every error in it is: the numbers to test."""
+"""Planted effects of the demonstration dataset, and the size of every error in it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from gsm3core import vocabulary as v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """The planted structure: three effects, each with its own switch and its numbers.
+    """Three planted effects, each with a switch and its parameters.
 
-    Switching one off changes nothing else: all random draws stay the same, so that two worlds of one seed
-    can be compared pair by pair.
+    Switching one off changes nothing else: all random draws stay the same, so that two datasets of one seed can be
+    compared in pairs.
 
     Parameters
     ----------
     aspect_effect
         At dry sites (mean of ``sm_smap`` <= ``dry_limit``) facing strongly to the pole or the equator, an
         unobserved local process multiplies the point's soil water above the residual by ``exp(s a - s^2/2)``:
-        ``a`` is a unit AR(1) of ``aspect_memory`` days, and ``s = aspect_strength * clip((|poleward aspect| -
-        aspect_onset) / (1 - aspect_onset), 0, 1)``. No input tells of it, so predictability falls there
-        (paper, section 3.4 and figure 6).
+        ``a`` is a unit AR(1) with an e-folding time of ``aspect_time_scale`` days, and ``s = aspect_strength *
+        clip((|poleward aspect| - aspect_onset) / (1 - aspect_onset), 0, 1)``. No input depends on it, so that
+        predictability decreases there (paper, section 3.4 and figure 6).
     alaska_nonstationary
-        In Alaska the ground ice goes and the active layer deepens. What is left of the old state is
-        ``exp(-days since 2015-04-01 / alaska_time_scale)`` (1 before). Thawing ice feeds the lower layer,
-        as far as it has room, with ``alaska_thaw_supply`` mm a day and kelvin of the soil above freezing,
-        times what is left; deep drainage, as a share of its final value, goes from
-        ``alaska_drainage_at_start`` to 1; the soil warms by ``alaska_warming`` K. The first summer is wet
-        from below whatever the rain, later ones follow the rain: a temporal test that holds out the first
-        year is harder than a spatial one (paper, section 3.2).
+        In Alaska the ground ice thaws and the active layer deepens. The remaining share of ice is
+        ``exp(-days since 2015-04-01 / alaska_time_scale)`` (1 before). Thawing ice supplies the lower layer, up to
+        its capacity, with ``alaska_thaw_supply`` mm per day and kelvin of soil temperature above freezing, times
+        the remaining share; deep drainage, relative to its final value, rises from ``alaska_drainage_at_start`` to
+        1; the soil warms by ``alaska_warming`` K. The first summer is wet whatever the rain, later ones follow the
+        rain: a temporal test on the first year is harder than a spatial one (paper, section 3.2).
     vegetation_bias
-        The mean error of AMSR2 rises with the long-term NDVI by ``amsr2_bias_per_ndvi`` (m3 m-3 per unit of
+        The mean error of AMSR2 increases with the long-term NDVI by ``amsr2_bias_per_ndvi`` (m3 m-3 per unit of
         NDVI) about ``amsr2_ndvi_pivot``.
     """
 
@@ -39,7 +38,7 @@ class Scenario:
     dry_limit: float = 0.08
     aspect_onset: float = 0.4
     aspect_strength: float = 1.1
-    aspect_memory: float = 40.0
+    aspect_time_scale: float = 40.0
 
     alaska_nonstationary: bool = True
     alaska_time_scale: float = 220.0
@@ -52,74 +51,73 @@ class Scenario:
     amsr2_ndvi_pivot: float = 0.30
 
     @classmethod
-    def nothing(cls) -> Scenario:
-        """Return the plan with every planted effect switched off."""
+    def without_effects(cls) -> Scenario:
+        """Return the scenario without any planted effect."""
         return cls(aspect_effect=False, alaska_nonstationary=False, vegetation_bias=False)
 
     def as_dict(self) -> dict[str, bool | float]:
-        """Return the plan as a flat table, for the dataset's attributes."""
+        """Return the parameters by name, for the dataset's attributes."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductError:
-    """How one product departs from the truth it sees.
+    """Errors of one product.
 
     ``product = m + gain (r - m) + bias + b + e``, with ``r`` the reference, ``m`` its mean at the site,
     ``b`` one number per site and ``e`` noise in time, then kept within 0 and 0.8 m3 m-3.
 
     Parameters
     ----------
-    bias, bias_spread
+    bias, bias_std
         Mean over sites, and standard deviation between sites, of the constant error, m3 m-3. Both
-        taper off in dry soil as the noise does; the vegetation term of AMSR2 in :class:`Scenario` does not.
+        decrease in dry soil as the noise does; the vegetation term of AMSR2 in :class:`Scenario` does not.
     gain
-        Exaggeration (> 1) or damping (< 1) of the departures from the site's mean.
-    noise_std, noise_per_ndvi, noise_memory
-        Standard deviation of ``e`` where the reference is at least :data:`DRY_TAPER` (below, it shrinks in
+        Amplification (> 1) or damping (< 1) of the anomalies from the site's mean.
+    noise_std, noise_per_ndvi, noise_time_scale
+        Standard deviation of ``e`` where the reference is at least :data:`DRY_TAPER` (below, it decreases in
         proportion, so that values stay positive without clipping), its increase per unit of NDVI, and its
-        memory in days (AR(1), e-folding).
+        e-folding time in days (AR(1)).
     smoothing
         e-folding time in days of the exponential filter on the reference (a thicker layer); 0 for none.
     point_share
-        Share of the point's own water in the reference; the rest is the cell's. The point is taken without
-        the planted aspect disturbance, which nothing but the sensor sees.
-    looks
-        Looks in each 8-day repeat cycle; 8 is every day, without the gaps of frozen or snow-covered ground
-        that a satellite has.
+        Share of the point's soil moisture, without the planted aspect disturbance, in the reference; the rest is the
+        cell's.
+    overpasses
+        Days observed in each 8-day repeat cycle; 8 for a model, which has no gaps on frozen or snow-covered ground.
     lost
-        Share of looks lost at random (radio-frequency interference).
+        Share of overpasses lost at random (radio-frequency interference).
     """
 
     bias: float
-    bias_spread: float
+    bias_std: float
     gain: float
     noise_std: float
-    noise_memory: float
+    noise_time_scale: float
     noise_per_ndvi: float = 0.0
     smoothing: float = 0.0
     point_share: float = 0.0
-    looks: int = 8
+    overpasses: int = 8
     lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InSituError:
-    """How a sensor departs from the point's truth: ``sensor = m + gain (p - m) + bias + season + drift + noise``.
+    """Errors of the in-situ sensors: ``sensor = m + gain (p - m) + bias + season + drift + noise``.
 
-    All but the outages are standard deviations; bias, drift and noise in m3 m-3, tapered in dry soil as in
-    :class:`ProductError`.
+    All but the outages are standard deviations; bias, drift and noise in m3 m-3, decreasing in dry soil as in
+    :class:`ProductError`; ``p`` is the soil moisture at the sensor, ``m`` its mean.
 
     Parameters
     ----------
     bias_std, gain_std
-        Between sites: calibration, and a sensor that sits a little deeper or shallower.
+        Between sites: calibration and depth of the sensor.
     season_std
-        Standard deviation, over sites, of the two coefficients of a yearly cosine and sine: what a place
-        does each year and no input tells (irrigation, groundwater, a sensor that feels the temperature). It
-        is the same every year, so a site's own record teaches it and other sites' records do not.
-    drift_std, drift_memory
-        Slow error (contact with the soil, roots), AR(1) with this memory in days.
+        Standard deviation, over sites, of the two coefficients of an annual cosine and sine: a local seasonal cycle
+        that no input explains (irrigation, groundwater, temperature sensitivity of the sensor). It is the same every
+        year and can be learned only from the site's own record.
+    drift_std, drift_time_scale
+        Slow error (contact with the soil, roots), AR(1) with this e-folding time in days.
     noise_std
         Day-to-day error.
     outage_every, outage_length
@@ -132,7 +130,7 @@ class InSituError:
     gain_std: float = 0.12
     season_std: float = 0.045
     drift_std: float = 0.028
-    drift_memory: float = 45.0
+    drift_time_scale: float = 45.0
     noise_std: float = 0.004
     outage_every: float = 220.0
     outage_length: float = 12.0
@@ -141,30 +139,30 @@ class InSituError:
 
 
 DRY_TAPER = 0.20
-"""Soil moisture (m3 m-3) below which errors shrink in proportion to it."""
+"""Soil moisture (m3 m-3) below which errors decrease in proportion to it."""
 
 IN_SITU_ERROR = InSituError()
 
 PRODUCT_ERRORS: dict[str, ProductError] = {
     v.SMAP: ProductError(
-        bias=-0.025, bias_spread=0.02, gain=1.10, noise_std=0.085, noise_memory=5.0, looks=3
+        bias=-0.025, bias_std=0.02, gain=1.10, noise_std=0.085, noise_time_scale=5.0, overpasses=3
     ),
     v.SMOS: ProductError(
-        bias=-0.02, bias_spread=0.03, gain=0.90, noise_std=0.088, noise_memory=5.0, looks=3, lost=0.15
+        bias=-0.02, bias_std=0.03, gain=0.90, noise_std=0.088, noise_time_scale=5.0, overpasses=3, lost=0.15
     ),
     v.AMSR2: ProductError(
-        bias=0.06, bias_spread=0.02, gain=0.90, noise_std=0.075, noise_per_ndvi=0.10, noise_memory=8.0,
-        looks=5
+        bias=0.06, bias_std=0.02, gain=0.90, noise_std=0.075, noise_per_ndvi=0.10, noise_time_scale=8.0,
+        overpasses=5
     ),
     v.GLDAS_NOAH: ProductError(
-        bias=0.02, bias_spread=0.03, gain=0.80, noise_std=0.062, noise_memory=20.0, smoothing=3.0
+        bias=0.02, bias_std=0.03, gain=0.80, noise_std=0.062, noise_time_scale=20.0, smoothing=3.0
     ),
     v.SOMO_ML: ProductError(
-        bias=0.0, bias_spread=0.01, gain=0.90, noise_std=0.036, noise_memory=15.0, smoothing=1.5,
+        bias=0.0, bias_std=0.01, gain=0.90, noise_std=0.036, noise_time_scale=15.0, smoothing=1.5,
         point_share=0.8
     ),
 }  # fmt: skip
-"""Error of every product by its name; the bias of AMSR2 gains the term of :class:`Scenario`."""
+"""Errors by product; the bias of AMSR2 has an additional term, see :class:`Scenario`."""
 
 FORCING_ERRORS: dict[str, float] = {
     "precipitation": 0.40,
@@ -183,9 +181,9 @@ FORCING_ERRORS: dict[str, float] = {
     "bulk_density": 0.06,
     "ndvi": 0.01,
 }
-"""Standard deviation of what the inputs get wrong about what drives the truth.
+"""Standard deviation of the errors of forcings and attributes.
 
 Additive in the variable's units; for precipitation, shortwave, humidity and LAI the standard deviation of the
-logarithm of a factor of mean 1. ``precipitation_missed`` is the share of wet days that the forcing lacks, and
-``precipitation_point`` the log-spread of the rain at the sensor about that of its cell.
+logarithm of a factor of mean 1. ``precipitation_missed`` is the share of wet days missing in the forcing, and
+``precipitation_point`` the standard deviation of the logarithm of rain at the sensor relative to its cell.
 """

@@ -1,4 +1,4 @@
-"""Where the demonstration world's stations stand: in clusters (networks), on land, in the seven regions."""
+"""Positions of the simulated stations: in clusters (networks), on land, in the seven regions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SITES_IN_PAPER = {
     "CONUS": 969, "Europe": 129, "Africa_North": 10, "Alaska": 44, "Asia": 115, "Africa_South": 8,
     "Australia": 19,
 }  # fmt: skip
-"""Liu et al., section 2.2, used as proportions. The paper gives 18 for Africa; its division is ours."""
+"""Liu et al., section 2.2, used as proportions. The paper gives 18 for Africa; the division is ours."""
 
 _CODES = {
     "CONUS": "US", "Europe": "EU", "Africa_North": "AFN", "Alaska": "AK", "Asia": "AS", "Africa_South": "AFS",
     "Australia": "AU",
 }  # fmt: skip
-# Networks do not stand on ice sheets or in the high Arctic, which some of the polygons reach.
+# Some polygons include ice sheets and the high Arctic, which have no networks.
 _CENTRE_LATITUDES = {"Europe": (37.0, 66.0), "Asia": (8.0, 56.0), "Alaska": (57.0, 70.0)}
 _SITES_PER_NETWORK = 16
 _LEAST_PER_REGION = 5
@@ -50,14 +50,14 @@ class DemoSites:
 
     @property
     def network_number(self) -> NDArray[np.int64]:
-        """Index of each site's network, counted over the whole world."""
+        """Index of each site's network, counted over all regions."""
         return np.unique(self.network, return_inverse=True)[1]
 
 
 def region_counts(n_sites: int) -> dict[str, int]:
-    """Share ``n_sites`` out to the regions in the paper's proportions, with a least number in each.
+    """Return the number of sites per region, in the paper's proportions by largest remainder.
 
-    The least number is 5 for 60 sites or more, else 1; what is left goes by largest remainder.
+    Each region has at least 5 sites if there are 60 or more, else 1.
     """
     least = _LEAST_PER_REGION if n_sites >= _SMALL_WORLD else 1
     counts = dict.fromkeys(v.REGIONS, least)
@@ -77,16 +77,16 @@ def region_counts(n_sites: int) -> dict[str, int]:
 
 
 def place_sites(rng: np.random.Generator, n_sites: int) -> DemoSites:
-    """Place stations in networks: centres spread over each region's land, stations scattered about them."""
+    """Return stations scattered around network centres, which are distributed over each region's land."""
     lat, lon, region, network, station = [], [], [], [], []
     for name, count in region_counts(n_sites).items():
         sizes = _network_sizes(rng, count)
         for number, (centre, size) in enumerate(
             zip(_centres(rng, name, len(sizes)), sizes, strict=True), start=1
         ):
-            there_lat, there_lon = _scatter(rng, name, centre, size)
-            lat.append(there_lat)
-            lon.append(there_lon)
+            site_lat, site_lon = _scatter(rng, name, centre, size)
+            lat.append(site_lat)
+            lon.append(site_lon)
             region += [name] * size
             network += [f"SIM-{_CODES[name]}-{number:02d}"] * size
             station += [f"ST-{k:03d}" for k in range(1, size + 1)]
@@ -100,7 +100,7 @@ def place_sites(rng: np.random.Generator, n_sites: int) -> DemoSites:
 
 
 def on_land(lat: Floats, lon: Floats) -> NDArray[np.bool_]:
-    """Tell which points lie on land and about 25 km or more from the sea."""
+    """Return whether points lie on land, about 25 km or more from the sea."""
     return shapely.intersects(_inland(), shapely.points(lon, lat))
 
 
@@ -109,7 +109,7 @@ def _inland() -> shapely.Geometry:
     with np.load(assets_folder() / "natural_earth.npz") as stored:
         land = shapely.union_all(_polygons(stored["land"].astype(float)))
         shores = _polygons(stored["coast"].astype(float))
-    # The land's rings are outer ones: a shore inside of them is that of an inland sea (the Caspian).
+    # Land has outer rings only: a coast inside of them is that of an inland sea (the Caspian).
     shapely.prepare(land)
     land = shapely.difference(land, shapely.union_all([s for s in shores if land.contains(s)]))
     inland = shapely.buffer(land, -_COAST_MARGIN_DEGREES)
@@ -125,7 +125,7 @@ def _polygons(rings: Floats) -> list[shapely.Geometry]:
 
 def _network_sizes(rng: np.random.Generator, count: int) -> list[int]:
     networks = max(min(2, count), round(count / _SITES_PER_NETWORK))
-    weights = rng.gamma(3.0, size=networks)  # some large, some small, as networks are
+    weights = rng.gamma(3.0, size=networks)  # networks differ in size
     shares = np.floor(weights / weights.sum() * (count - networks)).astype(int) + 1
     shares[: count - shares.sum()] += 1
     return [int(s) for s in shares]
@@ -140,7 +140,7 @@ def _centres(rng: np.random.Generator, region: str, count: int) -> list[tuple[fl
     low, high = _CENTRE_LATITUDES.get(region, (south, north))
     chosen: list[tuple[float, float]] = []
     while len(chosen) < count:
-        # Uniform on the sphere, then the candidate farthest from those chosen: even without a lattice.
+        # Of candidates uniform on the sphere, the farthest from the chosen centres: evenly spaced but irregular.
         bottom, top = np.sin(np.radians([low, high]))
         lat = np.degrees(np.arcsin(rng.uniform(bottom, top, size=400)))
         lon = rng.uniform(west, east, size=400)
@@ -150,8 +150,8 @@ def _centres(rng: np.random.Generator, region: str, count: int) -> list[tuple[fl
         lat, lon = lat[keep], lon[keep]
         best = 0
         if chosen:
-            taken = np.array(chosen)
-            best = int(distance_km(lat, lon, taken[:, 0], taken[:, 1]).min(axis=1).argmax())
+            others = np.array(chosen)
+            best = int(distance_km(lat, lon, others[:, 0], others[:, 1]).min(axis=1).argmax())
         chosen.append((float(lat[best]), float(lon[best])))
     return chosen
 
@@ -159,12 +159,12 @@ def _centres(rng: np.random.Generator, region: str, count: int) -> list[tuple[fl
 def _scatter(
     rng: np.random.Generator, region: str, centre: tuple[float, float], size: int
 ) -> tuple[Floats, Floats]:
-    spread = float(rng.uniform(60.0, 260.0)) / _KM_PER_DEGREE
+    std = float(rng.uniform(60.0, 260.0)) / _KM_PER_DEGREE
     lat, lon = np.empty(0), np.empty(0)
     while len(lat) < size:
-        more_lat = np.round(centre[0] + spread * rng.standard_normal(4 * size), 4)
+        more_lat = np.round(centre[0] + std * rng.standard_normal(4 * size), 4)
         more_lon = np.round(
-            centre[1] + spread / np.cos(np.radians(centre[0])) * rng.standard_normal(4 * size), 4
+            centre[1] + std / np.cos(np.radians(centre[0])) * rng.standard_normal(4 * size), 4
         )
         inside = np.abs(more_lon) <= 180.0
         more_lat, more_lon = more_lat[inside], more_lon[inside]

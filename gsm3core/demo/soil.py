@@ -1,4 +1,4 @@
-"""The ground of the demonstration world: snow, two layers of soil and what flows between them, day by day.
+"""Daily water balance of snow and two soil layers.
 
 Hydraulic properties from texture by Cosby et al. (1984), doi:10.1029/WR020i006p00682; drainage at the
 conductivity of Clapp and Hornberger (1978), doi:10.1029/WR014i004p00601.
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from gsm3core.demo.random_fields import Floats
 
-SURFACE_DEPTH = 150.0  # mm; water reaches and leaves a sensor at 5 cm about as slowly as it does this layer
+SURFACE_DEPTH = 150.0  # mm; a sensor at 5 cm responds about as slowly as this layer
 ROOT_DEPTH = 400.0  # mm
 _INCH_PER_HOUR = 25.4 * 24.0  # in mm per day
 _MELT = 3.0  # mm per day and kelvin
 _SNOW_IS_DEEP = 5.0  # mm of water
-_BYPASS = 0.35  # of the water that enters runs down cracks and root channels to the lower layer
-_MATRIX_SHARE = 0.1  # conductivity of the soil between them, over that of the sample
+_BYPASS = 0.35  # share of infiltration that bypasses to the lower layer through cracks and root channels
+_MATRIX_SHARE = 0.1  # conductivity of the soil matrix over that of a soil sample
 _INTERCEPTION = 0.25  # mm per day and leaf area
 _CAPILLARY = 8.0  # mm per day between a full and an empty layer
 _DEEP_SHARE = 0.2  # conductivity below the roots over that of the soil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Soil of each column, ``(column)``: porosity and residual in m3 m-3, exponent b, ``ks`` in mm d-1."""
+class SoilProperties:
+    """Soil properties ``(column)``: porosity and residual in m3 m-3, exponent b, ``ks`` in mm d-1."""
 
     porosity: Floats
     residual: Floats
@@ -41,12 +41,12 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoilWater:
-    """The ground's record, ``(day, column)``.
+    """Simulated states and fluxes, ``(day, column)``.
 
-    ``moisture`` is the water of the surface layer, m3 m-3; ``temperature`` the soil's, degrees Celsius;
-    ``snow`` and ``storage`` (all water: snow, both layers, and ground ice counted from the first day) at
-    the end of the day in mm; ``evaporation``, ``runoff`` and ``drainage`` in mm d-1; ``start`` the storage
-    before the first day. Every day, rain = evaporation + runoff + drainage + change of storage.
+    ``moisture`` of the surface layer, m3 m-3; soil ``temperature``, degrees Celsius; ``snow`` and ``storage`` (snow,
+    both layers, and the change of ground ice since the first day) at the end of the day, mm; ``evaporation``,
+    ``runoff`` and ``drainage``, mm d-1; ``start``, the storage before the first day. Every day, rain = evaporation +
+    runoff + drainage + change of storage.
     """
 
     moisture: Floats
@@ -60,15 +60,15 @@ class SoilWater:
 
     @property
     def frozen(self) -> NDArray[np.bool_]:
-        """Whether the soil is frozen or lies under snow, so that no radiometer can see its water."""
+        """Whether the soil is frozen or under snow, where a radiometer gives no soil moisture."""
         return (self.temperature < 0.0) | (self.snow > _SNOW_IS_DEEP)
 
 
-def ground_of(
+def soil_properties(
     sand: Floats, clay: Floats, slope: Floats, depth: Floats, drain: Floats, root: Floats
-) -> Ground:
-    """Return the ground of columns with this texture (fractions), slope (degrees) and hidden factors."""
-    return Ground(
+) -> SoilProperties:
+    """Return the properties of columns with this texture (fractions), slope (degrees) and hidden factors."""
+    return SoilProperties(
         porosity=0.489 - 0.126 * sand,
         residual=0.005 + 0.12 * clay,
         exponent=2.91 + 15.9 * clay,
@@ -80,8 +80,8 @@ def ground_of(
     )
 
 
-def run_ground(
-    ground: Ground,
+def simulate_soil(
+    ground: SoilProperties,
     rain: Floats,
     celsius: Floats,
     evaporation: Floats,
@@ -92,7 +92,7 @@ def run_ground(
     thaw_supply: Floats,
     warming: Floats,
 ) -> SoilWater:
-    """Run the bucket through consecutive days.
+    """Run the bucket model over consecutive days.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def run_ground(
     rain, celsius, evaporation, lai, slope_warmth
         Weather ``(day, column)``, as in :class:`gsm3core.demo.weather.Weather`.
     drainage_share, thaw_supply, warming
-        Factor on deep drainage, water from thawing ground ice (mm per day and kelvin above freezing, into
-        what room the lower layer has), and a warming of the soil in K: ``(day, column)`` or broadcast to
-        it; 1, 0 and 0 where nothing drifts.
+        Factor on deep drainage, water from thawing ground ice (mm per day and kelvin above freezing, up to the
+        capacity of the lower layer), and warming of the soil in K: ``(day, column)`` or broadcast to it; 1, 0 and 0
+        without a trend.
     """
     shape = rain.shape
     share, supply, warm = (np.broadcast_to(a, shape) for a in (drainage_share, thaw_supply, warming))
@@ -115,7 +115,7 @@ def run_ground(
     full_below = ROOT_DEPTH * ground.porosity * ground.root_factor
     floor_below = ROOT_DEPTH * ground.residual * ground.root_factor
     power = 2.0 * ground.exponent + 3.0
-    # Field capacity: the wetness at which gravity drains no more than 0.5 mm a day.
+    # Field capacity: the saturation at which gravity drains 0.5 mm a day.
     field = (0.5 / ground.ks) ** (1.0 / power)
     dry = ground.residual / ground.porosity
     top, below = 0.5 * full, 0.5 * full_below
@@ -132,10 +132,12 @@ def run_ground(
         soil = soil + follow * (air + slope_warmth[day] + warm[day] - soil)
         thawed = soil >= 0.0
 
-        wetness, wetness_below = top / full, below / full_below
-        caught = np.minimum(rain[day] - snowing, _INTERCEPTION * lai[day])  # on leaves, and gone by night
+        saturation, saturation_below = top / full, below / full_below
+        caught = np.minimum(
+            rain[day] - snowing, _INTERCEPTION * lai[day]
+        )  # interception, evaporated on the same day
         water = rain[day] - snowing - caught + melt
-        runoff = water * np.where(thawed, np.minimum(wetness**4 * ground.runoff_slope, 1.0), 0.7)
+        runoff = water * np.where(thawed, np.minimum(saturation**4 * ground.runoff_slope, 1.0), 0.7)
         entering = water - runoff
         aside = np.where(thawed, np.minimum(_BYPASS * entering, full_below - below), 0.0)
         top, below = top + entering - aside, below + aside
@@ -144,16 +146,16 @@ def run_ground(
 
         cover = 1.0 - np.exp(-0.5 * lai[day])
         demand = np.where(thawed & (snow < _SNOW_IS_DEEP), evaporation[day], 0.0)
-        bare = demand * (1.0 - cover) * np.clip((wetness - dry) / (0.75 * field - dry), 0.0, 1.0)
+        bare = demand * (1.0 - cover) * np.clip((saturation - dry) / (0.75 * field - dry), 0.0, 1.0)
         grow = demand * cover * np.clip((air - 2.0) / 6.0, 0.0, 1.0)
-        plants = grow * np.clip((wetness_below - dry) / (0.75 * field - dry), 0.0, 1.0)
-        plants_top = 0.3 * grow * np.clip((wetness - dry) / (0.75 * field - dry), 0.0, 1.0)
+        plants = grow * np.clip((saturation_below - dry) / (0.75 * field - dry), 0.0, 1.0)
+        plants_top = 0.3 * grow * np.clip((saturation - dry) / (0.75 * field - dry), 0.0, 1.0)
         from_top = np.minimum(bare + plants_top, np.maximum(top - floor, 0.0))
         from_below = np.minimum(0.7 * plants, np.maximum(below - floor_below, 0.0))
         top, below = top - from_top, below - from_below
 
-        # A layer's own drainage has a closed form for a power law, stable at any step.
-        down = np.where(thawed, _drained(top, full, ground.ks, power), 0.0)
+        # Drainage by a power law has a closed form, stable at any time step.
+        down = np.where(thawed, _drainage(top, full, ground.ks, power), 0.0)
         down = np.minimum(down, np.maximum(full_below - below, 0.0))
         top, below = top - down, below + down
         up = _CAPILLARY * (below / full_below - top / full)
@@ -161,7 +163,7 @@ def run_ground(
         up = np.clip(up, -np.maximum(full_below - below, 0.0), np.maximum(below - floor_below, 0.0))
         top, below = top + up, below - up
         deep_ks = _DEEP_SHARE * ground.ks * ground.drain_factor * share[day] * ground.runoff_slope
-        deep = _drained(below, full_below, deep_ks, power)
+        deep = _drainage(below, full_below, deep_ks, power)
         thawing = np.minimum(supply[day] * np.maximum(soil, 0.0), full_below - below + deep)
         below, ice = below - deep + thawing, ice - thawing
 
@@ -172,8 +174,8 @@ def run_ground(
     return SoilWater(moisture=moisture, temperature=temperature, start=start, **out)
 
 
-def _drained(water: Floats, full: Floats, ks: Floats, power: Floats) -> Floats:
-    """Return what leaves in a day at the rate ``ks (water / full)**power``, solved exactly."""
-    wetness = np.maximum(water / full, 0.0)
-    slowed = 1.0 + (power - 1.0) * ks / full * wetness ** (power - 1.0)
+def _drainage(water: Floats, full: Floats, ks: Floats, power: Floats) -> Floats:
+    """Return the drainage of a day at the rate ``ks (water / full)**power``, solved exactly."""
+    saturation = np.maximum(water / full, 0.0)
+    slowed = 1.0 + (power - 1.0) * ks / full * saturation ** (power - 1.0)
     return np.maximum(water, 0.0) * (1.0 - slowed ** (-1.0 / (power - 1.0)))

@@ -1,8 +1,8 @@
-"""Daily weather of every site: wet and dry spells, amounts, temperature, sunshine, humidity, wind and leaves.
+"""Daily weather of every site: precipitation, temperature, radiation, humidity, pressure, wind and leaf area.
 
-A chain of the kind of Richardson (1981), Stochastic simulation of daily precipitation, temperature, and solar
+A weather generator after Richardson (1981), Stochastic simulation of daily precipitation, temperature, and solar
 radiation, doi:10.1029/WR017i001p00182: a first-order Markov chain of wet and dry days with gamma amounts, and
-temperature and sunshine that depend on the day being wet. The random numbers are correlated between sites.
+temperature and radiation that depend on whether the day is wet. The random numbers are correlated between sites.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from gsm3core.demo.scenario import FORCING_ERRORS
 from gsm3core.demo.sites import DemoSites
 
 _GAMMA_SHAPE = 0.75
-_WET_PERSISTENCE = 0.3  # lag-1 correlation of wet and dry
+_WET_PERSISTENCE = 0.3  # lag-1 correlation of wet and dry days
 _DIFFUSE_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
-    """What drives the ground, ``(day, site)``, float32.
+    """Weather ``(day, site)``, float32.
 
-    ``rain`` (mm d-1) falls on the cell, ``rain_point`` on the sensor; ``celsius`` is the air's temperature;
-    ``shortwave`` (W m-2) that on level ground; ``evaporation`` and ``evaporation_point`` (mm d-1) what wet
-    ground would lose on the level and on the sensor's slope; ``slope_warmth`` (K) how much warmer the
-    slope's soil is; ``humidity`` kg kg-1, ``pressure`` Pa, ``wind_u`` and ``wind_v`` m s-1, ``lai`` m2 m-2.
+    ``rain`` (mm d-1) of the cell, ``rain_point`` at the sensor; ``celsius``, the air temperature; ``shortwave`` (W m-2)
+    on level ground; ``evaporation`` and ``evaporation_point`` (mm d-1), the potential evaporation on level ground and
+    on the sensor's slope; ``slope_warmth`` (K), the excess soil temperature of the slope; specific ``humidity`` kg kg-1,
+    ``pressure`` Pa, ``wind_u`` and ``wind_v`` m s-1, ``lai`` m2 m-2.
     """
 
     rain: Floats
@@ -59,29 +59,29 @@ def make_weather(seed: int, sites: DemoSites, land: Landscape, day_of_year: Floa
     days, rng = len(day_of_year), stream(seed, "weather")
     distance = distance_km(sites.lat, sites.lon, sites.lat, sites.lon)
     storm, front, mass = (spatial_factor(distance, km, 0.03) for km in (120.0, 300.0, 900.0))
-    slow = draw_field(rng, days, mass, memory=60.0)  # droughts and wet spells
+    slow = draw_field(rng, days, mass, time_scale=60.0)  # droughts and wet spells
     frac, amount = _climatology(land, day_of_year, slow)
     wet = _spells(draw_field(rng, days, front), frac)
     rain = np.where(wet, amount * gamma_from_normal(draw_field(rng, days, storm), _GAMMA_SHAPE), 0.0)
-    spread = FORCING_ERRORS["precipitation_point"]
-    local = spread * rng.standard_normal(rain.shape, dtype=np.float32)
-    rain_point = rain * np.exp(local - spread**2 / 2.0)
+    std = FORCING_ERRORS["precipitation_point"]
+    local = std * rng.standard_normal(rain.shape, dtype=np.float32)
+    rain_point = rain * np.exp(local - std**2 / 2.0)
 
     season = np.cos(2.0 * np.pi / 365.25 * (day_of_year[:, None] - land.warmest_day))
-    anomaly = draw_field(rng, days, mass, memory=4.0) * (1.2 + 0.09 * land.temperature_range)
+    anomaly = draw_field(rng, days, mass, time_scale=4.0) * (1.2 + 0.09 * land.temperature_range)
     celsius = land.temperature + land.temperature_range / 2.0 * season + anomaly - 1.5 * season * wet
 
-    clearness = 0.90 - 0.15 * frac - 0.36 * wet + 0.11 * draw_field(rng, days, front, memory=1.0)
+    clearness = 0.90 - 0.15 * frac - 0.36 * wet + 0.11 * draw_field(rng, days, front, time_scale=1.0)
     clearness = np.clip(clearness, 0.15, 1.0)
     top = sun.extraterrestrial(sites.lat[None, :], day_of_year[:, None])
     clear_sky = 0.75 + 2e-5 * land.elevation  # FAO-56, equation 37
     shortwave = clearness * clear_sky * top
 
     dry_air = 2.0 + 14.0 * np.clip(1.0 - frac / 0.4, 0.0, 1.0) - 2.5 * wet
-    depression = np.maximum(dry_air + 1.8 * draw_field(rng, days, front, memory=3.0), 0.2)
+    depression = np.maximum(dry_air + 1.8 * draw_field(rng, days, front, time_scale=3.0), 0.2)
     vapour = sun.saturation_pressure(celsius - depression)
     pressure = 101_325.0 * (1.0 - 2.25577e-5 * land.elevation) ** 5.25588  # standard atmosphere
-    pressure = pressure + 600.0 * draw_field(rng, days, mass, memory=3.0) - 250.0 * wet
+    pressure = pressure + 600.0 * draw_field(rng, days, mass, time_scale=3.0) - 250.0 * wet
     westerly = 3.0 * np.sin(np.radians(3.0 * (np.abs(sites.lat) - 30.0)))
 
     direct = sun.slope_factor(sites.lat, land.slope, land.aspect, np.arange(1.0, 367.0))
@@ -91,25 +91,25 @@ def make_weather(seed: int, sites: DemoSites, land: Landscape, day_of_year: Floa
         sun.potential_evaporation(celsius, light, clearness, vapour, pressure)
         for light in (shortwave, shortwave * ratio)
     )
-    made = {
+    fields = {
         "rain": rain,
         "rain_point": rain_point,
         "celsius": celsius,
         "shortwave": shortwave,
         "humidity": 0.622 * vapour / (pressure - 0.378 * vapour),
         "pressure": pressure,
-        "wind_u": westerly + 3.0 * draw_field(rng, days, mass, memory=1.5),
-        "wind_v": 2.5 * draw_field(rng, days, mass, memory=1.5),
-        "lai": _leaves(land, season, slow, day_of_year),
+        "wind_u": westerly + 3.0 * draw_field(rng, days, mass, time_scale=1.5),
+        "wind_v": 2.5 * draw_field(rng, days, mass, time_scale=1.5),
+        "lai": _leaf_area(land, season, slow, day_of_year),
         "evaporation": level,
         "evaporation_point": tilted,
         "slope_warmth": 4.0 * (ratio - 1.0),
     }
-    return Weather(**{name: np.asarray(array, np.float32) for name, array in made.items()})
+    return Weather(**{name: np.asarray(array, np.float32) for name, array in fields.items()})
 
 
 def _climatology(land: Landscape, day_of_year: Floats, slow: Floats) -> tuple[Floats, Floats]:
-    """Return the chance of a wet day and its mean amount; their product follows the season exactly."""
+    """Return the probability of a wet day and its mean amount; their product has the seasonal cycle of the climate."""
     season = seasonal_rain(land, np.arange(1.0, 367.0))[day_of_year.astype(int) - 1]
     mean = land.precipitation / 365.25
     frac = 0.34 * (land.precipitation / 900.0) ** 0.55 * season**0.6
@@ -120,7 +120,7 @@ def _climatology(land: Landscape, day_of_year: Floats, slow: Floats) -> tuple[Fl
 
 
 def _spells(field: Floats, frac: Floats) -> Floats:
-    """Return wet days (1) and dry ones (0): a two-state chain that is wet a share ``frac`` of the days."""
+    """Return wet (1) and dry (0) days: a two-state Markov chain with the wet probability ``frac``."""
     after_dry = normal_quantile(frac * (1.0 - _WET_PERSISTENCE))
     after_wet = normal_quantile(frac + _WET_PERSISTENCE * (1.0 - frac))
     wet = np.empty(field.shape, np.float32)
@@ -130,8 +130,8 @@ def _spells(field: Floats, frac: Floats) -> Floats:
     return wet
 
 
-def _leaves(land: Landscape, season: Floats, slow: Floats, day_of_year: Floats) -> Floats:
-    """Return the leaf area: most in the warm season where frost limits it, after the rains elsewhere."""
+def _leaf_area(land: Landscape, season: Floats, slow: Floats, day_of_year: Floats) -> Floats:
+    """Return the leaf area index, highest in the warm season where frost limits it and after the wet season elsewhere."""
     phase = np.cos(2.0 * np.pi / 365.25 * (day_of_year[:, None] - land.wettest_day - 40.0))
     frosty = np.clip((8.0 - (land.temperature - land.temperature_range / 2.0)) / 16.0, 0.0, 1.0)
     rhythm = frosty * season + (1.0 - frosty) * phase * np.minimum(land.wet_season, 1.0)

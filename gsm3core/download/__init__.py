@@ -1,1 +1,1 @@
-"""Downloading source files over HTTP, with or without an account."""
+"""Downloads of source files over HTTP, with or without an account."""

@@ -1,4 +1,4 @@
-"""Pulling sources that need an account: SMAP through Earthdata, ERA5 through the Climate Data Store."""
+"""Downloads that need an account: SMAP from NASA Earthdata, ERA5 from the Copernicus Climate Data Store."""
 
 from __future__ import annotations
 
@@ -22,29 +22,25 @@ _HOURS = [f"{h:02d}:00" for h in range(24)]
 
 
 def pull_smap(
-    period: Period, folder: Path, *, box: Box | None = None, tell: Callable[[str], None] = lambda text: None
+    period: Period, folder: Path, *, box: Box | None = None, emit: Callable[[str], None] = lambda text: None
 ) -> list[Path]:
-    """Fetch SMAP enhanced L3 granules with ``earthaccess``.
+    """Download SMAP enhanced L3 granules with ``earthaccess``, which skips files that exist in the folder.
 
     Parameters
     ----------
-    period
-        Days.
-    folder
-        Where to; ``earthaccess`` passes over files that are there.
     box
-        West, south, east, north, degrees. A granule is global: a box only passes over days without any overlap.
-    tell
-        Told in words what is done.
+        West, south, east, north, degrees. A granule is global: a box only skips days without any overlap.
+    emit
+        Called with progress messages.
 
     Raises
     ------
     DatasetError
-        Without the package or an Earthdata account, or if nothing is found.
+        Without the package or an Earthdata account, or if there are no granules.
     """
     entry = source_entry("smap-l3e")
     access = _access(entry, "earthdata")
-    _need("earthaccess", "earthdata", entry)
+    _require_package("earthaccess", "earthdata", entry)
     if not _has_earthdata_account():
         raise DatasetError(
             f"{entry.title} needs an Earthdata account: register at https://{_EARTHDATA} and put a line "
@@ -61,39 +57,35 @@ def pull_smap(
             temporal=(period.start.isoformat(), period.end.isoformat()), **wanted,
         )  # fmt: skip
         if granules:
-            tell(f"{len(granules)} granules of {access.short_name} {access.version}")
+            emit(f"{len(granules)} granules of {access.short_name} {access.version}")
             return [Path(p) for p in earthaccess.download(granules, str(folder))]
     except Exception as error:
-        raise DatasetError(f"Earthdata did not give {access.short_name}: {error}") from error
+        raise DatasetError(f"download of {access.short_name} from Earthdata failed: {error}") from error
     raise DatasetError(
         f"Earthdata has no {access.short_name} {access.version} from {period.start} to {period.end}."
     )
 
 
 def pull_era5(
-    period: Period, folder: Path, *, box: Box | None = None, tell: Callable[[str], None] = lambda text: None
+    period: Period, folder: Path, *, box: Box | None = None, emit: Callable[[str], None] = lambda text: None
 ) -> list[Path]:
-    """Fetch ERA5 with ``cdsapi``, one file a month; months that are here are passed over.
+    """Download ERA5 with ``cdsapi``, one file a month; months whose file exists are skipped.
 
     Parameters
     ----------
-    period
-        Days; whole months are asked for, cut to the days.
-    folder
-        Where to.
     box
         West, south, east, north, degrees; the globe by default (tens of GB a month).
-    tell
-        Told in words what is done.
+    emit
+        Called with progress messages.
 
     Raises
     ------
     DatasetError
-        Without the package or a Copernicus account, or if the store refuses.
+        Without the package or a Copernicus account, or if the store rejects the request.
     """
     entry = source_entry("era5")
     access = _access(entry, "cds")
-    _need("cdsapi", "cds", entry)
+    _require_package("cdsapi", "cds", entry)
     if not _has_cds_account():
         raise DatasetError(
             f"{entry.title} needs a Copernicus account: register at https://cds.climate.copernicus.eu, accept the "
@@ -106,7 +98,7 @@ def pull_era5(
         target = folder / f"era5_{first:%Y_%m}_{first.day:02d}-{last.day:02d}.nc"
         files.append(target)
         if target.is_file():
-            tell(f"{target.name} is here")
+            emit(f"{target.name} exists")
             continue
         request = dict(access.request) | {
             "year": f"{first:%Y}", "month": f"{first:%m}", "time": _HOURS,
@@ -116,20 +108,22 @@ def pull_era5(
             west, south, east, north = box
             request["area"] = [north, west, south, east]
         part = target.with_name(target.name + ".part")
-        tell(f"asking for {target.name}; the store queues requests, this can take hours")
+        emit(f"requesting {target.name}; the store queues requests, this can take hours")
         try:
             cdsapi.Client().retrieve(access.dataset, request, str(part))
         except Exception as error:
-            raise DatasetError(f"The Climate Data Store did not give {target.name}: {error}") from error
+            raise DatasetError(
+                f"download of {target.name} from the Climate Data Store failed: {error}"
+            ) from error
         part.replace(target)
     return files
 
 
 def parse_period(years: str, days: str) -> Period:
-    """Return the days of ``2015-2020`` or of ``2015-04-01:2015-04-30``; one of the two is empty."""
-    first, _, last = (days or "").partition(":")
+    """Return the period of ``years`` (``2015-2020``) or of ``days`` (``2015-04-01:2015-04-30``); the other is empty."""
+    first, _, last = days.partition(":")
     if years and days:
-        raise DatasetError("give --years or --days, not both.")
+        raise DatasetError(f"--years {years} and --days {days} were given; expected one of them.")
     try:
         if days:
             return Period(start=dt.date.fromisoformat(first), end=dt.date.fromisoformat(last or first))
@@ -137,20 +131,23 @@ def parse_period(years: str, days: str) -> Period:
         return Period(start=dt.date(int(a), 1, 1), end=dt.date(int(b or a), 12, 31))
     except ValueError as error:
         raise DatasetError(
-            f"{days or years!r} is no period: expected 2015-2020, or --days 2015-04-01:2015-04-30."
+            f"invalid period {days or years!r}; expected --years 2015-2020, or --days 2015-04-01:2015-04-30."
         ) from error
 
 
 def parse_box(text: str) -> Box | None:
-    """Return west, south, east, north in degrees; nothing of nothing."""
+    """Return west, south, east, north in degrees; None for an empty text."""
     if not text:
         return None
     try:
         west, south, east, north = (float(x) for x in text.split(","))
-    except ValueError as error:
-        raise DatasetError(f"the box is {text!r}; expected west,south,east,north in degrees.") from error
-    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise DatasetError(f"the box {text!r} is none: expected west < east and south < north, in degrees.")
+        valid = -180 <= west < east <= 180 and -90 <= south < north <= 90
+    except ValueError:
+        valid = False
+    if not valid:
+        raise DatasetError(
+            f"invalid bounding box {text!r}; expected west,south,east,north in degrees with west < east and south < north."
+        )
     return west, south, east, north
 
 
@@ -158,10 +155,10 @@ def _access(entry: SourceEntry, kind: str) -> Access:
     return next(a for a in entry.access if a.kind == kind)
 
 
-def _need(package: str, extra: str, entry: SourceEntry) -> None:
+def _require_package(package: str, extra: str, entry: SourceEntry) -> None:
     if find_spec(package) is None:
         raise DatasetError(
-            f"{entry.title} is pulled with the package {package!r}, which is not installed: pip install 'gsm3[{extra}]'."
+            f"{entry.title} needs the package {package!r}, which is not installed: pip install 'gsm3[{extra}]'."
         )
 
 
@@ -185,7 +182,7 @@ def _has_cds_account() -> bool:
 
 
 def _months(period: Period) -> list[tuple[dt.date, dt.date]]:
-    """Return the first and last day of each month's share of a period."""
+    """Return the first and last day of a period in each of its months."""
     months, first = [], period.start
     while first <= period.end:
         last = min(first.replace(day=calendar.monthrange(first.year, first.month)[1]), period.end)

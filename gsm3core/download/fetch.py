@@ -1,216 +1,263 @@
-"""Fetching files over HTTP into a folder: resumed, retried, checked, and never half there under their own name."""
+"""Parallel download of files into a folder over HTTP, with retries and checksums; a file is complete or absent."""
 
 from __future__ import annotations
 
 import errno
-import threading
+import hashlib
+import tempfile
+import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import default_user_agent
+from urllib3 import BaseHTTPResponse
+from urllib3.util import Retry
 
-from gsm3core.download.http import AbsentError, HttpClient, RetryableError, RetryPolicy, plain
-from gsm3core.download.manifest import Manifest, PartialDownload, check_path
+from gsm3core.download.manifest import Manifest, check_path
 from gsm3core.errors import DatasetError
 from gsm3core.files import sha256
 
-T = TypeVar("T")
-Listen = Callable[[int, int, int, str], None]
-"""Told of files done, files in all, bytes fetched, and the file just done."""
+ProgressCallback = Callable[[int, int, int, str], None]
+"""Called with files done, files in total, bytes received and the path of the last file; to cancel, it raises."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_LONGEST_WAIT = 60.0
+_RETRY_STATUSES = (429, 500, 502, 503, 504)
+_LONGEST_WAIT = 60.0  # seconds between two attempts
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _SHOWN = 5
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Limits of the requests to a server; a ``Retry-After`` header takes precedence over ``backoff``."""
+
+    jobs: int = 4  # parallel connections: enough for the bandwidth, no burden for a public server
+    timeout: float = 30.0  # seconds without data
+    attempts: int = 6  # per file, each from its first byte
+    backoff: float = 1.0  # seconds, doubled after every attempt
+    max_bytes: int = 1 << 30  # per file
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jobs <= 16:
+            raise DatasetError(f"jobs is {self.jobs}; expected 1 to 16 parallel connections.")
+        if self.timeout <= 0 or self.attempts < 1:
+            raise DatasetError(
+                f"timeout is {self.timeout} and attempts {self.attempts}; expected > 0 s and >= 1."
+            )
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One file to fetch: where from, and where to below the folder."""
+class RemoteFile:
+    """A file to download: its URL, and its path below the folder."""
 
     url: str
     path: str
 
 
 @dataclass(slots=True)
-class Fetched:
-    """What became of the files, by path.
+class FetchResult:
+    """Paths by outcome, retries, and bytes received.
 
-    ``new`` were fetched; ``replaced`` too, because the server's or the local copy had changed; ``kept`` were here;
-    the server does not have the ``missing``; ``resumed`` went on from a part.
+    ``new`` and ``replaced`` files were downloaded, the latter because the server's file or the local copy had changed;
+    ``kept`` files are unchanged; the server does not have the ``missing``.
     """
 
     new: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    resumed: list[str] = field(default_factory=list)
     retries: int = 0
     bytes: int = 0
 
     @property
-    def here(self) -> list[str]:
-        """All files that are here now."""
+    def available(self) -> list[str]:
+        """All files in the folder."""
         return sorted([*self.new, *self.replaced, *self.kept])
 
-    @property
-    def done(self) -> int:
-        """How many files are settled."""
-        return len(self.here) + len(self.missing)
+
+class _MissingFileError(DatasetError):
+    """HTTP 404 or 410."""
+
+
+class _TransferError(Exception):
+    """The body is incomplete or not the expected file; the next attempt may succeed."""
+
+
+class _CappedRetry(Retry):
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
 class Fetcher:
-    """Fetches files into a folder, which it keeps a manifest of.
+    """Downloads files into a folder and keeps its manifest.
+
+    A file is written to ``NAME.part`` and renamed when complete. After a kill, the same call downloads only the files
+    that the manifest does not list or whose checksum differs.
 
     Parameters
     ----------
-    folder
-        Where to. Files lie there under their own names only when whole; parts end in ``.part``.
-    manners
-        How to ask.
     check
-        Says what is wrong with a fetched file (an error page with status 200), or nothing.
-
-    Notes
-    -----
-    A part is resumed with ``Range`` and ``If-Range`` (RFC 9110, sections 14.2 and 13.1.5), so that bytes of two
-    versions are never joined. Interrupting at any moment leaves what is here to be gone on from.
+        Returns what is wrong with a downloaded file (an error page with status 200), or an empty text.
     """
 
     def __init__(
-        self, folder: Path, manners: RetryPolicy | None = None, check: Callable[[Path], str] | None = None
+        self, folder: Path, policy: RetryPolicy | None = None, check: Callable[[Path], str] = lambda path: ""
     ) -> None:
-        self.folder = Path(folder)
-        self.manners = manners or RetryPolicy()
-        self.check = check or (lambda path: "")
+        self.folder, self.policy, self.check = Path(folder), policy or RetryPolicy(), check
         self.manifest = Manifest(self.folder)
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._line = HttpClient(self.manners, self._stop)
+        self.session = requests.Session()  # shared by the threads
+        # Content-Length is the file's length only if the transfer is not compressed.
+        headers = {"User-Agent": f"gsm3 {default_user_agent()}", "Accept-Encoding": "identity"}
+        self.session.headers.update(headers)
+        retry = _CappedRetry(
+            total=self.policy.attempts - 1, backoff_factor=self.policy.backoff, backoff_max=_LONGEST_WAIT,
+            status_forcelist=_RETRY_STATUSES, raise_on_status=False,
+        )  # fmt: skip
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=self.policy.jobs))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.close()
+        self.session.close()
 
     def text(self, url: str) -> str:
-        """Return a small page, such as a folder's listing.
+        """Return a text page, such as a directory listing."""
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "page"
+            self._download(url, page, {}, lambda path: "")
+            return page.read_text(encoding="utf-8", errors="replace")
+
+    def fetch(
+        self, files: Iterable[RemoteFile], *, refresh: bool = False, on_progress: ProgressCallback | None = None
+    ) -> FetchResult:  # fmt: skip
+        """Download files; intact local copies are kept, with ``refresh`` only if the server's file has not changed.
 
         Raises
         ------
         DatasetError
-            If it is not to be had.
+            If files cannot be downloaded or written; the others are kept.
         """
+        files, result, failed = list(files), FetchResult(), dict[str, str]()
+        for file in files:
+            check_path(file.path)
+        pool = ThreadPoolExecutor(self.policy.jobs)
         try:
-            return self._retried(lambda: self._line.text(url), url, Fetched())
-        except AbsentError as error:
-            raise DatasetError(f"{url}: {error}. Is the address right?") from error
-
-    def fetch(self, items: Iterable[Item], *, refresh: bool = False, listen: Listen | None = None) -> Fetched:
-        """Fetch files; those that are here and match the manifest are kept.
-
-        Parameters
-        ----------
-        items
-            What to fetch.
-        refresh
-            Ask the server whether the files that are here have changed.
-        listen
-            Told of every file.
-
-        Raises
-        ------
-        DatasetError
-            If a file could not be had after all tries, or the disk is full. What was fetched stays, parts too: the
-            same call goes on from there.
-        """
-        listed, result, failed = list(items), Fetched(), dict[str, str]()
-        for item in listed:
-            check_path(item.path)
-
-        def one(item: Item) -> None:
-            try:
-                self._one(item, refresh, result)
-            except AbsentError:
-                with self._lock:
-                    result.missing.append(item.path)
-            except DatasetError as error:
-                failed[item.path] = str(error)
-            if listen:
-                with self._lock:
-                    listen(result.done + len(failed), len(listed), result.bytes, item.path)
-
-        pool = ThreadPoolExecutor(self.manners.jobs)
-        try:
-            for task in wait([pool.submit(one, i) for i in listed], return_when=FIRST_EXCEPTION).done:
-                task.result()
+            pending = {pool.submit(self._fetch_one, file, refresh): file.path for file in files}
+            for count, future in enumerate(as_completed(pending), 1):
+                path = pending[future]
+                try:
+                    outcome, entry, retries = future.result()
+                    if entry:
+                        self.manifest.add(path, entry)
+                        result.bytes += entry["bytes"]
+                    result.retries += retries
+                    getattr(result, outcome).append(path)
+                except _MissingFileError:
+                    result.missing.append(path)
+                except DatasetError as error:
+                    failed[path] = str(error)
+                if on_progress:
+                    on_progress(count, len(files), result.bytes, path)
         except OSError as error:
-            raise DatasetError(
-                f"{self.folder} cannot be written: {error.strerror or error}."
-                + (
-                    " Make room; what was fetched is kept, and the same command goes on."
-                    if error.errno in _FULL
-                    else ""
-                )
-            ) from error
+            advice = " Free disk space and rerun the command." if error.errno in _DISK_FULL else ""
+            problem = f"cannot write to {self.folder}: {error.strerror or error}."
+            raise DatasetError(problem + advice) from error
         finally:
-            self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            self._stop.clear()
+            pool.shutdown(cancel_futures=True)
         if failed:
-            shown = "\n".join(f"  - {why}" for _, why in sorted(failed.items())[:_SHOWN])
+            shown = "\n".join(f"  - {failed[path]}" for path in sorted(failed)[:_SHOWN])
             raise DatasetError(
-                f"{len(failed)} of {len(listed)} files could not be fetched; the others are kept, and the same command "
-                f"goes on from here:\n{shown}" + ("\n  ..." if len(failed) > _SHOWN else "")
+                f"{len(failed)} of {len(files)} files could not be downloaded; the others are kept. Fix this and rerun the "
+                f"command:\n{shown}" + ("\n  ..." if len(failed) > _SHOWN else "")
             )
         return result
 
-    def _one(self, item: Item, refresh: bool, result: Fetched) -> None:
-        target, known = self.folder / item.path, self.manifest.get(item.path)
-        intact = known is not None and target.is_file() and sha256(target) == known["sha256"]
-        got = None
-        if refresh or not intact:
-            target.parent.mkdir(parents=True, exist_ok=True)
+    def _fetch_one(self, file: RemoteFile, refresh: bool) -> tuple[str, Entry | None, int]:
+        """Return the outcome (a list of :class:`FetchResult`), the manifest entry and the number of retries."""
+        target, known = self.folder / file.path, self.manifest.get(file.path)
+        intact = known if known and target.is_file() and sha256(target) == known["sha256"] else None
+        if intact and not refresh:
+            return "kept", None, 0
+        validators = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
+        headers = {name: intact[key] for name, key in validators.items() if intact and intact.get(key)}
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        try:
+            entry, retries = self._download(file.url, part, headers, self.check)
+            if entry:
+                part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        if entry is None or (intact and entry["sha256"] == intact["sha256"]):
+            return "kept", entry, retries
+        return ("new" if known is None else "replaced"), entry, retries
 
-            def count(more: int) -> None:
-                with self._lock:
-                    result.bytes += more
-
-            got = self._retried(
-                lambda: self._line.transfer(
-                    item.url, PartialDownload(target), known if intact else None, self.check, count
-                ),
-                item.path,
-                result,
-            )
-        with self._lock:
-            if got is None or (intact and known is not None and got.entry["sha256"] == known["sha256"]):
-                result.kept.append(item.path)
-            else:
-                (result.new if known is None else result.replaced).append(item.path)
-            if got is not None:
-                PartialDownload(target).finish()
-                self.manifest.add(item.path, got.entry)
-                if got.resumed:
-                    result.resumed.append(item.path)
-
-    def _retried(self, act: Callable[[], T], what: str, result: Fetched) -> T:
-        why = ""
-        for attempt in range(self.manners.attempts):
-            if self._stop.is_set():
-                break
+    def _download(
+        self, url: str, path: Path, headers: dict[str, str], check: Callable[[Path], str]
+    ) -> tuple[Entry | None, int]:
+        """Write a URL to ``path``; return its manifest entry (None for HTTP 304) and the number of retries."""
+        for failures in range(self.policy.attempts):  # urllib3 retries a request only until its body begins
+            if failures:
+                time.sleep(min(_LONGEST_WAIT, self.policy.backoff * 2 ** (failures - 1)))
             try:
-                return act()
-            except (RetryableError, requests.RequestException) as error:
-                why, asked = plain(error), getattr(error, "after", None)
-            except DatasetError as error:
-                raise DatasetError(f"{what}: {error}") from error
-            if attempt + 1 < self.manners.attempts:
-                with self._lock:
-                    result.retries += 1
-                pause = self.manners.backoff * 2**attempt if asked is None else asked
-                self._stop.wait(min(_LONGEST_WAIT, pause))
-        raise DatasetError(f"{what}: {why or 'interrupted'} ({self.manners.attempts} tries)")
+                entry, retries = self._attempt(url, path, headers)
+                if not entry or not (problem := check(path)):
+                    return entry, failures + retries
+            except _TransferError as error:
+                problem = str(error)
+        raise DatasetError(f"{url}: {problem} ({self.policy.attempts} attempts). Try later.")
+
+    def _attempt(self, url: str, path: Path, headers: dict[str, str]) -> tuple[Entry | None, int]:
+        tries, limit = f"({self.policy.attempts} attempts)", self.policy.max_bytes
+        try:
+            response = self.session.get(url, headers=headers, stream=True, timeout=self.policy.timeout)
+        except requests.RequestException as error:
+            reason = f"{_reason(error)} {tries}"
+            raise DatasetError(f"{url}: {reason}. Check the connection and the address.") from error
+        with response, path.open("wb") as out:
+            retries, code = len(response.raw.retries.history), response.status_code
+            problem = f"{url}: HTTP {code} {response.reason}"
+            if code in (404, 410):
+                raise _MissingFileError(f"{problem}. Check the address and the years.")
+            if code in _RETRY_STATUSES:
+                raise DatasetError(f"{problem} {tries}. The server is overloaded or down: try later.")
+            if code == requests.codes.not_modified:
+                return None, retries
+            if code != requests.codes.ok:
+                raise DatasetError(f"{problem}. Check the address; the server may require an account.")
+            digest, size = hashlib.sha256(), 0
+            try:
+                for block in response.iter_content(1 << 16):
+                    digest.update(block)
+                    size += out.write(block)
+                    if size > limit:
+                        raise DatasetError(f"{url} has more than {limit:,} bytes, the limit of a file.")
+            except requests.RequestException as error:
+                raise _TransferError(_reason(error)) from error
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) != size and "Content-Encoding" not in response.headers:
+            raise _TransferError(f"{size:,} of {int(length):,} bytes received")
+        validators = {
+            "etag": response.headers.get("ETag"),
+            "last_modified": response.headers.get("Last-Modified"),
+        }
+        return {"url": url, "sha256": digest.hexdigest(), "bytes": size, **validators}, retries
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
+        return "the connection timed out"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was closed before the end of the file"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"invalid TLS certificate ({error})"
+    return "no connection to the server" if isinstance(error, requests.ConnectionError) else str(error)

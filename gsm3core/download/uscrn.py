@@ -1,4 +1,4 @@
-"""``gsm3 data pull uscrn``: the daily files of the U.S. Climate Reference Network from NOAA, no registration needed."""
+"""``gsm3 data pull uscrn``: daily files of the U.S. Climate Reference Network from NOAA, without registration."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from urllib.parse import unquote
 
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
-from gsm3core.download.fetch import Fetched, Fetcher, Item, Listen
-from gsm3core.download.http import RetryPolicy
+from gsm3core.download.fetch import Fetcher, FetchResult, ProgressCallback, RemoteFile, RetryPolicy
 from gsm3core.errors import DatasetError
 from gsm3core.readers.uscrn_daily import FILE_NAME, STATION_TABLE
 
-USCRN = "uscrn-daily"  # its name in the catalogue
+USCRN = "uscrn-daily"  # name in the catalogue
 _FIRST_YEAR = 2000
-_LARGEST = 4 << 20  # a year of a station is 80 KB
+_MAX_BYTES = 4 << 20  # a year of a station is 80 kB
 _LINK = re.compile(r"""href\s*=\s*["']?([^"'\s>?#]+)""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
-    """What was pulled: where the files lie, which days they span, and the step for the dataset's history."""
+class UscrnPull:
+    """The downloaded files, the days they span, and the step for the dataset's history."""
 
     folder: Path
     period: Period
-    fetched: Fetched
+    fetched: FetchResult
     step: dict[str, Any]
 
 
@@ -39,20 +38,20 @@ def parse_years(text: str) -> list[int]:
     Raises
     ------
     DatasetError
-        If the text is no such thing, or a year is before the network or in the future.
+        If the text has another form, or a year is before 2000 or in the future.
     """
     years: set[int] = set()
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d{4})(?:\s*[-:]\s*(\d{4}))?\s*", part)
         if found is None:
-            raise DatasetError(f"years are {text!r}; expected 2015-2020, or 2015,2018.")
+            raise DatasetError(f"invalid years {text!r}; expected 2015-2020, or 2015,2018.")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
-            raise DatasetError(f"years {part.strip()!r} end before they start.")
+            raise DatasetError(f"invalid years {part.strip()!r}: the last year is before the first.")
         years |= set(range(first, last + 1))
     now = dt.datetime.now(dt.UTC).year
     if wrong := [y for y in sorted(years) if not _FIRST_YEAR <= y <= now]:
-        raise DatasetError(f"USCRN has no year {wrong[0]}; its years are {_FIRST_YEAR} to {now}.")
+        raise DatasetError(f"USCRN has no data of {wrong[0]}; expected years from {_FIRST_YEAR} to {now}.")
     return sorted(years)
 
 
@@ -61,91 +60,85 @@ def pull_uscrn(
     folder: Path,
     *,
     url: str = "",
-    manners: RetryPolicy | None = None,
+    policy: RetryPolicy | None = None,
     refresh: bool = False,
     stations: str = "",
-    listen: Listen | None = None,
-) -> Pulled:
-    """Fetch the daily files of some years, and NOAA's station table for the elevations.
+    on_progress: ProgressCallback | None = None,
+) -> UscrnPull:
+    """Download the daily files of some years, and NOAA's station table for the elevations.
 
     Parameters
     ----------
-    years
-        Which.
     folder
-        Where to; files that are here and match the manifest's SHA-256 are not fetched again.
+        Files in it that match the manifest's SHA-256 are not downloaded again.
     url
-        Folder of the year folders; the catalogue's by default. The station table is looked for one folder above.
-    manners
-        Connections, timeouts, tries.
+        Folder of the year folders; the catalogue's by default. The station table is expected one folder above.
     refresh
-        Ask whether files that are here have changed: NOAA corrects past years, and this year's files grow.
+        Ask whether files with intact copies have changed: NOAA corrects past years, and this year's files grow.
     stations
         Regular expression that a station's name must match (``^CA_``); all by default.
-    listen
-        Told of every file.
+    on_progress
+        Called after every file.
 
     Raises
     ------
     DatasetError
-        If a listing or a file cannot be had; what was fetched is kept, and the same call goes on from there.
+        If a listing or a file cannot be downloaded; the other files are kept.
 
     Notes
     -----
-    NOAA publishes no checksums. The manifest holds those of what arrived: a later change of a file here is noticed and
-    mended, and two people can compare what they have. Bytes are counted against the length that the server states, and
-    the first line of a file must have its 28 fields, so that an error page is never taken for data.
+    NOAA publishes no checksums. Those in the manifest are of the files received: later changes of a local copy are
+    detected and the file downloaded again. The first line of a file must have its 28 fields, so that an error page is
+    never stored as data.
     """
     years = sorted(set(years))
     base = (url or source_entry(USCRN).access[0].url).rstrip("/")
     if not base.startswith(("https://", "http://")):
-        raise DatasetError(f"the address {base!r} is not one of http or https.")
+        raise DatasetError(f"invalid address {base!r}; expected https:// or http://.")
     try:
         wanted = re.compile(stations)
     except re.error as error:
-        raise DatasetError(f"stations {stations!r} is no regular expression: {error}.") from error
-    manners = manners or RetryPolicy(largest=_LARGEST)
-    with Fetcher(Path(folder), manners, _not_daily) as fetcher:
-        items = []
+        raise DatasetError(
+            f"invalid regular expression {stations!r} for the stations: {error}; expected for example '^CA_'."
+        ) from error
+    with Fetcher(Path(folder), policy or RetryPolicy(max_bytes=_MAX_BYTES), _check_file) as fetcher:
+        files = []
         for year in years:
-            names = _listed(fetcher.text(f"{base}/{year}/"), year)
+            names = _listed_files(fetcher.text(f"{base}/{year}/"), year)
             if not names:
                 raise DatasetError(
-                    f"{base}/{year}/ lists no daily file (CRND0103-{year}-...). Is the address right?"
+                    f"{base}/{year}/ lists no daily file (CRND0103-{year}-...). Check the address."
                 )
-            items += [
-                Item(f"{base}/{year}/{name}", f"{year}/{name}")
+            files += [
+                RemoteFile(f"{base}/{year}/{name}", f"{year}/{name}")
                 for name in names
                 if (m := FILE_NAME.match(name)) and wanted.search(m["station"])
             ]
-        if not items:
+        if not files:
             raise DatasetError(f"no station of {years[0]} to {years[-1]} matches {stations!r}.")
-        items.append(Item(f"{base.rsplit('/', 1)[0]}/{STATION_TABLE}", STATION_TABLE))
-        fetched = fetcher.fetch(items, refresh=refresh, listen=listen)
+        files.append(RemoteFile(f"{base.rsplit('/', 1)[0]}/{STATION_TABLE}", STATION_TABLE))
+        fetched = fetcher.fetch(files, refresh=refresh, on_progress=on_progress)
     step = {
-        "step": "pull", "url": base, "years": years, "files": len(fetched.here), "new": len(fetched.new),
+        "step": "pull", "url": base, "years": years, "files": len(fetched.available), "new": len(fetched.new),
         "replaced": sorted(fetched.replaced), "not_on_server": sorted(fetched.missing), "retries": fetched.retries,
     }  # fmt: skip
     period = Period(start=dt.date(years[0], 1, 1), end=dt.date(years[-1], 12, 31))
-    return Pulled(Path(folder), period, fetched, step)
+    return UscrnPull(Path(folder), period, fetched, step)
 
 
-def _listed(page: str, year: int) -> list[str]:
-    """Return the daily files that a folder's page links to; anything else, and any path, is passed over."""
+def _listed_files(page: str, year: int) -> list[str]:
+    """Return the daily files that a directory listing links to, by name alone."""
     names = {unquote(link).rsplit("/", 1)[-1] for link in _LINK.findall(page)}
     return sorted(n for n in names if (m := FILE_NAME.match(n)) and int(m["year"]) == year)
 
 
-def _not_daily(path: Path) -> str:
-    """Say what is wrong with a fetched file, or nothing."""
+def _check_file(path: Path) -> str:
+    """Return what is wrong with a downloaded file, or an empty text."""
     with path.open("rb") as opened:
         first = opened.readline(4096)
     if path.name.startswith(STATION_TABLE):
-        return "" if b"WBAN" in first.upper() else "it is not the station table"
-    if not first.strip():
-        return "it is empty"
-    return (
-        ""
-        if len(first.split()) == 28 and first.split()[0].isdigit()
-        else "its first line has not the 28 fields"
-    )
+        return "" if b"WBAN" in first.upper() else "not a station table: no column WBAN"
+    fields = first.split()
+    if len(fields) == 28 and fields[0].isdigit():
+        return ""
+    return f"not a daily file: {len(fields)} fields in the first line, expected 28"

@@ -1,1 +1,1 @@
-"""A user's own tables: checked, read, and joined to a dataset."""
+"""User tables of soil moisture: reading, checks, and addition to a dataset."""

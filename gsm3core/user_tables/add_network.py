@@ -1,4 +1,4 @@
-"""A user's in-situ table joined to a dataset as one more network, its inputs lent by the nearest sites."""
+"""Addition of a user's in-situ table to a dataset as a network, with the forcings and attributes of the nearest sites."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.geography.grids import cell_of
+from gsm3core.geography.grids import cell_of, distance_km
 from gsm3core.geography.regions import region_of
 from gsm3core.geography.site_coordinates import describe_coordinates
 from gsm3core.readers.step_counts import StepCounts
-from gsm3core.user_tables.add_product import LICENSE, LISTED, check_name, finished, on_grid
+from gsm3core.user_tables.add_product import LICENSE, MAX_LISTED, align_table, check_name, with_history_step
 from gsm3core.user_tables.tables import read_table
-
-_EARTH_KM = 6371.0088
 
 
 def add_network(
@@ -27,56 +25,54 @@ def add_network(
     *,
     within_km: float = 25.0,
     units: str = "",
-    largest: int | None = None,
+    max_bytes: int | None = None,
 ) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Return the dataset with a user's in-situ table as one more network of sites, and a table of them.
+    """Return the dataset with a user's in-situ table as an additional network, and a table of the new sites.
 
     Parameters
     ----------
-    ds
-        A SiteDataset.
     path
-        The table: columns site, time, value, units, lat, lon, and if known depth (m) and station.
+        Table with columns site, time, value, units, lat, lon, and optionally depth (m) and station.
     name
-        Of the network; site ids become ``NAME_site``.
+        Name of the network; site ids become ``NAME_site``.
     within_km
-        A new site takes forcings and attributes from the nearest site of the dataset, if it is no farther than this;
-        otherwise it is refused. ERA5's cells are 28 km wide.
+        Largest distance to the nearest site of the dataset, whose forcings and attributes a new site gets; sites farther
+        away are refused. ERA5's cells are 28 km wide.
     units, largest
         As for :func:`add_product`.
 
     Returns
     -------
     xarray.Dataset, pandas.DataFrame
-        The table has a row per site: used or refused and why, the neighbour, its distance (km), days.
+        The table has a row per site: used or refused and the reason, nearest site, its distance (km), days.
 
     Raises
     ------
     DatasetError
-        If the name is taken or no name, the table is not in order, or no site of it can be used.
+        If the name or the table is invalid, or no site of it can be used.
 
     Notes
     -----
-    A neighbour lends what goes into the model, never what the model is tested on: satellite soil moisture is taken over
-    only within the same cell of its own grid, because a holdout keeps a cell together with its sites; beyond that it
-    would be in training and in test at once.
+    Satellite soil moisture, a training target, is copied only within the same cell of its grid: a holdout keeps a cell
+    and its sites together, and elsewhere the copy would be in the training and the test data. Other products are not
+    copied.
     """  # fmt: skip
     networks = set(ds[v.NETWORK].values.astype(str)) if v.NETWORK in ds.coords else set()
     check_name(name, networks - {""}, "network")
-    table = read_table(Path(path), places=True, units=units, largest=largest)
-    report = table.places.reset_index().assign(outcome="used", note="")
-    donor, distance = _nearest(report["lat"].to_numpy(), report["lon"].to_numpy(), ds)
-    report["neighbour"], report["km"] = ds[v.SITE].values.astype(str)[donor], distance.round(2)
+    table = read_table(Path(path), in_situ=True, units=units, max_bytes=max_bytes)
+    report = table.sites.reset_index().assign(outcome="used", note="")
+    nearest, distance = _nearest(report["lat"].to_numpy(), report["lon"].to_numpy(), ds)
+    report["neighbour"], report["km"] = ds[v.SITE].values.astype(str)[nearest], distance.round(2)
     far = distance > within_km
     report.loc[far, ["outcome", "note"]] = [
         "refused",
-        f"no site within {within_km:g} km to take forcings from",
+        f"no site of the dataset within {within_km:g} km",
     ]
-    values, days = on_grid(table, pd.Index(report["site"]), ds, StepCounts(read=len(table.daily)))
+    values, days = align_table(table, pd.Index(report["site"]), ds, StepCounts(read=len(table.daily)))
     report["days"] = np.isfinite(values).sum(axis=1)
     report.loc[~far & (report["days"] == 0).to_numpy(), ["outcome", "note"]] = [
         "refused",
-        "no day of the dataset",
+        "no value on a day of the dataset",
     ]
     used = (report["outcome"] == "used").to_numpy()
     if not used.any():
@@ -84,15 +80,15 @@ def add_network(
         raise DatasetError(
             f"{table.file}: no site can be used ({reasons}). The nearest is {report['km'].min():g} km from a site of the dataset."
         )
-    taken = report[used]
-    new = _borrowed(ds, taken, donor[used], values[used], name)
+    selected = report[used]
+    new = _from_neighbours(ds, selected, nearest[used], values[used], name)
     clash = np.intersect1d(ds[v.SITE].values.astype(str), new[v.SITE].values.astype(str))
     if len(clash):
         raise DatasetError(
-            f"site {str(clash[0])!r} is in the dataset already ({len(clash)} in all); choose another name."
+            f"duplicate site id {str(clash[0])!r} ({len(clash)} in all): the dataset already has it; choose another network name."
         )
     both = xr.concat(
-        [_complete(ds), new], dim=v.SITE, join="exact", data_vars="all", coords="different", compat="equals",
+        [_with_in_situ_record(ds), new], dim=v.SITE, join="exact", data_vars="all", coords="different", compat="equals",
         combine_attrs="override",
     )  # fmt: skip
     for variable in both.data_vars:
@@ -106,28 +102,25 @@ def add_network(
     step = table.as_step("add-network", name) | days.as_step("days")
     step |= {
         "within_km": within_km, "sites_used": int(used.sum()), "sites_refused": int((~used).sum()),
-        "farthest_km": float(taken["km"].max()),
-        "neighbours": dict(zip(taken["site"][:LISTED], taken["neighbour"][:LISTED], strict=True)),
+        "farthest_km": float(selected["km"].max()),
+        "neighbours": dict(zip(selected["site"][:MAX_LISTED], selected["neighbour"][:MAX_LISTED], strict=True)),
     }  # fmt: skip
-    return finished(both, ds, step, f"the dataset with {name}"), report
+    return with_history_step(both, ds, step, f"the dataset with {name}"), report
 
 
 def _nearest(lat: np.ndarray, lon: np.ndarray, ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest site of the dataset to each point, and its distance on the sphere, km."""
-    phi, lam = np.radians(ds[v.LAT].values), np.radians(ds[v.LON].values)
-    a, b = np.radians(lat)[:, None], np.radians(lon)[:, None]
-    h = np.sin((phi - a) / 2) ** 2 + np.cos(a) * np.cos(phi) * np.sin((lam - b) / 2) ** 2
-    km = 2 * _EARTH_KM * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
+    """Return the index of the site nearest to each point, and its distance, km."""
+    km = distance_km(lat[:, None], lon[:, None], ds[v.LAT].values, ds[v.LON].values)
     nearest = km.argmin(axis=1)
     return nearest, km[np.arange(len(lat)), nearest]
 
 
-def _borrowed(
-    ds: xr.Dataset, taken: pd.DataFrame, donor: np.ndarray, values: np.ndarray, name: str
+def _from_neighbours(
+    ds: xr.Dataset, selected: pd.DataFrame, nearest: np.ndarray, values: np.ndarray, name: str
 ) -> xr.Dataset:
-    """Return the new sites with their neighbours' inputs and their own soil moisture."""
-    lat, lon = taken["lat"].to_numpy(), taken["lon"].to_numpy()
-    new = _complete(ds).isel({v.SITE: donor})
+    """Return the new sites with the inputs of the nearest sites and their own soil moisture."""
+    lat, lon = selected["lat"].to_numpy(), selected["lon"].to_numpy()
+    new = _with_in_situ_record(ds).isel({v.SITE: nearest})
     if v.SM_SMAP in new:
         grid = new[v.SM_SMAP].attrs.get("grid")
         same = (
@@ -138,20 +131,20 @@ def _borrowed(
         new[v.SM_SMAP] = new[v.SM_SMAP].where(xr.DataArray(same, dims=v.SITE))
     if v.SM_PRODUCT in new:
         new[v.SM_PRODUCT] = new[v.SM_PRODUCT].where(False)
-    depth = taken["depth"].to_numpy() if "depth" in taken else np.full(len(taken), np.nan)
+    depth = selected["depth"].to_numpy() if "depth" in selected else np.full(len(selected), np.nan)
     known = v.VARIABLES[v.SM_INSITU]
     new[v.SM_INSITU] = (
         (v.SITE, v.TIME), values, {"units": known.units, "long_name": known.long_name, "source": name, "license": LICENSE},
     )  # fmt: skip
     return new.assign_coords({
-        v.SITE: np.array([f"{name}_{s}" for s in taken["site"]]), v.LAT: (v.SITE, lat), v.LON: (v.SITE, lon),
-        v.REGION: (v.SITE, region_of(lat, lon)), v.NETWORK: (v.SITE, np.full(len(taken), name)),
-        v.STATION: (v.SITE, taken["station"].to_numpy().astype(str)), v.DEPTH: (v.SITE, depth),
+        v.SITE: np.array([f"{name}_{s}" for s in selected["site"]]), v.LAT: (v.SITE, lat), v.LON: (v.SITE, lon),
+        v.REGION: (v.SITE, region_of(lat, lon)), v.NETWORK: (v.SITE, np.full(len(selected), name)),
+        v.STATION: (v.SITE, selected["station"].to_numpy().astype(str)), v.DEPTH: (v.SITE, depth),
     })  # fmt: skip
 
 
-def _complete(ds: xr.Dataset) -> xr.Dataset:
-    """Return the dataset with an in-situ record and all coordinates of a site, empty where it has none."""
+def _with_in_situ_record(ds: xr.Dataset) -> xr.Dataset:
+    """Return the dataset with in-situ soil moisture and all site coordinates, empty where it has none."""
     n = ds.sizes[v.SITE]
     empty = {v.NETWORK: np.full(n, ""), v.STATION: np.full(n, ""), v.DEPTH: np.full(n, np.nan)}
     ds = ds.assign_coords({c: (v.SITE, values) for c, values in empty.items() if c not in ds.coords})

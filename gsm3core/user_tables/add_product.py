@@ -1,4 +1,4 @@
-"""A user's table joined to a dataset as one more product at its sites."""
+"""Addition of a user's table to a dataset as a soil-moisture product."""
 
 from __future__ import annotations
 
@@ -20,44 +20,41 @@ from gsm3core.schema import check_dataset, products
 from gsm3core.user_tables.tables import Table, read_table
 
 _NAME = re.compile(r"[^\W_][\w .+()-]{0,39}")
-RESERVED = (v.IN_SITU, v.SMAP, *v.MODEL_PRODUCTS.values())
-LISTED = 40  # of names in the history: an attribute of an HDF5 file holds 64 KB
+RESERVED_NAMES = (v.IN_SITU, v.SMAP, *v.MODEL_PRODUCTS.values())
+MAX_LISTED = 40  # names in the history: an HDF5 attribute holds 64 kB
 LICENSE = "as given by the user who added it"
 
 
 def add_product(
-    ds: xr.Dataset, path: Path, name: str, *, units: str = "", largest: int | None = None
+    ds: xr.Dataset, path: Path, name: str, *, units: str = "", max_bytes: int | None = None
 ) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Return the dataset with a user's table as one more product, and the step that was written to its history.
+    """Return the dataset with a user's table as an additional product, and the step added to its history.
 
     Parameters
     ----------
-    ds
-        A SiteDataset.
     path
-        The table: columns site, time, value, units; see :func:`gsm3core.user_tables.tables.read_table`. Its sites are ids
-        of the dataset's.
+        Table with columns site, time, value, units; see :func:`gsm3core.user_tables.tables.read_table`. Sites are the ids
+        of the dataset.
     name
-        What the product is called in scores and plots.
+        Name of the product in scores and plots.
     units
-        For a table without the column.
-    largest
-        Bytes, for uploads.
+        Units of a table without the column.
+    max_bytes
+        Limit for uploads.
 
     Raises
     ------
     DatasetError
-        If the name is taken or no name, the table is not in order, or none of its rows is at a site and on a day of
-        the dataset.
+        If the name or the table is invalid, or no row matches a site and a day of the dataset.
     """
-    check_name(name, [*products(ds), *RESERVED], "product")
-    table = read_table(Path(path), units=units, largest=largest)
+    check_name(name, [*products(ds), *RESERVED_NAMES], "product")
+    table = read_table(Path(path), units=units, max_bytes=max_bytes)
     ids = pd.Index(ds[v.SITE].values.astype(str))
     unknown = sorted(set(table.daily["site"]) - set(ids))
-    values, days = on_grid(table, ids, ds, StepCounts(read=len(table.daily)))
+    values, days = align_table(table, ids, ds, StepCounts(read=len(table.daily)))
     if not np.isfinite(values).any():
         raise DatasetError(
-            f"{table.file}: no row is at a site and on a day of the dataset: {days}.{_suggest(unknown, ids)}"
+            f"{table.file}: no row matches a site and a day of the dataset: {days}.{_suggest(unknown, ids)}"
         )
     known = v.VARIABLES[v.SM_PRODUCT]
     layer = xr.DataArray(
@@ -65,48 +62,52 @@ def add_product(
         coords={v.PRODUCT: [name], v.SITE: ds[v.SITE], v.TIME: ds[v.TIME]},
     )  # fmt: skip
     attrs = {"units": known.units, "long_name": known.long_name, "standard_name": known.standard_name}
-    here = f"{name}: {table.file} (SHA-256 {table.sha256[:12]})"
+    source = f"{name}: {table.file} (SHA-256 {table.sha256[:12]})"
     if v.SM_PRODUCT in ds:
         before = ds[v.SM_PRODUCT]
         attrs = dict(before.attrs)
-        for key, text in (("source", here), ("license", f"{name}: {LICENSE}")):
+        for key, text in (("source", source), ("license", f"{name}: {LICENSE}")):
             attrs[key] = " + ".join(filter(None, [str(before.attrs.get(key) or ds.attrs.get(key, "")), text]))
         joined = xr.concat(
-            [before.drop_vars(_others(before)), layer], dim=v.PRODUCT, join="exact", combine_attrs="drop"
+            [before.drop_vars(_other_coordinates(before)), layer],
+            dim=v.PRODUCT,
+            join="exact",
+            combine_attrs="drop",
         )
         ds = ds.drop_vars([v.SM_PRODUCT, v.PRODUCT])
     else:
-        attrs |= {"source": here, "license": f"{name}: {LICENSE}"}
+        attrs |= {"source": source, "license": f"{name}: {LICENSE}"}
         joined = layer
     out = ds.assign({v.SM_PRODUCT: joined.astype(np.float32).assign_attrs(attrs)})
     step = table.as_step("add-product", name) | days.as_step("days")
-    step |= {"unknown_sites": unknown[:LISTED], "unknown_sites_count": len(unknown)}
-    return finished(out, ds, step, f"the dataset with {name}"), step
+    step |= {"unknown_sites": unknown[:MAX_LISTED], "unknown_sites_count": len(unknown)}
+    return with_history_step(out, ds, step, f"the dataset with {name}"), step
 
 
-def check_name(name: str, taken: Iterable[str], what: str) -> None:
-    """Raise unless a name can stand in plots and files and is free, whatever its case."""
+def check_name(name: str, existing: Iterable[str], what: str) -> None:
+    """Raise unless a name is valid in plots and files and not among ``existing`` ones (ignoring case)."""
     if not _NAME.fullmatch(name) or name != name.strip():
-        raise DatasetError(
-            f"{name!r} is no name for a {what}: 1 to 40 letters, digits, blanks and . + - ( ), beginning with a letter or digit."
-        )
-    if name.casefold() in {str(t).casefold() for t in taken}:
-        raise DatasetError(f"the {what} {name!r} is there already; choose another name.")
+        expected = "1 to 40 letters, digits, blanks and . + - ( ), starting with a letter or digit"
+        raise DatasetError(f"invalid {what} name {name!r}; expected {expected}.")
+    if name.casefold() in {str(t).casefold() for t in existing}:
+        raise DatasetError(f"duplicate {what} name {name!r}; choose another name.")
 
 
-def on_grid(table: Table, ids: pd.Index, ds: xr.Dataset, days: StepCounts) -> tuple[np.ndarray, StepCounts]:
-    """Return values (site, time) on the dataset's days; what falls outside is booked."""
+def align_table(
+    table: Table, ids: pd.Index, ds: xr.Dataset, days: StepCounts
+) -> tuple[np.ndarray, StepCounts]:
+    """Return the table's values (site, time) on the dataset's days; rows outside are counted as refused."""
     row = ids.get_indexer(pd.Index(table.daily["site"]))
     column = pd.DatetimeIndex(ds[v.TIME].values).get_indexer(pd.DatetimeIndex(table.daily["day"]))
-    days.refuse("at a site that the dataset has not", int((row < 0).sum()))
-    days.refuse("on a day that the dataset has not", int(((row >= 0) & (column < 0)).sum()))
+    days.refuse("site not in the dataset", int((row < 0).sum()))
+    days.refuse("day not in the dataset", int(((row >= 0) & (column < 0)).sum()))
     inside = (row >= 0) & (column >= 0)
     values = np.full((len(ids), ds.sizes[v.TIME]), np.nan, np.float32)
     values[row[inside], column[inside]] = table.daily["value"].to_numpy()[inside]
     return values, days
 
 
-def _others(array: xr.DataArray) -> list[str]:
+def _other_coordinates(array: xr.DataArray) -> list[str]:
     return [str(c) for c in array.coords if c not in (v.PRODUCT, v.SITE, v.TIME)]
 
 
@@ -115,15 +116,15 @@ def _suggest(unknown: list[str], ids: pd.Index) -> str:
         return ""
     near = difflib.get_close_matches(unknown[0], list(ids), n=1, cutoff=0.5)
     hint = (
-        f"did you mean {near[0]!r}?"
+        f"Did you mean {near[0]!r}?"
         if near
-        else f"the dataset's sites are like {', '.join(map(repr, ids[:3]))}."
+        else f"Sites of the dataset: {', '.join(map(repr, ids[:3]))}, ..."
     )
-    return f" Site {unknown[0]!r} is not in the dataset ({len(unknown)} such): {hint}"
+    return f" {len(unknown)} sites are not in the dataset, such as {unknown[0]!r}. {hint}"
 
 
-def finished(out: xr.Dataset, ds: xr.Dataset, step: dict[str, Any], name: str) -> xr.Dataset:
-    """Return the dataset with one more step in its history, checked."""
+def with_history_step(out: xr.Dataset, ds: xr.Dataset, step: dict[str, Any], name: str) -> xr.Dataset:
+    """Return the checked dataset with one more step in its history."""
     out.attrs = dict(ds.attrs) | {"history": json.dumps([*json.loads(ds.attrs.get("history", "[]")), step])}
     check_dataset(out, name=name)
     return out

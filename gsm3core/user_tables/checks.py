@@ -1,4 +1,4 @@
-"""Units, times and numbers of a user's table: read strictly, named by line when they cannot be."""
+"""Strict reading of units, times and numbers in a user's table; errors name the lines."""
 
 from __future__ import annotations
 
@@ -12,42 +12,40 @@ FRACTION = {
     "cm**3/cm**3", "v/v", "1",
 }  # fmt: skip
 PERCENT = {"%", "percent", "vol%", "vol.%", "vol.-%", "% vol", "%vol", "volumetric percent"}
-# Names are shown in web pages and written to tables that a spreadsheet may open: nothing that it takes for a formula.
+# Names are shown in web pages and written to tables, where a spreadsheet must not read them as formulas.
 SITE_NAME = r"(?![=+@])(?!-.*[^\d._-])[^\x00-\x1f\x7f<>]{1,80}"
-SITE_NAME_WORDS = "1 to 80 characters without < and >, not beginning as a formula does (= + @ -)"
+SITE_NAME_RULE = "expected 1 to 80 characters without < and >, not starting like a formula (= + @ -)"
 _SHOWN = 3
 _ZONE = r"(?:[zZ]|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*[+-]\d{2}(?::?\d{2})?)$"
 
 
 def unit_factor(raw: pd.DataFrame, units: str, file: str) -> tuple[float, str]:
-    """Return what turns the values into m3 m-3, and the unit as it was given.
+    """Return the factor that converts the values to m3 m-3, and the stated unit.
 
     Raises
     ------
     DatasetError
-        If there is none, several, one that is not volumetric, or one that contradicts ``units``.
+        If there is no unit or several, or it is not volumetric or contradicts ``units``.
     """
     stated = (
         sorted({str(u).strip() for u in raw["units"].dropna().unique()}) if "units" in raw.columns else []
     )
     if len(stated) > 1:
         raise DatasetError(
-            f"{file} has rows in {' and in '.join(map(repr, stated[:_SHOWN]))}; one unit for all is needed."
+            f"{file} has several units: {', '.join(map(repr, stated[:_SHOWN]))}; expected one for all rows."
         )
     if stated and units and stated[0] != units:
-        raise DatasetError(f"{file} states units {stated[0]!r}, and {units!r} was given.")
+        raise DatasetError(f"{file} has units {stated[0]!r}, but {units!r} was given; correct one of them.")
     unit = (stated or [units])[0]
     if not unit:
-        raise DatasetError(
-            f"{file} states no units: add a column 'units' (m3 m-3 or %), or give them with --units."
-        )
+        raise DatasetError(f"{file} has no units: add a column 'units' (m3 m-3 or %), or set --units.")
     plain = " ".join(unit.lower().split())
     if plain in FRACTION:
         return 1.0, unit
     if plain in PERCENT:
         return 0.01, unit
     more = (
-        " A water column needs the depth of its layer: divide by it first."
+        " Divide a water column by the depth of its layer first."
         if plain in {"mm", "kg m-2", "kg/m2", "m"}
         else ""
     )
@@ -57,42 +55,44 @@ def unit_factor(raw: pd.DataFrame, units: str, file: str) -> tuple[float, str]:
 
 
 def times(column: pd.Series, rows: pd.DataFrame, file: str) -> tuple[np.ndarray, list[str]]:
-    """Return UTC times, and a note if any had a zone.
+    """Return UTC times, and a note if some have a time zone.
 
     Raises
     ------
     DatasetError
-        If a time is not ISO 8601; 01/02/2020 is two different days on two continents.
+        If a time is not ISO 8601; 01/02/2020 is ambiguous.
     """
     notes: list[str] = []
     if column.dtype.kind == "M":
         stamps = pd.to_datetime(column, utc=True)
     elif column.dtype.kind in "iuf":
-        raise DatasetError(f"{file}: times are numbers ({column.iloc[0]}); write dates such as 2020-02-01.")
+        raise DatasetError(
+            f"{file}: times are numbers ({column.iloc[0]}); expected dates such as 2020-02-01."
+        )
     else:
         texts = column.astype("str").str.strip()
         zoned = texts.str.contains(_ZONE, regex=True)
         if zoned.any():
-            rest = "; those without a zone are taken as UTC" if not zoned.all() else ""
+            rest = "; those without a zone are read as UTC" if not zoned.all() else ""
             notes.append(f"{int(zoned.sum()):,} times with a zone converted to UTC{rest}")
         stamps = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
     bad = stamps.isna().to_numpy()
     if bad.any():
         given = column[bad].iloc[0]
         raise DatasetError(
-            f"{file}: time {given!r} in line {lines(rows, bad)} cannot be read ({int(bad.sum()):,} in all). Write "
+            f"{file}: invalid time {given!r} in line {lines(rows, bad)} ({int(bad.sum()):,} in all); expected "
             "2020-02-01, 2020-02-01T06:00 (UTC) or 2020-02-01T06:00+02:00."
         )
     return stamps.dt.tz_localize(None).to_numpy().astype("datetime64[ns]"), notes
 
 
 def numbers(column: pd.Series, rows: pd.DataFrame, file: str) -> np.ndarray:
-    """Return a column as numbers; a missing one is NaN.
+    """Return a column as numbers, NaN where missing.
 
     Raises
     ------
     DatasetError
-        If a text is no number, or a number is infinite.
+        If a text is not a number, or a number is infinite.
     """
     numbers = pd.to_numeric(column, errors="coerce")
     bad = (numbers.isna() & column.notna()).to_numpy() | np.isinf(numbers.to_numpy(np.float64))
@@ -100,12 +100,13 @@ def numbers(column: pd.Series, rows: pd.DataFrame, file: str) -> np.ndarray:
         given = str(column[bad].iloc[0])
         comma = " Write decimals with a point." if "," in given else ""
         raise DatasetError(
-            f"{file}: {column.name} {given!r} in line {lines(rows, bad)} is no number ({int(bad.sum()):,} in all).{comma}"
+            f"{file}: invalid {column.name} {given!r} in line {lines(rows, bad)} ({int(bad.sum()):,} in all); expected a finite "
+            f"number.{comma}"
         )
     return numbers.to_numpy(np.float64)
 
 
 def lines(rows: pd.DataFrame, bad: np.ndarray) -> str:
-    """Return the first lines of the file that are bad, as text."""
+    """Return the first of the bad line numbers, as text."""
     found = rows["line"].to_numpy()[bad]
     return ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")

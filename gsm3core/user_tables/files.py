@@ -1,4 +1,4 @@
-"""A user's file (CSV, netCDF, parquet) as a plain frame of its columns: measured before it is read, never executed."""
+"""A user's file (CSV, netCDF, parquet) as a data frame; its size is checked before reading, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.user_tables.safety import check_hdf5, check_header, check_parquet, most_values
+from gsm3core.user_tables.safety import check_hdf5, check_header, check_parquet, max_column_values
 
 SUFFIXES = {
     ".csv": "CSV",
@@ -26,62 +26,63 @@ _VALUE = "value"
 _MISSING = ["", "NA", "NaN", "nan", "N/A", "null", "None", "-", "--"]
 
 
-def read_columns(path: Path, *, largest: int | None = None) -> pd.DataFrame:
-    """Return the columns of a table as they stand in the file, names in lower case; a CSV's are texts.
+def read_columns(path: Path, *, max_bytes: int | None = None) -> pd.DataFrame:
+    """Return the unchanged columns of a table, names in lower case; those of a CSV as text.
 
     Parameters
     ----------
     path
         ``.csv``, ``.tsv``, ``.txt`` (comma, semicolon or tab), ``.nc`` (netCDF-4) or ``.parquet``.
-    largest
-        Bytes; a larger file is refused unread. None by default.
+    max_bytes
+        Limit, checked before reading; None for no limit.
 
     Returns
     -------
     pandas.DataFrame
-        The index counts rows from 0. A netCDF file with one variable (site, time) is laid out as rows, and its
-        ``units`` attribute becomes a column.
+        The index counts rows from 0. A netCDF variable (site, time) becomes rows, and its ``units`` attribute a column.
 
     Raises
     ------
     DatasetError
-        If the file is missing, too large, of another kind than its name says, or cannot be read.
+        If the file is missing, too large, of a kind other than its suffix, or unreadable.
     """
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
         raise DatasetError(
-            f"{path.name}: a table is one of {', '.join(SUFFIXES)}; {path.suffix or 'no suffix'!r} was given."
+            f"{path.name} has the suffix {path.suffix!r}; expected one of {', '.join(SUFFIXES)}."
         )
     if not path.is_file():
         raise DatasetError(f"{path} does not exist or is not a file.")
     size = path.stat().st_size
-    if largest is not None and size > largest:
+    if max_bytes is not None and size > max_bytes:
         raise DatasetError(
-            f"{path.name} has {size / 1e6:,.1f} MB; at most {largest / 1e6:,.1f} MB are taken."
+            f"{path.name} has {size / 1e6:,.1f} MB; expected at most {max_bytes / 1e6:,.1f} MB."
         )
     if not size:
         raise DatasetError(f"{path.name} is empty.")
     with path.open("rb") as opened:
         start = opened.read(1 << 16)
-    frame = {"CSV": _csv, "netCDF": _netcdf, "parquet": _parquet}[kind](path, start, most_values(largest))
+    frame = {"CSV": _csv, "netCDF": _netcdf, "parquet": _parquet}[kind](
+        path, start, max_column_values(max_bytes)
+    )
     frame.columns = [str(c).strip().lower() for c in frame.columns]
     if twice := sorted({c for c in frame.columns if list(frame.columns).count(c) > 1}):
-        raise DatasetError(f"{path.name} has the column {twice[0]!r} more than once.")
+        raise DatasetError(f"{path.name} has duplicate columns: {', '.join(twice)}.")
     if frame.empty:
         raise DatasetError(f"{path.name} has no rows.")
     return frame
 
 
-def _csv(path: Path, start: bytes, most: int) -> pd.DataFrame:
+def _csv(path: Path, start: bytes, max_values: int) -> pd.DataFrame:
     if b"\0" in start or start.startswith((_HDF5, _PARQUET, b"PK\x03\x04", b"\x1f\x8b")):
-        raise DatasetError(f"{path.name} is not text, though its name says CSV.")
+        raise DatasetError(f"{path.name} is not text; expected CSV.")
     header = start.decode("utf-8-sig", "replace").partition("\n")[0]
     separator = max(",;\t", key=header.count)
     check_header(header, b"\n" in start or len(start) == path.stat().st_size, separator, path.name)
     try:
         frame = pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, na_values=_MISSING, encoding="utf-8-sig",
-            skipinitialspace=True, nrows=most + 1, engine="c", low_memory=False,
+            skipinitialspace=True, nrows=max_values + 1, engine="c", low_memory=False,
         )  # fmt: skip
     except UnicodeDecodeError as error:
         raise DatasetError(
@@ -89,13 +90,13 @@ def _csv(path: Path, start: bytes, most: int) -> pd.DataFrame:
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise DatasetError(f"{path.name} cannot be read as CSV: {str(error).strip()}") from error
-    if len(frame) > most:
-        raise DatasetError(f"{path.name} has more than {most:,} rows.")
+    if len(frame) > max_values:
+        raise DatasetError(f"{path.name} has more than {max_values:,} rows, the limit.")
     return _as_long_as_header(frame, path)
 
 
 def _as_long_as_header(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Refuse rows longer than the header, from which pandas makes an index; an empty field at their end is taken off."""
+    """Refuse rows longer than the header, which pandas reads as an index; drop an empty field at their end."""
     if isinstance(frame.index, pd.RangeIndex):
         return frame
     if frame.index.nlevels == 1 and frame.iloc[:, -1].isna().all():
@@ -106,33 +107,35 @@ def _as_long_as_header(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
 
 
-def _parquet(path: Path, start: bytes, most: int) -> pd.DataFrame:
+def _parquet(path: Path, start: bytes, max_values: int) -> pd.DataFrame:
     if not start.startswith(_PARQUET):
-        raise DatasetError(f"{path.name} is not a parquet file, though its name says so.")
+        raise DatasetError(f"{path.name} is not a parquet file.")
     if find_spec("pyarrow") is None:
         raise DatasetError(
             f"{path.name}: reading parquet needs the package pyarrow (pip install pyarrow); or save it as CSV."
         )
     try:
-        check_parquet(path, most)
+        check_parquet(path, max_values)
         return pd.read_parquet(path, engine="pyarrow").reset_index(drop=True)
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError) as error:
         raise DatasetError(f"{path.name} cannot be read as parquet: {error}") from error
 
 
-def _netcdf(path: Path, start: bytes, most: int) -> pd.DataFrame:
+def _netcdf(path: Path, start: bytes, max_values: int) -> pd.DataFrame:
     if start.startswith(b"CDF"):
         raise DatasetError(
-            f"{path.name} is netCDF of the classic kind; convert it with `nccopy -k nc4`, or save it as CSV."
+            f"{path.name} is a classic netCDF file; convert it with `nccopy -k nc4`, or save it as CSV."
         )
     if not start.startswith(_HDF5):
-        raise DatasetError(f"{path.name} is not a netCDF-4 file, though its name says so.")
+        raise DatasetError(f"{path.name} is not a netCDF-4 file.")
     try:
-        check_hdf5(path, most)
+        check_hdf5(path, max_values)
         with xr.open_dataset(path, engine="h5netcdf") as ds:
             return _rows(ds.load(), path)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
-        raise DatasetError(f"{path.name} cannot be read as netCDF-4: {error}. Was it cut short?") from error
+        raise DatasetError(
+            f"{path.name} cannot be read as netCDF-4: {error}. The file may be truncated."
+        ) from error
 
 
 def _rows(ds: xr.Dataset, path: Path) -> pd.DataFrame:
@@ -146,7 +149,7 @@ def _rows(ds: xr.Dataset, path: Path) -> pd.DataFrame:
     if len(series) != 1:
         names = ", ".join(map(str, ds.variables)) or "nothing"
         raise DatasetError(
-            f"{path.name} holds {names}; expected columns site, time, value of one dimension, or one variable (site, time)."
+            f"{path.name} has {names}; expected columns site, time, value of one dimension, or one variable (site, time)."
         )
     one = series[0].transpose(v.SITE, v.TIME)
     sites, days = one.sizes[v.SITE], one.sizes[v.TIME]
@@ -154,9 +157,9 @@ def _rows(ds: xr.Dataset, path: Path) -> pd.DataFrame:
         v.SITE: np.repeat(_plain(ds[v.SITE].values), days), v.TIME: np.tile(ds[v.TIME].values, sites),
         _VALUE: one.values.ravel(),
     })  # fmt: skip
-    for place in (v.LAT, v.LON, v.DEPTH, v.STATION):
-        if place in ds.variables and ds[place].dims == (v.SITE,):
-            frame[place] = np.repeat(_plain(ds[place].values), days)
+    for name in (v.LAT, v.LON, v.DEPTH, v.STATION):
+        if name in ds.variables and ds[name].dims == (v.SITE,):
+            frame[name] = np.repeat(_plain(ds[name].values), days)
     if "units" in one.attrs:
         frame["units"] = str(one.attrs["units"])
     return frame

@@ -1,4 +1,4 @@
-"""A table sent to the dashboard: measured, checked by its content, never executed, its name never a path."""
+"""Safe handling of uploaded tables: size and content are checked, nothing is executed, and the name is never a path."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from gsm3core.errors import DatasetError
 from gsm3core.user_tables.files import SUFFIXES
 from gsm3core.user_tables.tables import Table, read_table
 
-LARGEST = 50 << 20
+MAX_UPLOAD_BYTES = 50 << 20
 _SHOWN = 5
-_STEM = 60
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+_MAX_STEM = 60
+_WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What a checked table holds, to be shown before it is added.
+    """Summary of a checked table, shown before it is added.
 
     Parameters
     ----------
     name
-        A file name that is safe on any system; what the visitor called the file, as far as possible.
+        File name, made safe for any system.
     sha256, bytes
-        Of the content.
+        Checksum and size of the content.
     rows_read, rows_used, refused
-        Rows; why some are not used.
+        Counts of rows, and of refused rows by reason.
     units
-        As stated.
+        As stated in the table.
     sites, sites_count
-        The first five names, and how many there are.
+        The first five site ids, and their number.
     first_day, last_day, days
-        Of the UTC daily values, and their number over all sites.
+        Period of the UTC daily values, and their number over all sites.
     lowest, median, highest
         m3 m-3.
     notes
-        What was converted.
+        Conversions.
     """
 
     name: str
@@ -65,46 +65,48 @@ class Upload:
 
 
 def check_upload(
-    content: bytes, filename: str, *, places: bool = False, units: str = "", largest: int = LARGEST
+    content: bytes,
+    filename: str,
+    *,
+    in_situ: bool = False,
+    units: str = "",
+    max_bytes: int = MAX_UPLOAD_BYTES,
 ) -> Upload:
-    """Check a table that a visitor sent, and say what it holds.
+    """Check an uploaded table and return its summary.
 
     Parameters
     ----------
     content
-        The bytes. They are read as CSV, netCDF-4 or parquet and as nothing else; nothing in them is executed.
+        Bytes, read as CSV, netCDF-4 or parquet only; nothing in them is executed.
     filename
-        What the visitor's machine called it. It chooses the format by its suffix and is shown; it never becomes part of
-        a path as it came.
-    places
+        Original name. Its suffix chooses the format; only a safe form of it is used in a path.
+    in_situ
         Whether it is an in-situ table, with lat and lon.
     units
-        For a table without the column.
-    largest
-        Bytes, 50 MB by default.
+        Units of a table without the column.
 
     Raises
     ------
     DatasetError
-        If it is empty, too large, of another kind than its name says, or not in order; see
+        If it is empty, too large, of a kind other than its suffix, or invalid; see
         :func:`gsm3core.user_tables.tables.read_table`.
     """
-    with uploaded(content, filename, largest=largest) as path:
-        return _summary(read_table(path, places=places, units=units, largest=largest), len(content))
+    with upload_file(content, filename, max_bytes=max_bytes) as path:
+        return _summary(read_table(path, in_situ=in_situ, units=units, max_bytes=max_bytes), len(content))
 
 
 @contextmanager
-def uploaded(content: bytes, filename: str, *, largest: int = LARGEST) -> Iterator[Path]:
-    """Give an upload as a file for as long as it is worked with, in a folder of its own that is removed afterwards.
+def upload_file(content: bytes, filename: str, *, max_bytes: int = MAX_UPLOAD_BYTES) -> Iterator[Path]:
+    """Write an upload to a file in a temporary folder, which is removed afterwards.
 
     Raises
     ------
     DatasetError
-        If it is too large, or its name has no suffix of a table.
+        If it is too large, or its suffix is unknown.
     """
-    if len(content) > largest:
+    if len(content) > max_bytes:
         raise DatasetError(
-            f"{safe_name(filename)} has {len(content) / 1e6:,.1f} MB; at most {largest / 1e6:,.1f} MB are taken."
+            f"{safe_name(filename)} has {len(content) / 1e6:,.1f} MB; expected at most {max_bytes / 1e6:,.1f} MB."
         )
     with tempfile.TemporaryDirectory(prefix="gsm3-upload-") as folder:
         path = Path(folder) / safe_name(filename)
@@ -113,20 +115,22 @@ def uploaded(content: bytes, filename: str, *, largest: int = LARGEST) -> Iterat
 
 
 def safe_name(filename: str) -> str:
-    """Return a file name without folders or odd characters: letters, digits, ``. _ -`` and blanks, at most 60 and a suffix.
+    """Return a file name of up to 60 letters, digits, ``. _ -`` and blanks, and a suffix, without folders.
 
     Raises
     ------
     DatasetError
-        If the suffix is not one of a table.
+        If the suffix is unknown.
     """
     last = PureWindowsPath(unicodedata.normalize("NFKC", filename).replace("\0", "")).name.strip()
     stem, dot, suffix = last.rpartition(".")
     suffix = f".{suffix.lower()}" if dot else ""
     if suffix not in SUFFIXES:
-        raise DatasetError(f"{last[:_STEM]!r}: a table is one of {', '.join(SUFFIXES)}.")
-    plain = re.sub(r"[^\w .-]", "_", stem).strip(" .")[:_STEM].strip(" .") or "table"
-    if _DEVICES.fullmatch(plain.split(".")[0]):
+        raise DatasetError(
+            f"{last[:_MAX_STEM]!r} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}."
+        )
+    plain = re.sub(r"[^\w .-]", "_", stem).strip(" .")[:_MAX_STEM].strip(" .") or "table"
+    if _WINDOWS_DEVICES.fullmatch(plain.split(".")[0]):
         plain = f"table {plain}"
     return plain + suffix
 
@@ -136,8 +140,8 @@ def _summary(table: Table, size: int) -> Upload:
     names = sorted(map(str, daily["site"].unique()))
     first, last = (str(pd.Timestamp(d).date()) for d in (daily["day"].min(), daily["day"].max()))
     return Upload(
-        name=table.file, sha256=table.sha256, bytes=size, rows_read=table.ledger.read, rows_used=table.ledger.used,
-        refused=dict(sorted(table.ledger.refused.items())), units=table.units, sites=tuple(names[:_SHOWN]),
+        name=table.file, sha256=table.sha256, bytes=size, rows_read=table.counts.read, rows_used=table.counts.used,
+        refused=dict(sorted(table.counts.refused.items())), units=table.units, sites=tuple(names[:_SHOWN]),
         sites_count=len(names), first_day=first, last_day=last, days=len(daily), lowest=float(daily["value"].min()),
         median=float(daily["value"].median()), highest=float(daily["value"].max()), notes=tuple(table.notes),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The demonstration dataset as a user meets it: contract, honesty, determinism, errors, likeness."""
+"""The demonstration dataset: contract, attributes, determinism, errors, and similarity to real data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gsm3core.geography.regions import region_of
 from support.demo_worlds import END, N_SITES, SEED, START, bare, planted
 
 
-def test_it_keeps_the_contract_and_survives_the_disk(tmp_path):
+def test_dataset_is_valid_and_round_trips(tmp_path):
     ds = planted().dataset.isel(site=slice(0, 12), time=slice(0, 60))
     schema.check_dataset(planted().dataset)
     path = schema.save_dataset(ds, tmp_path / "demo.nc")
@@ -28,12 +28,12 @@ def test_it_keeps_the_contract_and_survives_the_disk(tmp_path):
         assert schema.is_simulated(back)
 
 
-def test_it_says_what_it_is():
+def test_attributes_describe_the_simulation():
     ds = planted().dataset
     assert "simulated" in ds.attrs["title"]
     assert schema.is_simulated(ds)
-    assert json.loads(ds.attrs["plan"]) == Scenario().as_dict()
-    assert json.loads(bare().dataset.attrs["plan"])["aspect_effect"] is False
+    assert json.loads(ds.attrs["scenario"]) == Scenario().as_dict()
+    assert json.loads(bare().dataset.attrs["scenario"])["aspect_effect"] is False
     assert json.loads(ds.attrs["product_errors"])["SMAP"]["bias"] == PRODUCT_ERRORS["SMAP"].bias
     for name, array in ds.data_vars.items():
         assert "simulated" in array.attrs["source"], name
@@ -41,7 +41,7 @@ def test_it_says_what_it_is():
         assert array.attrs["units"] == v.VARIABLES[str(name)].units
 
 
-def test_it_has_what_the_tools_need():
+def test_dataset_has_all_kinds_of_variables():
     ds = planted().dataset
     assert len(schema.forcing_names(ds)) == 9
     assert len(schema.attribute_names(ds)) == 15
@@ -71,7 +71,7 @@ def test_texture_and_aspect_are_consistent():
     assert ds["poleward_aspect"].values == pytest.approx(by_hand, abs=1e-5)
 
 
-def test_values_are_those_of_soils_and_weather():
+def test_values_are_plausible():
     ds = planted().dataset
     q = {n: np.nanquantile(ds[n].values.astype(float), [0.001, 0.5, 0.999]) for n in ds.data_vars}
     assert q["sm_insitu"][0] >= 0.0
@@ -80,14 +80,14 @@ def test_values_are_those_of_soils_and_weather():
     assert q["air_temperature"][0] > 220
     assert q["air_temperature"][2] < 320
     assert 5 < q["precipitation"][2] < 200
-    # Clear days of high summer have about 400 W m-2, and the forcing is wrong by 8 %.
+    # Clear days of high summer have about 400 W m-2, and the error of the forcing is 8 %.
     assert 300 < q["shortwave_down"][2] < 450
-    # The attribute's annual rain is that of the forcing, less the share that the forcing misses.
+    # The annual precipitation of the forcing is that of the attribute, less the missed share.
     annual = ds["precipitation"].mean("time") * 365.25
     assert float((annual / ds["mean_annual_precipitation"]).median()) == pytest.approx(0.96, abs=0.12)
 
 
-def test_the_same_arguments_give_the_same_bytes_and_another_seed_another_world():
+def test_values_depend_on_the_arguments_alone():
     again = {"n_sites": 20, "start": "2016-01-01", "end": "2016-03-31"}
     one, two = (demo_dataset(**again, seed=4) for _ in range(2))
     for name in one.variables:
@@ -99,7 +99,7 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_another_world()
     xr.testing.assert_identical(demo_truth(**again, seed=4), demo_truth(**again, seed=4))
 
 
-def test_the_truth_stands_on_the_datasets_axes():
+def test_truth_has_the_coordinates_of_the_dataset():
     world = planted()
     assert (world.dataset.sizes["site"], world.truth.sizes["site"]) == (N_SITES, N_SITES)
     np.testing.assert_array_equal(world.truth["site"], world.dataset["site"])
@@ -119,20 +119,20 @@ def test_the_truth_stands_on_the_datasets_axes():
         ({"end": "NaT"}, "end is 'NaT'"),
     ],
 )
-def test_bad_arguments_are_named_with_what_to_do(arguments, named):
+def test_invalid_arguments_are_named(arguments, named):
     with pytest.raises(DatasetError, match=named) as caught:
         demo_dataset(**arguments)
     assert "expected" in str(caught.value)
 
 
 @pytest.mark.parametrize("n", [7, 19])
-def test_the_smallest_worlds_stand(n):
+def test_smallest_datasets_have_all_regions(n):
     ds = demo_dataset(n_sites=n, start="2016-06-01", end="2016-06-01")
     assert ds.sizes["time"] == 1
     assert set(ds["region"].values.tolist()) == set(v.REGIONS)
 
 
-def test_importing_it_is_light():
+def test_import_loads_no_heavy_package():
     heavy = ("torch", "scipy", "sklearn", "panel", "numba")
     code = f"import sys, gsm3core.demo; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -140,7 +140,7 @@ def test_importing_it_is_light():
 
 
 def shape_of(moisture: np.ndarray) -> dict[str, float]:
-    """Medians over sites of what makes a record look like soil moisture."""
+    """Medians over sites of the statistics that characterise a soil-moisture record."""
     rows = []
     for row in moisture:
         step = np.diff(row)
@@ -155,14 +155,14 @@ def shape_of(moisture: np.ndarray) -> dict[str, float]:
 
 
 @pytest.mark.real_data
-def test_records_look_like_those_of_the_climate_reference_network(real_data):
+def test_records_resemble_those_of_uscrn(real_data):
     with xr.open_dataset(real_data / "uscrn2020_87.nc", engine="h5netcdf") as stored:
         real = shape_of(stored["sm"].values.astype(float))
     ds = planted().dataset
     # One calendar year of the same country, as in the real file.
     ours = ds["sm_insitu"].sel(time="2016")[ds["region"].values == "CONUS"].values.astype(float)
     demo = shape_of(ours)
-    # Slow (measured 0.955), skewed by rain (2.8), of the same spread, step and level within a factor of 1.5.
+    # Slow (measured 0.955), skewed by rain (2.8), of the same standard deviation, step and mean within a factor of 1.5.
     assert demo["lag"] == pytest.approx(real["lag"], abs=0.06)
     for name in ("std", "step", "mean", "skew"):
         assert 1 / 1.5 < demo[name] / real[name] < 1.5, (name, demo[name], real[name])

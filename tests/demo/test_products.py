@@ -1,4 +1,4 @@
-"""What the products and sensors of the demonstration world get wrong, recovered from the data alone."""
+"""Errors of the simulated products and sensors, recovered from the data."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import pytest
 from gsm3core.demo import DRY_TAPER, IN_SITU_ERROR, PRODUCT_ERRORS
 from support.demo_worlds import (
     bare,
+    overpass_gaps,
     planted,
     series,
     site_correlation,
     standard_error,
     truth,
-    unseen_free_gaps,
 )
 
 NAMES = list(PRODUCT_ERRORS)
 SATELLITES = ["SMAP", "SMOS", "AMSR2"]
 CLIPPED = 0.002
-"""Values kept above 0 raise the mean of the noisiest product by less than this (m3 m-3)."""
+"""Clipping at 0 raises the mean of the noisiest product by less than this (m3 m-3)."""
 
 
 def reference(world, name):
-    """What the product would show without error: mixture and filter by pandas, not by the simulation's code.
+    """The product without error: mixture and filter by pandas, not by the simulation's code.
 
-    The filter starts before the first day; after 60 days its start is forgotten (exp(-20)).
+    The filter starts before the first day; its initial value has no effect after 60 days (exp(-20)).
     """
     error = PRODUCT_ERRORS[name]
     mixed = error.point_share * truth(world, "sm_modelled") + (1 - error.point_share) * truth(
@@ -49,36 +49,34 @@ def departures(world, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bias_and_its_spread_between_sites(name):
+def test_bias_has_its_mean_and_std_between_sites(name):
     error = PRODUCT_ERRORS[name]
     off, _, mean = departures(bare(), name)
     moist = mean > 0.1  # where the taper does not blow up the division
     scaled = (np.nanmean(off, axis=1) / taper(mean))[moist]
     assert scaled.mean() == pytest.approx(error.bias, abs=4 * standard_error(scaled) + CLIPPED)
-    # The spread holds the noise of a site's mean beside that of the biases, which only adds; a standard
-    # deviation of 150 sites is known to 6 %.
-    assert 0.8 * error.bias_spread < scaled.std(ddof=1) < 1.3 * error.bias_spread + 0.012
+    # The standard deviation includes the noise of the sites' means; that of 150 sites is known to 6 %.
+    assert 0.8 * error.bias_std < scaled.std(ddof=1) < 1.3 * error.bias_std + 0.012
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_noise_has_its_size_and_grows_with_vegetation_where_it_should(name):
+def test_noise_has_its_std_and_ndvi_slope(name):
     error = PRODUCT_ERRORS[name]
     off, ref, mean = departures(bare(), name)
     noise = (off - np.nanmean(off, axis=1, keepdims=True)) / taper(ref)
     noise = np.where(ref > 0.05, noise, np.nan)[mean > 0.1]
     expected = error.noise_std + error.noise_per_ndvi * bare().truth["ndvi_true"].values[mean > 0.1]
     ratio = np.nanstd(noise, axis=1) / expected
-    # Removing the site's mean takes some memory / days of the variance (20 of 1096 days: 2 % of the standard
-    # deviation), what is kept above 0 another 1 %, and 200 sites of
-    # short memory leave 1 % to chance.
+    # Removing the site's mean reduces the variance by time scale / days (20 of 1096 days: 2 % of the standard
+    # deviation), clipping at 0 by another 1 %; the sampling error of 200 sites is 1 %.
     assert ratio.mean() == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gain(name):
+def test_gain_is_recovered(name):
     error, ref = PRODUCT_ERRORS[name], reference(bare(), name)
-    seen, slopes = series(bare(), name), []
-    for y, x in zip(seen, ref, strict=True):
+    observed, slopes = series(bare(), name), []
+    for y, x in zip(observed, ref, strict=True):
         ok = np.isfinite(y)
         if ok.sum() > 100 and x.mean() > 0.1:
             slopes.append(np.polyfit(x[ok], y[ok], 1)[0])
@@ -87,7 +85,7 @@ def test_gain(name):
 
 
 @pytest.mark.parametrize("name", SATELLITES)
-def test_satellites_see_no_frozen_or_snow_covered_ground(name):
+def test_satellites_have_gaps_on_frozen_or_snowy_ground(name):
     unseen = planted().truth["unseen"].values
     assert 0.05 < unseen.mean() < 0.5
     assert not np.isfinite(series(planted(), name))[unseen].any()
@@ -98,22 +96,22 @@ def test_models_have_every_day(name):
     assert np.isfinite(series(planted(), name)).all()
 
 
-def test_smap_looks_every_second_or_third_day():
+def test_smap_has_a_revisit_of_two_or_three_days():
     seen, unseen = np.isfinite(series(planted(), "SMAP")), planted().truth["unseen"].values
-    gaps, counts = np.unique(unseen_free_gaps(seen, unseen), return_counts=True)
+    gaps, counts = np.unique(overpass_gaps(seen, unseen), return_counts=True)
     assert gaps.tolist() == [2, 3]
-    # Three looks in eight days: two gaps of three days for each of two.
+    # Three overpasses in eight days: two gaps of three days and one of two.
     assert counts[1] / counts.sum() == pytest.approx(2 / 3, abs=0.02)
     assert seen[~unseen].mean() == pytest.approx(3 / 8, abs=0.005)
 
 
-def test_smos_loses_looks_to_interference():
+def test_smos_loses_overpasses_to_interference():
     seen, unseen = np.isfinite(series(planted(), "SMOS")), planted().truth["unseen"].values
     expected = 3 / 8 * (1 - PRODUCT_ERRORS["SMOS"].lost)
     assert seen[~unseen].mean() == pytest.approx(expected, abs=0.005)
 
 
-def test_sensor_error_has_its_size():
+def test_sensor_errors_have_their_std():
     world, error = planted(), IN_SITU_ERROR
     point, seen = truth(world, "sm_point"), world.dataset["sm_insitu"].values.astype(float)
     expected = np.hypot(error.drift_std, error.noise_std)
@@ -129,7 +127,7 @@ def test_sensor_error_has_its_size():
         gains.append(fit[0])
         seasons.append(fit[2:])
         found.append(np.std((y[ok] - np.stack(inputs, axis=1) @ fit) / small))
-    # The fit of four numbers takes up a part of a drift whose memory (45 days) leaves some ten independent values.
+    # The fit of four parameters absorbs a part of the drift, which has some ten independent values (45 days).
     assert np.mean(found) == pytest.approx(expected, rel=0.2)
     assert np.mean(found) < expected
     # The drift's share in the yearly coefficients, about drift_std * sqrt(2 / 12), adds to theirs.
@@ -138,7 +136,7 @@ def test_sensor_error_has_its_size():
     assert np.mean(gains) == pytest.approx(1.0, abs=4 * standard_error(np.array(gains)))
 
 
-def test_one_sensor_is_stuck_and_some_records_are_short():
+def test_one_sensor_is_constant_and_some_records_short():
     world = planted()
     seen = world.dataset["sm_insitu"].values
     days = np.isfinite(seen).sum(axis=1)
@@ -150,7 +148,7 @@ def test_one_sensor_is_stuck_and_some_records_are_short():
     assert np.quantile(days, 0.6) > 0.5 * seen.shape[1]
 
 
-def test_sensors_are_silent_in_frozen_ground_and_through_outages():
+def test_sensors_have_gaps_in_frozen_soil_and_outages():
     world = planted()
     missing = np.isnan(world.dataset["sm_insitu"].values)
     frozen = world.truth["frozen"].values
@@ -167,6 +165,6 @@ def test_products_rank_as_in_the_paper():
     observed = world.dataset["sm_insitu"].values.astype(float)
     median = {name: np.nanmedian(site_correlation(series(world, name), observed)) for name in NAMES}
     assert median["SoMo.ml"] > median["SMAP"] > median["SMOS"] > median["AMSR2"]
-    # Section 3.2. The world is not fitted to these: a tenth is near enough to be plausible.
+    # Section 3.2. The simulation is not fitted to these values: within 0.1 is plausible.
     paper = {"SoMo.ml": 0.805, "SMAP": 0.621, "GLDAS-Noah": 0.608}
     assert {name: median[name] for name in paper} == pytest.approx(paper, abs=0.1)

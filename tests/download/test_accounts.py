@@ -1,4 +1,4 @@
-"""SMAP and ERA5: one clear sentence without the package or the account, and the right questions with both."""
+"""SMAP and ERA5: the errors without package or account, and the requests with both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAY = Period(start=dt.date(2020, 4, 20), end=dt.date(2020, 5, 3))
 
 
 @pytest.fixture(autouse=True)
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user without any account."""
     for name in [n for n in os.environ if n.startswith(("EARTHDATA_", "CDSAPI_")) or n == "NETRC"]:
         monkeypatch.delenv(name)
@@ -36,7 +36,7 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, **content: object) -> No
 @pytest.mark.parametrize(("pull", "package", "extra"), [
     (accounts.pull_smap, "earthaccess", "earthdata"), (accounts.pull_era5, "cdsapi", "cds"),
 ])  # fmt: skip
-def test_without_the_package(
+def test_missing_package_is_named(
     pull, package: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accounts, "find_spec", lambda name: None)
@@ -46,7 +46,7 @@ def test_without_the_package(
         pull(MAY, tmp_path)
 
 
-def test_without_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_account_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "earthaccess")
     install(monkeypatch, "cdsapi")
     with pytest.raises(
@@ -57,18 +57,18 @@ def test_without_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         accounts.pull_era5(MAY, tmp_path)
 
 
-def test_smap_is_asked_for_by_name_version_and_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
+def test_smap_request_has_name_version_and_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: dict[str, object] = {}
     install(
-        monkeypatch, "earthaccess", login=lambda strategy: asked.update(strategy=strategy),
-        search_data=lambda **query: asked.update(query) or ["a granule"],
+        monkeypatch, "earthaccess", login=lambda strategy: received.update(strategy=strategy),
+        search_data=lambda **query: received.update(query) or ["a granule"],
         download=lambda granules, folder: [f"{folder}/{g}" for g in granules],
     )  # fmt: skip
     (tmp_path / ".netrc").write_text("machine urs.earthdata.nasa.gov login someone password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
     files = accounts.pull_smap(MAY, tmp_path / "smap", box=(-10.0, 40.0, 5.0, 45.0))
     assert files == [tmp_path / "smap" / "a granule"]
-    assert asked == {
+    assert received == {
         "strategy": "netrc", "short_name": "SPL3SMP_E", "version": "005", "temporal": ("2020-04-20", "2020-05-03"),
         "bounding_box": (-10.0, 40.0, 5.0, 45.0),
     }  # fmt: skip
@@ -77,14 +77,12 @@ def test_smap_is_asked_for_by_name_version_and_days(tmp_path: Path, monkeypatch:
         accounts.pull_smap(MAY, tmp_path)
 
 
-def test_era5_comes_by_months_and_is_not_asked_for_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[str, dict[str, object]]] = []
+def test_era5_months_are_requested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str, dict[str, object]]] = []
 
     class Client:
         def retrieve(self, dataset: str, request: dict[str, object], target: str) -> None:
-            asked.append((dataset, request))
+            received.append((dataset, request))
             Path(target).write_bytes(b"netcdf")
 
     install(monkeypatch, "cdsapi", Client=Client)
@@ -94,7 +92,7 @@ def test_era5_comes_by_months_and_is_not_asked_for_twice(
     assert [f.name for f in files] == ["era5_2020_04_20-30.nc", "era5_2020_05_01-03.nc"] and all(
         f.is_file() for f in files
     )
-    dataset, request = asked[1]
+    dataset, request = received[1]
     assert (
         dataset == "reanalysis-era5-single-levels"
         and request["day"] == ["01", "02", "03"]
@@ -102,26 +100,28 @@ def test_era5_comes_by_months_and_is_not_asked_for_twice(
     )  # type: ignore[arg-type]
     assert (request["year"], request["month"], request["area"]) == ("2020", "05", [45.0, -10.0, 40.0, 5.0])
     accounts.pull_era5(MAY, tmp_path)
-    assert len(asked) == 2
+    assert len(received) == 2
 
-    class Refuses:
+    class Rejects:
         def retrieve(self, *_: object) -> None:
             raise RuntimeError("403 required licences not accepted")
 
-    install(monkeypatch, "cdsapi", Client=Refuses)
-    with pytest.raises(DatasetError, match=r"did not give era5_2021_01_01-01\.nc: 403 required licences"):
+    install(monkeypatch, "cdsapi", Client=Rejects)
+    with pytest.raises(
+        DatasetError, match=r"download of era5_2021_01_01-01\.nc .* failed: 403 required licences"
+    ):
         accounts.pull_era5(Period(start=dt.date(2021, 1, 1), end=dt.date(2021, 1, 1)), tmp_path)
 
 
-def test_periods_and_boxes() -> None:
+def test_periods_and_bounding_boxes_are_parsed() -> None:
     assert accounts.parse_period("2015-2016", "") == Period(
         start=dt.date(2015, 1, 1), end=dt.date(2016, 12, 31)
     )
     assert accounts.parse_period("", "2020-04-20:2020-05-03") == MAY
     assert accounts.parse_box("") is None and accounts.parse_box("-10,40,5,45") == (-10.0, 40.0, 5.0, 45.0)
     for wrong in (("", "yesterday"), ("2016-2015", ""), ("2015", "2015-01-01")):
-        with pytest.raises(DatasetError, match=r"is no period|not both"):
+        with pytest.raises(DatasetError, match=r"invalid period|expected one of them"):
             accounts.parse_period(*wrong)
     for box in ("1,2,3", "5,40,-10,45", "a,b,c,d"):
-        with pytest.raises(DatasetError, match="the box"):
+        with pytest.raises(DatasetError, match="invalid bounding box"):
             accounts.parse_box(box)

@@ -1,4 +1,4 @@
-"""A user's own tables: what is taken over, what is refused, and the message each mistake gets."""
+"""User tables: values added to a dataset, refused rows, and the message of each error."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def network_row(site: str, lat: float, lon: float, time: str = "2015-05-01", val
 NETWORK_HEAD = f"{HEAD},lat,lon"
 
 
-def test_a_product_is_one_more_and_nothing_else_changes(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_a_product_is_added_and_nothing_else_changes(dataset: xr.Dataset, tmp_path: Path) -> None:
     days = pd.date_range("2015-05-01", periods=30)
     values = {
         (s, d): round(0.1 + 0.01 * i + 0.001 * k, 4)
@@ -68,7 +68,7 @@ def test_a_product_is_one_more_and_nothing_else_changes(dataset: xr.Dataset, tmp
     assert list(read["product"].values) == ["My product", "Other"]
 
 
-def test_three_formats_say_the_same(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_formats_give_equal_tables(dataset: xr.Dataset, tmp_path: Path) -> None:
     series = dataset.sm_smap.isel(site=slice(0, 3), time=slice(10, 40)).drop_vars(
         ["lat", "lon", "region", "network", "station"]
     )
@@ -88,7 +88,7 @@ def test_three_formats_say_the_same(dataset: xr.Dataset, tmp_path: Path) -> None
         np.testing.assert_allclose(other["value"], tables[0]["value"], rtol=1e-6)
 
 
-def test_parquet_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
+def test_parquet_is_read_or_its_package_named(tmp_path: Path) -> None:
     if importlib.util.find_spec("pyarrow"):
         frame = pd.DataFrame(
             {"site": ["S000"], "time": pd.to_datetime(["2015-05-01"]), "value": [0.2], "units": ["m3 m-3"]}
@@ -103,7 +103,7 @@ def test_parquet_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
         read_table(tmp_path / "t.parquet")
 
 
-def test_times_with_zones_fall_on_utc_days(tmp_path: Path) -> None:
+def test_times_with_zones_are_converted_to_utc_days(tmp_path: Path) -> None:
     path = csv(
         tmp_path / "t.csv",
         row(time="2015-05-02T01:00+02:00", value=0.1),  # 2015-05-01 23:00 UTC
@@ -116,7 +116,7 @@ def test_times_with_zones_fall_on_utc_days(tmp_path: Path) -> None:
     assert [f"{d:%m-%d}" for d in table.daily["day"]] == ["05-01", "05-02", "05-03", "05-04"]
     assert list(table.daily["value"]) == pytest.approx([0.2, 0.5, 0.4, 0.6])
     assert table.notes == [
-        "3 times with a zone converted to UTC; those without a zone are taken as UTC", "5 values averaged to 4 UTC days",
+        "3 times with a zone converted to UTC; those without a zone are read as UTC", "5 values averaged to 4 UTC days",
     ]  # fmt: skip
 
 
@@ -132,11 +132,11 @@ def test_refused_rows_are_counted(dataset: xr.Dataset, tmp_path: Path) -> None:
         "fill value -9999": 1,
         "missing": 2,
         "outside 0-1 m3 m-3": 1,
-        "said twice": 1,
+        "duplicate row": 1,
     }
     assert step["days_refused"] == {
-        "at a site that the dataset has not": 1,
-        "on a day that the dataset has not": 1,
+        "site not in the dataset": 1,
+        "day not in the dataset": 1,
     }
     assert step["rows_used"] == step["days_read"] == 30 and step["days_used"] == 28
     assert step["unknown_sites"] == ["S00X"]
@@ -145,27 +145,27 @@ def test_refused_rows_are_counted(dataset: xr.Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rows", "head", "message"), [
     ([row()], "site,date,value,units", r"has no column 'time'; it has site, date, value, units"),
     ([row()], "site,time,valeu,units", r"no column 'value'.*Did you mean 'valeu'"),
-    (["S000,2015-05-01,0.2"], "site,time,value", "states no units: add a column 'units'"),
+    (["S000,2015-05-01,0.2"], "site,time,value", "has no units: add a column 'units'"),
     ([row(units="mm")], HEAD, "units 'mm'; expected volumetric .* depth of its layer"),
-    ([row(), row(units="%")], HEAD, "has rows in '%' and in 'm3 m-3'"),
-    ([row(value=v) for v in (25.0,)], HEAD, r"1 of 1 values are outside 0 to 1.*It looks like percent: state units '%'"),
-    ([row(value=0.25, units="%")], HEAD, "states percent, but no value exceeds 0.25"),
-    ([row(time="01/05/2015")], HEAD, r"time '01/05/2015' in line 2 cannot be read"),
-    ([row(), row(time="2015-02-30")], HEAD, "in line 3 cannot be read"),
-    ([row(time="2015-05-01 12:00 CET")], HEAD, r"cannot be read.*2020-02-01T06:00\+02:00"),
-    (['S000,2015-05-01,"0,2",m3 m-3'], HEAD, "'0,2' in line 2 is no number .* Write decimals with a point"),
-    ([row(value="=cmd()")], HEAD, "'=cmd.*' in line 2 is no number"),
-    ([row(value="inf")], HEAD, "is no number"),
+    ([row(), row(units="%")], HEAD, "has several units: '%', 'm3 m-3'"),
+    ([row(value=v) for v in (25.0,)], HEAD, r"1 of 1 values are outside 0 to 1.*It looks like percent: set units '%'"),
+    ([row(value=0.25, units="%")], HEAD, "has units of percent, but values up to 0.25 only"),
+    ([row(time="01/05/2015")], HEAD, r"invalid time '01/05/2015' in line 2"),
+    ([row(), row(time="2015-02-30")], HEAD, "invalid time '2015-02-30' in line 3"),
+    ([row(time="2015-05-01 12:00 CET")], HEAD, r"invalid time .*2020-02-01T06:00\+02:00"),
+    (['S000,2015-05-01,"0,2",m3 m-3'], HEAD, "invalid value '0,2' in line 2 .* Write decimals with a point"),
+    ([row(value="=cmd()")], HEAD, "invalid value '=cmd.*' in line 2"),
+    ([row(value="inf")], HEAD, "expected a finite number"),
     ([row(), row(value=0.3)], HEAD, r"'S000' has several values at 2015-05-01 00:00:00: 0.2, 0.3 \(lines 2, 3\)"),
-    ([row(site="")], HEAD, "no site in line 2"),
-    ([row(site="S0O1")], HEAD, r"no row is at a site .*'S0O1' is not in the dataset \(1 such\): did you mean 'S0.1'"),
-    ([row(time="1999-05-01")], HEAD, "1 on a day that the dataset has not"),
-    ([row(value=-9999)], HEAD, "no row can be used: 0 of 1 .refused: 1 fill value -9999"),
+    ([row(site="")], HEAD, "missing site in line 2"),
+    ([row(site="S0O1")], HEAD, r"no row matches a site .* 1 sites are not in the dataset, such as 'S0O1'. Did you mean 'S0.1'"),
+    ([row(time="1999-05-01")], HEAD, "1 day not in the dataset"),
+    ([row(value=-9999)], HEAD, "no valid row: 0 of 1 .refused: 1 fill value -9999"),
     ([], HEAD, "has no rows"),
-    (["S000,0.1,0.2,2015-05-01,m3 m-3"], "site,Value,value,time,units", "has the column 'value' more than once"),
-    ([row(site="<script>")], HEAD, "site '<script>' in line 2 is no name"),
+    (["S000,0.1,0.2,2015-05-01,m3 m-3"], "site,Value,value,time,units", "has duplicate columns: value"),
+    ([row(site="<script>")], HEAD, "invalid site name '<script>' in line 2"),
 ])  # fmt: skip
-def test_mistakes_in_a_table_are_named(
+def test_errors_in_a_table_are_named(
     dataset: xr.Dataset, tmp_path: Path, rows: list[str], head: str, message: str
 ) -> None:
     path = csv(tmp_path / "t.csv", *rows, head=head)
@@ -173,7 +173,7 @@ def test_mistakes_in_a_table_are_named(
         add_product(dataset, path, "Mine")
 
 
-def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
     contents = {
         "binary.csv": b"\x00\x01\x02", "hdf.csv": b"\x89HDF\r\n\x1a\n",
         "latin.csv": f"{HEAD}\nOl\xe9,2015-05-01,0.2,1".encode("latin-1"),
@@ -182,23 +182,23 @@ def test_files_that_are_no_tables_are_named(tmp_path: Path) -> None:
     }  # fmt: skip
     messages = {
         "binary.csv": "is not text", "hdf.csv": "is not text", "latin.csv": "is not UTF-8", "empty.csv": "is empty",
-        "text.nc": "is not a netCDF-4 file", "classic.nc": "classic kind; convert it", "cut.nc": "Was it cut short",
-        "code.pkl": "'.pkl' was given", "text.parquet": "is not a parquet file", "missing.csv": "does not exist",
+        "text.nc": "is not a netCDF-4 file", "classic.nc": "classic netCDF file; convert it", "cut.nc": "may be truncated",
+        "code.pkl": "has the suffix '.pkl'", "text.parquet": "is not a parquet file", "missing.csv": "does not exist",
     }  # fmt: skip
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     for name, message in messages.items():
         with pytest.raises(DatasetError, match=message):
             read_table(tmp_path / name)
-    with pytest.raises(DatasetError, match=r"has 0\.0 MB; at most 0\.0 MB are taken"):
-        read_table(csv(tmp_path / "large.csv", row()), largest=10)
+    with pytest.raises(DatasetError, match=r"has 0\.0 MB; expected at most 0\.0 MB"):
+        read_table(csv(tmp_path / "large.csv", row()), max_bytes=10)
 
 
 @pytest.mark.parametrize(
     "name", ["SMAP", "smap", "In situ", "GSM3 LSTM", "", " x", "a" * 41, "<b>x</b>", "../x", "a\nb"]
 )
-def test_names_that_will_not_do(dataset: xr.Dataset, tmp_path: Path, name: str) -> None:
-    with pytest.raises(DatasetError, match=r"is there already|is no name for a product"):
+def test_invalid_and_duplicate_names_are_refused(dataset: xr.Dataset, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match=r"duplicate product name|invalid product name"):
         add_product(dataset, csv(tmp_path / "t.csv", row()), name)
 
 
@@ -209,7 +209,9 @@ def test_names_that_will_not_do(dataset: xr.Dataset, tmp_path: Path, name: str) 
         max_size=30, unique_by=lambda r: r[:2],
     )
 )  # fmt: skip
-def test_no_row_is_lost(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int, float]]) -> None:
+def test_all_rows_are_counted(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, int, float]]
+) -> None:
     path = tmp_path_factory.mktemp("t") / "t.csv"
     csv(path, *(row(s, str(np.datetime64("2015-04-01") + k), repr(x)) for s, k, x in rows))
     try:
@@ -221,9 +223,7 @@ def test_no_row_is_lost(tmp_path_factory: pytest.TempPathFactory, rows: list[tup
     assert int(out.sm_product.notnull().sum()) == step["days_used"]
 
 
-def test_a_network_takes_inputs_of_neighbours_and_never_what_is_tested(
-    dataset: xr.Dataset, tmp_path: Path
-) -> None:
+def test_a_network_gets_inputs_but_no_test_data(dataset: xr.Dataset, tmp_path: Path) -> None:
     dataset.sm_smap.attrs["grid"] = "M36"
     dataset, _ = add_product(dataset, csv(tmp_path / "p.csv", row()), "Mine")
     near = (float(dataset.lat[0]), float(dataset.lon[0]))
@@ -254,16 +254,15 @@ def test_a_network_takes_inputs_of_neighbours_and_never_what_is_tested(
         assert out[name].attrs["units"] == dataset[name].attrs["units"]
     notes = table.set_index("site")
     assert list(notes["outcome"][["far", "early", "beside"]]) == ["refused", "refused", "used"]
-    assert (
-        "no site within 25 km" in notes["note"]["far"] and notes["note"]["early"] == "no day of the dataset"
-    )
+    assert "no site of the dataset within 25 km" in notes["note"]["far"]
+    assert notes["note"]["early"] == "no value on a day of the dataset"
     assert notes["km"]["beside"] == pytest.approx(22.24, abs=0.01)  # 0.2 degrees of 111.2 km
     step = json.loads(out.attrs["history"])[-1]
     assert (step["step"], step["sites_used"], step["sites_refused"]) == ("add-network", 2, 2)
     assert open_dataset(save_dataset(out, tmp_path / "n.zarr")).sizes["site"] == 14
 
 
-def test_a_satellite_dataset_gets_an_in_situ_record(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_a_network_is_added_to_a_satellite_dataset(dataset: xr.Dataset, tmp_path: Path) -> None:
     cells = dataset.drop_vars(["sm_insitu", "network", "station"])
     near = (float(dataset.lat[0]), float(dataset.lon[0]))
     out, _ = add_network(cells, csv(tmp_path / "n.csv", network_row("a", *near), head=NETWORK_HEAD), "Net")
@@ -274,25 +273,25 @@ def test_a_satellite_dataset_gets_an_in_situ_record(dataset: xr.Dataset, tmp_pat
     ([row()], HEAD, "has no column 'lat'"),
     ([network_row("a", -100.0, 40.0)], NETWORK_HEAD, r"lat -100 of site 'a' in line 2 .*Are lat and lon swapped\?"),
     ([network_row("a", 40.0, 500.0)], NETWORK_HEAD, "lon 500 of site 'a'"),
-    ([network_row("a", 40.0, -100.0), network_row("a", 41.0, -100.0, "2015-05-02")], NETWORK_HEAD, "'a' is at several places"),
-    ([network_row("a", 0.0, 0.0)], NETWORK_HEAD, r"no site can be used \(1 site\(s\): no site within 25 km.*The nearest is"),
-    (["a,2015-05-01,0.2,m3 m-3,north,0"], NETWORK_HEAD, "lat 'north' in line 2 is no number"),
+    ([network_row("a", 40.0, -100.0), network_row("a", 41.0, -100.0, "2015-05-02")], NETWORK_HEAD, "'a' has several coordinates"),
+    ([network_row("a", 0.0, 0.0)], NETWORK_HEAD, r"no site can be used .* within 25 km.*The nearest is"),
+    (["a,2015-05-01,0.2,m3 m-3,north,0"], NETWORK_HEAD, "invalid lat 'north' in line 2"),
 ])  # fmt: skip
-def test_mistakes_in_a_network_are_named(
+def test_errors_in_a_network_are_named(
     dataset: xr.Dataset, tmp_path: Path, rows: list[str], head: str, message: str
 ) -> None:
     with pytest.raises(DatasetError, match=message):
         add_network(dataset, csv(tmp_path / "n.csv", *rows, head=head), "Net")
 
 
-def test_a_networks_name_must_be_free_and_360_degrees_are_turned(dataset: xr.Dataset, tmp_path: Path) -> None:
+def test_network_names_are_unique_and_longitudes_wrapped(dataset: xr.Dataset, tmp_path: Path) -> None:
     lat, lon = float(dataset.lat[0]), float(dataset.lon[0])
     path = csv(tmp_path / "n.csv", network_row("a", lat, lon + 360), head=NETWORK_HEAD)
-    with pytest.raises(DatasetError, match="network 'net1' is there already"):
+    with pytest.raises(DatasetError, match="duplicate network name 'net1'"):
         add_network(dataset, path, "net1")
     out, _ = add_network(dataset, path, "New")
     assert float(out.lon.sel(site="New_a")) == pytest.approx(lon)
     assert (
-        "longitudes of 180 to 360 degrees at 1 sites made negative"
+        "longitudes of 180 to 360 degrees at 1 sites converted to -180 to 180"
         in json.loads(out.attrs["history"])[-1]["notes"]
     )
