@@ -1,1 +1,1 @@
-"""How good a soil-moisture product is, site by site, and how sure that is."""
+"""Evaluation of soil-moisture products at sites: scores, intervals, comparisons and strata."""

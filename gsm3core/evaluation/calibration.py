@@ -1,4 +1,4 @@
-"""Whether predicted uncertainties mean what they say, site by site: coverage, sharpness, PIT and CRPS."""
+"""Calibration of predictive distributions by site: coverage, sharpness, PIT and CRPS."""
 
 from __future__ import annotations
 
@@ -44,55 +44,53 @@ def calibration(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Judge normal distributions by what was observed.
+    """Return the calibration of normal predictive distributions against observations.
 
     Parameters
     ----------
     mean, std
-        ``(site, time)`` m3 m-3, of the distribution before it is censored. A run keeps the moments after censoring:
-        they are the same but within some two std of a bound.
+        ``(site, time)`` m3 m-3, moments of the distribution before censoring. A run stores the moments after censoring,
+        which differ only within about two std of a bound.
     observed
-        ``(site, time)`` m3 m-3; matched by label, NaN does not count.
+        ``(site, time)`` m3 m-3; matched by label, NaN is ignored.
     climatology
-        What one would say without a model: the empirical distribution of a training record. ``(site, time)`` for
-        each site's own, or any other dimension alone for one that all sites share (held-out sites have none of
-        their own). Never the observations that are judged.
+        Reference forecast: the empirical distribution of a training record, never of the observations that are scored.
+        ``(site, time)`` for one distribution per site, or any single other dimension for one shared by all sites
+        (held-out sites have no training record).
     censored
-        The distributions are censored to 0 to 1: soil moisture has no other values.
+        Whether the distributions are censored to 0 to 1, the range of soil moisture.
     levels
         Of the central intervals.
     min_days
-        Fewest days for a score.
+        Minimum number of days for a score.
     confidence, replicates, seed
-        Of the intervals of the medians over sites; whole networks are resampled, as in
-        :func:`gsm3core.compare_products`.
+        Of the intervals of the medians over sites; networks are resampled, as in :func:`gsm3core.compare_products`.
 
     Returns
     -------
     xarray.Dataset
         Per ``site``: ``CRPS`` (m3 m-3), ``coverage`` and ``width`` ``(level, site)`` (share of days inside the
-        central interval, and its mean width), ``pit`` ``(pit_bin, site)`` (share of days by tenths of the
-        predictive distribution: 0.1 each if it is right, heaped at both ends if it is too sure), ``n_valid``,
-        ``reason``; with a climatology ``CRPS_climatology`` and ``CRPSS`` = 1 - CRPS / CRPS of climatology, both
-        means over the same days. Each but the last two also as ``..._median`` over sites with ``..._lower`` and
-        ``..._upper``.
+        central interval, and its mean width), ``pit`` ``(pit_bin, site)`` (share of days by tenths of the predictive
+        distribution: 0.1 each if calibrated, U-shaped if underdispersive), ``n_valid``, ``reason``; with a climatology
+        ``CRPS_climatology`` and ``CRPSS`` = 1 - CRPS / CRPS of climatology, both means over the same days. Each but
+        ``n_valid`` and ``reason`` also as ``..._median`` over sites with ``..._lower`` and ``..._upper``.
 
     Raises
     ------
     DatasetError
-        If dimensions or units are wrong, a std is negative, or nothing is common.
+        If dimensions or units are wrong, a std is negative, or there is no common site or day.
 
     Notes
     -----
-    Coverage and width belong together: an interval of everything covers everything (Gneiting, Balabdaoui and
-    Raftery 2007, doi:10.1111/j.1467-9868.2007.00587.x).
+    Assess coverage together with width: sharpness subject to calibration (Gneiting, Balabdaoui and Raftery 2007,
+    doi:10.1111/j.1467-9868.2007.00587.x).
     """
     mean, std = xr.align(mean, std, join="inner")
     both = pair(mean, observed)
     std = std.sel({v.SITE: both.observed[v.SITE], v.TIME: both.observed[v.TIME]}).transpose(v.SITE, v.TIME)
     m, s, y = both.x.astype(float), std.values.astype(float), both.y.astype(float)
     bounds = _PHYSICAL if censored else {}
-    return _judge(
+    return _score_distributions(
         both.observed,
         climatology,
         crps_gaussian(m, s, y, **bounds),
@@ -113,7 +111,7 @@ def ensemble_calibration(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Judge an ensemble by what was observed.
+    """Return the calibration of an ensemble against observations.
 
     Parameters
     ----------
@@ -125,13 +123,13 @@ def ensemble_calibration(
     Returns
     -------
     xarray.Dataset
-        As :func:`calibration` returns it. ``CRPS`` is that of the members themselves. Coverage of a level that so
-        few members cannot tell is NaN (:func:`gsm3core.metrics.ensemble_interval`).
+        As :func:`calibration`. ``CRPS`` is that of the members. Coverage is NaN for levels that need more members
+        (:func:`gsm3core.metrics.ensemble_interval`).
 
     Raises
     ------
     DatasetError
-        If dimensions or units are wrong, or nothing is common.
+        If dimensions or units are wrong, or there is no common site or day.
     """
     if MEMBER not in members.dims:
         raise DatasetError(f"members has dimensions {members.dims}; expected (member, site, time).")
@@ -139,7 +137,7 @@ def ensemble_calibration(
     at = {v.SITE: both.observed[v.SITE], v.TIME: both.observed[v.TIME]}
     x = members.sel(at).transpose(v.SITE, v.TIME, MEMBER).values.astype(float)
     y = both.y.astype(float)
-    return _judge(
+    return _score_distributions(
         both.observed,
         climatology,
         crps_ensemble(x, y),
@@ -149,7 +147,7 @@ def ensemble_calibration(
     )  # fmt: skip
 
 
-def _judge(
+def _score_distributions(
     observed: xr.DataArray,
     climatology: xr.DataArray | None,
     crps: NDArray[np.float64],
@@ -162,7 +160,7 @@ def _judge(
     replicates: int,
     seed: int,
 ) -> xr.Dataset:
-    """Per-site scores of distributions that have given their CRPS, PIT and intervals, and medians over sites."""
+    """Return per-site scores from CRPS, PIT and intervals, and their medians over sites."""
     check_confidence(confidence)
     if min_days < 1:
         raise DatasetError(f"min_days is {min_days}; a score needs at least 1 day.")
@@ -189,10 +187,10 @@ def _judge(
     scores["pit"] = (PIT_BIN, v.SITE), shares, {"units": "1", "long_name": "share of days by tenth"}
     scores = scores.assign_coords({PIT_BIN: (edges[:-1] + edges[1:]) / 2})
     if climatology is not None:
-        usual = site_mean(_climatology_crps(climatology, observed))
-        scores["CRPS_climatology"] = v.SITE, usual, {"units": v.SM_UNITS}
+        reference = site_mean(_climatology_crps(climatology, observed))
+        scores["CRPS_climatology"] = v.SITE, reference, {"units": v.SM_UNITS}
         with np.errstate(invalid="ignore", divide="ignore"):
-            skill = np.where(usual > 0, 1 - scores["CRPS"].values / usual, np.nan)
+            skill = np.where(reference > 0, 1 - scores["CRPS"].values / reference, np.nan)
         scores["CRPSS"] = v.SITE, skill, {"units": "1", "long_name": "skill over the climatology"}
 
     networks = observed[v.NETWORK].values if v.NETWORK in observed.coords else np.arange(len(y))
@@ -204,13 +202,17 @@ def _judge(
         for column, end in enumerate(("median", "lower", "upper")):
             shape = scores[name].shape[:-1]
             scores[f"{name}_{end}"] = dims, found[:, column].reshape(shape), scores[name].attrs
-    few = np.char.add(number.astype(str), f" paired days, fewer than {min_days}")
+    too_few = np.char.add(number.astype(str), f" paired days, fewer than {min_days}")
     scores["n_valid"] = (
         v.SITE,
         number,
         {"units": "1", "long_name": "days with a distribution and an observation"},
     )
-    scores["reason"] = v.SITE, np.where(enough, "", few).astype(str), {"long_name": "why there is no score"}
+    scores["reason"] = (
+        v.SITE,
+        np.where(enough, "", too_few).astype(str),
+        {"long_name": "why there is no score"},
+    )
     return scores.assign_attrs(min_days=min_days, confidence=confidence, replicates=replicates, seed=seed)
 
 

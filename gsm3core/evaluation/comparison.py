@@ -1,4 +1,4 @@
-"""Products beside each other: on all their own days and on the days they share, with intervals and tests."""
+"""Comparison of products on all their days and on common days, with intervals and paired tests."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ OTHER = "other"
 GIVEN = "given"
 NO_COMMON_DAY = "no day that all products have"
 
-_TABLE = ("median", "lower", "upper", "n_sites", "clusters", "resampled")
-_PAIRS = ("difference", "difference_lower", "difference_upper", "p", "p_holm", "win_share", "n_common")
+_STATISTICS = ("median", "lower", "upper", "n_sites", "clusters", "resampled")
+_PAIR_STATISTICS = (
+    "difference",
+    "difference_lower",
+    "difference_upper",
+    "p",
+    "p_holm",
+    "win_share",
+    "n_common",
+)
 
 
 def compare_products(
@@ -47,61 +55,61 @@ def compare_products(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Compare products over sites, on all their own days and on the same site-days.
+    """Compare products over sites, each on all its days and all on common site-days.
 
     Parameters
     ----------
     predicted
-        ``(product, site, time)``, m3 m-3; or the per-site scores of :func:`gsm3core.site_scores`, if they are all
-        there is: nothing can then be put on the same days.
+        ``(product, site, time)``, m3 m-3; or per-site scores of :func:`gsm3core.site_scores`, which cannot be restricted to
+        common days.
     observed
-        ``(site, time)``; not for scores.
+        ``(site, time)``; not used with scores.
     networks
-        Cluster of each site of ``observed`` (of the scores), in its order; by default its coordinate ``network``.
-        Without either every site stands for itself.
+        ``(site)`` cluster of each site of ``observed`` (or of the scores); by default the coordinate ``network``, and
+        without it every site is a cluster of its own.
     metrics
-        Names of metrics of the values (R, bias, RMSE, ubRMSE, KGE, NSE ...); of scores, any they hold.
+        Names of metrics of the values (R, bias, RMSE, ubRMSE, KGE, NSE ...); with scores, any of their metrics.
     min_days, min_effective
-        Fewest paired and effective days for a score, with the defaults of :func:`gsm3core.site_scores`.
+        Minimum number of paired and effective days for a score, as in :func:`gsm3core.site_scores`.
     confidence
-        Of every interval.
+        Level of the intervals.
     replicates, seed
-        Of the bootstrap over networks; the same draws for every product, so that differences are paired.
+        Of the bootstrap over networks; all products use the same replicates, so that differences are paired.
 
     Returns
     -------
     xarray.Dataset
-        Dimension ``sample``: ``pairwise`` (each product on every day that it shares with in situ) and
-        ``same_sample`` (only days that all products have), or ``given``.
+        Dimension ``sample``: ``pairwise`` (each product on all its days with observations) and
+        ``same_sample`` (only days with all products), or ``given`` with scores.
 
-        - ``median``, ``lower``, ``upper``, ``n_sites`` ``(sample, metric, product)``; ``clusters`` resampled, and whether
-          they are ``networks`` or, with too few of them, ``sites`` (``resampled``);
+        - ``median``, ``lower``, ``upper``, ``n_sites`` ``(sample, metric, product)``; number of ``clusters``, and
+          ``resampled``: ``networks`` or, with too few of them, ``sites``;
         - ``difference`` ``(sample, metric, product, other)``: difference of the medians (product minus other) over
-          the sites that both have, with ``difference_lower`` and ``difference_upper``; of the bias, the medians of
-          its absolute value. ``p`` (Wilcoxon) and ``p_holm`` (corrected over all pairs of a metric and sample),
-          ``win_share`` (share of sites where ``product`` is the better one), ``n_common``. In the pairwise sample
-          two products meet on the days that both of them have, whatever the others do;
-        - ``best`` ``(sample, metric, site)``: name of the best product among those with a score, empty where there
-          are fewer than two;
+          common sites, with ``difference_lower`` and ``difference_upper``; for the bias, of its absolute value. ``p``
+          (Wilcoxon) and ``p_holm`` (corrected over all pairs of a metric and sample), ``win_share`` (share of sites where
+          ``product`` is better), ``n_common``. The pairwise sample compares two products on their common days,
+          regardless of the others;
+        - ``best`` ``(sample, metric, site)``: name of the best product, empty with fewer than two
+          scores;
         - ``score`` ``(sample, metric, product, site)`` and ``reason`` ``(sample, product, site)``.
 
     Raises
     ------
     DatasetError
-        If there is no second product, a metric cannot be compared here, or the series do not fit together.
+        If there is no second product, a metric cannot be compared, or the series do not match.
     """
     check_confidence(confidence)
     wanted = metrics_named(metrics)
     if isinstance(predicted, xr.Dataset):
-        samples = {GIVEN: _of_scores(predicted, wanted)}
-        shared: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = {GIVEN: {}}
-        reasons = {GIVEN: _reasons_of(predicted, samples[GIVEN])}
+        samples = {GIVEN: _score_array(predicted, wanted)}
+        pair_scores: dict[str, dict[tuple[int, int], NDArray[np.float64]]] = {GIVEN: {}}
+        reasons = {GIVEN: _reason_array(predicted, samples[GIVEN])}
         names, sites = predicted[v.PRODUCT].values, predicted[v.SITE]
         source: xr.DataArray | xr.Dataset = predicted
     else:
         if observed is None:
             raise DatasetError(
-                "observed is missing: give the in-situ series that the products are compared with."
+                "observed is missing; expected the in-situ series that the products are compared with."
             )
         _check_products(predicted, wanted)
         both = pair(predicted, observed)
@@ -116,11 +124,11 @@ def compare_products(
             PAIRWISE: site_scores(both.predicted, both.observed, **options),  # type: ignore[arg-type]
             SAME_SAMPLE: site_scores(masked, both.observed, **options),  # type: ignore[arg-type]
         }
-        samples = {name: _of_scores(scores, wanted) for name, scores in found.items()}
+        samples = {name: _score_array(scores, wanted) for name, scores in found.items()}
         reasons = {name: scores["reason"].values for name, scores in found.items()}
-        taken = (reasons[SAME_SAMPLE] == NO_PREDICTED) & (reasons[PAIRWISE] != NO_PREDICTED)
-        reasons[SAME_SAMPLE] = np.where(taken, NO_COMMON_DAY, reasons[SAME_SAMPLE])
-        shared = {PAIRWISE: _on_shared_days(both.x, both.y, wanted, min_days), SAME_SAMPLE: {}}
+        no_common_day = (reasons[SAME_SAMPLE] == NO_PREDICTED) & (reasons[PAIRWISE] != NO_PREDICTED)
+        reasons[SAME_SAMPLE] = np.where(no_common_day, NO_COMMON_DAY, reasons[SAME_SAMPLE])
+        pair_scores = {PAIRWISE: _scores_on_common_days(both.x, both.y, wanted, min_days), SAME_SAMPLE: {}}
         names, sites, source = predicted[v.PRODUCT].values, both.observed[v.SITE], both.observed
         if networks is not None and observed is not None:
             networks = xr.DataArray(np.asarray(networks), dims=v.SITE, coords={v.SITE: observed[v.SITE]})
@@ -129,14 +137,14 @@ def compare_products(
         networks = source[v.NETWORK].values
     clusters = np.arange(len(sites)) if networks is None else np.asarray(networks)
     bootstrap = {"confidence": confidence, "replicates": replicates, "seed": seed}
-    tables = [_sample(samples[s], shared[s], wanted, clusters, bootstrap) for s in samples]
-    dims: dict[str, tuple[str, ...]] = dict.fromkeys(_TABLE, (SAMPLE, METRIC, v.PRODUCT))
-    dims |= dict.fromkeys(_PAIRS, (SAMPLE, METRIC, v.PRODUCT, OTHER))
+    tables = [_sample_statistics(samples[s], pair_scores[s], wanted, clusters, bootstrap) for s in samples]
+    dims: dict[str, tuple[str, ...]] = dict.fromkeys(_STATISTICS, (SAMPLE, METRIC, v.PRODUCT))
+    dims |= dict.fromkeys(_PAIR_STATISTICS, (SAMPLE, METRIC, v.PRODUCT, OTHER))
     result = xr.Dataset({n: (d, np.stack([t[n] for t in tables])) for n, d in dims.items()})
     result["resampled"] = result["resampled"].dims, np.where(result["resampled"] == 1, SITES, NETWORKS)
     result["score"] = (SAMPLE, METRIC, v.PRODUCT, v.SITE), np.stack(list(samples.values()))
     result["reason"] = (SAMPLE, v.PRODUCT, v.SITE), np.stack(list(reasons.values())).astype(str)
-    best = np.stack([_best(s, wanted, names) for s in samples.values()])
+    best = np.stack([_best_product(s, wanted, names) for s in samples.values()])
     result["best"] = (SAMPLE, METRIC, v.SITE), best
     result = result.assign_coords(
         {
@@ -155,20 +163,20 @@ def compare_products(
 
 def _check_products(predicted: xr.DataArray, metrics: list[Metric]) -> None:
     if v.PRODUCT not in predicted.dims or predicted.sizes[v.PRODUCT] < 2:
-        raise DatasetError("predicted has fewer than two products: there is nothing to compare it with.")
+        raise DatasetError("predicted has fewer than two products; expected at least two to compare.")
     if v.PRODUCT not in predicted.coords:
-        raise DatasetError("predicted has no coordinate 'product': the products have no names.")
+        raise DatasetError("predicted has no coordinate 'product'; expected the names of the products.")
     for metric in metrics:
         if metric.computed_on != "values":
             raise DatasetError(
-                f"metric {metric.name!r} is of {metric.computed_on}, which cannot be compared on shared days; score it with"
-                " site_scores and compare the scores."
+                f"metric {metric.name!r} is of {metric.computed_on}, which cannot be compared on common days; compute it"
+                " with site_scores and compare the scores."
             )
 
 
-def _of_scores(scores: xr.Dataset, metrics: list[Metric]) -> NDArray[np.float64]:
+def _score_array(scores: xr.Dataset, metrics: list[Metric]) -> NDArray[np.float64]:
     if v.PRODUCT not in scores.dims or scores.sizes[v.PRODUCT] < 2:
-        raise DatasetError("the scores have fewer than two products: there is nothing to compare.")
+        raise DatasetError("the scores have fewer than two products; expected at least two to compare.")
     if missing := [m.name for m in metrics if m.name not in scores]:
         raise DatasetError(
             f"the scores lack {missing[0]!r}; they have {', '.join(map(str, scores.data_vars))}."
@@ -176,16 +184,16 @@ def _of_scores(scores: xr.Dataset, metrics: list[Metric]) -> NDArray[np.float64]
     return np.stack([scores[m.name].transpose(v.PRODUCT, v.SITE).values for m in metrics])
 
 
-def _reasons_of(scores: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.str_]:
+def _reason_array(scores: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np.str_]:
     if "reason" in scores:
         return texts(scores["reason"].transpose(v.PRODUCT, v.SITE).values).reshape(values.shape[1:])
     return np.full(values.shape[1:], "", dtype="<U1")
 
 
-def _on_shared_days(
+def _scores_on_common_days(
     x: NDArray[np.floating], y: NDArray[np.floating], metrics: list[Metric], min_days: int
 ) -> dict[tuple[int, int], NDArray[np.float64]]:
-    """Scores ``(metric, 2, site)`` of every two products on the days that both of them have."""
+    """Return scores ``(metric, 2, site)`` of every pair of products on their common days."""
     scores = {}
     for a, b in combinations(range(len(x)), 2):
         two = np.stack([x[a] + 0 * x[b], x[b] + 0 * x[a]])
@@ -196,16 +204,16 @@ def _on_shared_days(
     return scores
 
 
-def _sample(
+def _sample_statistics(
     scores: NDArray[np.float64],
-    shared: dict[tuple[int, int], NDArray[np.float64]],
+    pair_scores: dict[tuple[int, int], NDArray[np.float64]],
     metrics: list[Metric],
     networks: NDArray[Any],
     bootstrap: dict[str, Any],
 ) -> dict[str, NDArray[np.float64]]:
     number = scores.shape[1]
-    table = {name: np.full((len(metrics), number), np.nan) for name in _TABLE}
-    pairs = {name: np.full((len(metrics), number, number), np.nan) for name in _PAIRS}
+    table = {name: np.full((len(metrics), number), np.nan) for name in _STATISTICS}
+    pairs = {name: np.full((len(metrics), number, number), np.nan) for name in _PAIR_STATISTICS}
     for k, metric in enumerate(metrics):
         for p in range(number):
             values = scores[k, p]
@@ -214,16 +222,16 @@ def _sample(
             table["n_sites"][k, p], table["clusters"][k, p] = middle.sites, middle.clusters
             table["resampled"][k, p] = middle.resampled == SITES
         for a, b in combinations(range(number), 2):
-            two = shared[a, b][k] if (a, b) in shared else scores[k, [a, b]]
+            two = pair_scores[a, b][k] if (a, b) in pair_scores else scores[k, [a, b]]
             usable = np.isfinite(two).all(0) & np.isfinite(scores[k, [a, b]]).all(0)
-            _compare_two(pairs, (k, a, b), metric, np.where(usable, two, np.nan), networks, bootstrap)
+            _compare_pair(pairs, (k, a, b), metric, np.where(usable, two, np.nan), networks, bootstrap)
         upper = np.triu_indices(number, 1)
         pairs["p_holm"][k][upper] = holm(pairs["p"][k][upper])
         pairs["p_holm"][k].T[upper] = pairs["p_holm"][k][upper]
     return table | pairs
 
 
-def _compare_two(
+def _compare_pair(
     pairs: dict[str, NDArray[np.float64]],
     at: tuple[int, int, int],
     metric: Metric,
@@ -246,7 +254,9 @@ def _compare_two(
         pairs["p"][k, i, j], pairs["win_share"][k, i, j] = p, share
 
 
-def _best(scores: NDArray[np.float64], metrics: list[Metric], names: NDArray[np.str_]) -> NDArray[np.str_]:
+def _best_product(
+    scores: NDArray[np.float64], metrics: list[Metric], names: NDArray[np.str_]
+) -> NDArray[np.str_]:
     best = []
     for metric, values in zip(metrics, scores, strict=True):
         loss = np.where(np.isfinite(values), metric.loss(values), np.inf)

@@ -1,4 +1,4 @@
-"""Where a model's error comes from, region by region: its four experiments side by side."""
+"""Error types of a model by region, from its four experiments."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ GLOBAL = "Global"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorType:
-    """What is lost from one experiment to another.
+    """Loss of skill between two experiments.
 
     Parameters
     ----------
     name, meaning
         For tables.
     better, worse
-        The two experiments; ``better`` is ``None`` for the distance from a perfect score.
+        The two experiments; ``better`` is ``None`` for the difference from a perfect score.
     """
 
     name: str
@@ -43,15 +43,15 @@ class ErrorType:
 
 ERROR_TYPES = (
     ErrorType(name="D", better=None, worse=TRAIN,
-              meaning="training error: what the model misses of the data it was trained on"),
+              meaning="training error: error at the sites and days of the training data"),
     ErrorType(name="A+B", better=TRAIN, worse="temporal",
-              meaning="forcing errors and nonstationarity: lost in years not trained on"),
+              meaning="forcing errors and nonstationarity: loss in years outside the training period"),
     ErrorType(name="C", better=TRAIN, worse="random_spatial",
-              meaning="spatial heterogeneity: lost at sites not trained on"),
+              meaning="spatial heterogeneity: loss at sites outside the training data"),
     ErrorType(name="extrapolation", better="random_spatial", worse="cross_continental",
-              meaning="lost on a continent not trained on, beyond what other sites lose"),
+              meaning="loss on a continent outside the training data, beyond that at other sites"),
     ErrorType(name="A+B over C", better="random_spatial", worse="temporal",
-              meaning="by how much other years are harder than other sites: above 0 speaks of strong nonstationarity"),
+              meaning="loss in other years minus loss at other sites: above 0 indicates strong nonstationarity"),
 )  # fmt: skip
 
 
@@ -64,19 +64,18 @@ def error_types(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Divide a model's error into types, by region.
+    """Return the error types of a model by region.
 
     Parameters
     ----------
     experiments
-        Per-site scores as :func:`gsm3core.site_scores` returns them, by the name of the experiment: ``train`` (the
-        scores on training sites and days), ``temporal``, ``random_spatial``, ``cross_continental``. Those that are
-        missing leave their types without a number, with the reason. Coordinates ``region`` and, for the bootstrap
-        over networks, ``network``.
+        Per-site scores of :func:`gsm3core.site_scores` by experiment: ``train`` (training sites and days),
+        ``temporal``, ``random_spatial``, ``cross_continental``. Error types of missing experiments are NaN, with the
+        reason. With coordinates ``region`` and, for the bootstrap over networks, ``network``.
     metric
-        Any that the scores hold.
+        A metric of the scores.
     product
-        Which product is the model, where the scores have several.
+        The model's product, where the scores have several.
     confidence, replicates, seed
         Of the bootstrap over networks.
 
@@ -84,30 +83,30 @@ def error_types(
     -------
     xarray.Dataset
         ``level`` ``(experiment, region)``: median over sites, with ``level_lower``, ``level_upper``, ``level_sites``.
-        ``error`` ``(error_type, region)``: by how much the score is worse, in its own units (R falls, RMSE rises:
-        positive is worse in both), a difference of medians over the sites that BOTH experiments score; with
-        ``lower``, ``upper``, ``p`` (Wilcoxon over sites), ``n_sites``, ``clusters`` and ``reason``. Regions are the
-        paper's that occur, ``Other``, and ``Global``. ``resampled`` ``(region)``: ``networks``, or ``sites`` where
-        the networks are too few to be drawn from; those intervals are too narrow where networks differ.
+        ``error`` ``(error_type, region)``: loss of skill in units of the score (positive is worse for R and RMSE alike), a
+        difference of medians over the sites scored by both experiments; with ``lower``, ``upper``, ``p`` (Wilcoxon over
+        sites), ``n_sites``, ``clusters`` and ``reason``. Regions are those of the paper with sites, ``Other``, and
+        ``Global``. ``resampled`` ``(region)``: ``networks``, or ``sites`` where there are too few networks to resample;
+        those intervals are too narrow where networks differ.
 
     Raises
     ------
     DatasetError
-        If an experiment is not known, or lacks the metric, the product or the region.
+        If an experiment is unknown, or lacks the metric, the product or the region.
 
     Notes
     -----
-    Liu et al., GSM3 v1.0, section 3.1: (A) forcing errors and (B) nonstationarity show in temporal tests, (C)
+    Liu et al., GSM3 v1.0, section 3.1: (A) forcing errors and (B) nonstationarity appear in temporal tests, (C)
     uncaptured spatial heterogeneity in spatial tests, (D) training error between training and test. The types are
-    what one experiment loses against another; they do not add up to a total.
+    differences between experiments and do not add up to a total.
     """
     check_confidence(confidence)
     (formula,) = metrics_named([metric])
     scores = {name: _scores_of(name, ds, metric, product) for name, ds in experiments.items()}
     if not scores:
         raise DatasetError(f"experiments is empty; expected scores by name: {', '.join(EXPERIMENTS)}.")
-    together = xr.Dataset(dict(zip(scores, xr.align(*scores.values(), join="outer"), strict=True)))
-    region, network = _labels(together, list(experiments.values()))
+    aligned = xr.Dataset(dict(zip(scores, xr.align(*scores.values(), join="outer"), strict=True)))
+    region, network = _labels(aligned, list(experiments.values()))
     regions = [r for r in (*v.REGIONS, v.NO_REGION) if (region == r).any()] + [GLOBAL]
 
     shape, types = (len(EXPERIMENTS), len(regions)), (len(ERROR_TYPES), len(regions))
@@ -117,20 +116,20 @@ def error_types(
     resampled = []
     bootstrap: dict[str, Any] = {"confidence": confidence, "replicates": replicates, "seed": seed}
     for r, name in enumerate(regions):
-        here = np.ones(len(region), bool) if name == GLOBAL else region == name
-        values = {e: together[e].values[here] for e in scores}
-        few = False
+        in_region = np.ones(len(region), bool) if name == GLOBAL else region == name
+        values = {e: aligned[e].values[in_region] for e in scores}
+        by_site = False
         for e, experiment in enumerate(EXPERIMENTS):
             if experiment in values:
-                middle = median_interval(values[experiment], network[here], metric=metric, **bootstrap)
-                few |= middle.sites > 0 and middle.resampled == SITES
+                middle = median_interval(values[experiment], network[in_region], metric=metric, **bootstrap)
+                by_site |= middle.sites > 0 and middle.resampled == SITES
                 for key, number in zip(levels, (*middle[:3], middle.sites), strict=True):
                     levels[key][e, r] = number
         for k, kind in enumerate(ERROR_TYPES):
-            numbers, reasons[k, r] = _error(kind, values, formula, network[here], bootstrap)
+            numbers, reasons[k, r] = _loss_between(kind, values, formula, network[in_region], bootstrap)
             for key, number in zip(errors, numbers, strict=True):
                 errors[key][k, r] = number
-        resampled.append("sites" if few else "networks")
+        resampled.append("sites" if by_site else "networks")
     result = _dataset(levels, errors, reasons, regions, formula, confidence)
     result["resampled"] = v.REGION, resampled
     return result
@@ -138,7 +137,7 @@ def error_types(
 
 def _scores_of(name: str, scores: xr.Dataset, metric: str, product: str) -> xr.DataArray:
     if name not in EXPERIMENTS:
-        raise DatasetError(f"experiment {name!r} is not known. {did_you_mean(name, EXPERIMENTS)}")
+        raise DatasetError(f"unknown experiment {name!r}. {did_you_mean(name, EXPERIMENTS)}")
     if metric not in scores:
         raise DatasetError(
             f"the scores of {name} lack {metric!r}; they have {', '.join(map(str, scores.data_vars))}."
@@ -154,9 +153,9 @@ def _scores_of(name: str, scores: xr.Dataset, metric: str, product: str) -> xr.D
     return found.reset_coords(drop=True)
 
 
-def _labels(together: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Region and network of every site, from whichever experiment knows it; a site without network is its own."""
-    site = together[v.SITE]
+def _labels(aligned: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Return region and network of every site from any experiment that has it; a site without network is its own."""
+    site = aligned[v.SITE]
     found = {}
     for coord in (v.REGION, v.NETWORK):
         labels = np.full(site.size, "", dtype="<U64")
@@ -168,14 +167,14 @@ def _labels(together: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np
         found[coord] = labels
     if (found[v.REGION] == "").any():
         raise DatasetError(
-            f"the scores give no region for site {site.values[found[v.REGION] == ''][0]}; expected a coordinate"
+            f"the scores have no region for site {site.values[found[v.REGION] == ''][0]}; expected a coordinate"
             " 'region' (site)."
         )
-    alone = np.char.add("site ", texts(site.values))
-    return found[v.REGION], np.where(found[v.NETWORK] == "", alone, found[v.NETWORK])
+    own_cluster = np.char.add("site ", texts(site.values))
+    return found[v.REGION], np.where(found[v.NETWORK] == "", own_cluster, found[v.NETWORK])
 
 
-def _error(
+def _loss_between(
     kind: ErrorType,
     values: dict[str, NDArray[np.float64]],
     metric: Metric,
@@ -191,10 +190,10 @@ def _error(
     both = np.isfinite(worse) & np.isfinite(better)
     n = float(both.sum())
     if not n:
-        return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site that both experiments score"
+        return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site scored by both experiments"
     worse, better = np.where(both, worse, np.nan), np.where(both, better, np.nan)
     middle = difference_interval(worse, better, networks, **bootstrap)
-    # The distance from perfect is no comparison: there is nothing to test.
+    # The difference from a perfect score has no null hypothesis to test.
     p = np.nan if kind.better is None else wilcoxon_p(worse - better)
     reason = "" if middle.clusters >= 2 else "no interval: fewer than two sites or networks"
     return (*middle[:3], p, n, float(middle.clusters)), reason

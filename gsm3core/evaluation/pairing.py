@@ -1,4 +1,4 @@
-"""Which site-days are compared: checked, matched by label, and masked so that products meet on the same ones."""
+"""Matching of predictions and observations by site and day, and masking to common site-days."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Paired:
 
     @property
     def coords(self) -> dict[str, xr.DataArray]:
-        """Coordinates of a score: all but those of time, the sites' own from the observations where only these have them."""
+        """Coordinates of a score: those of the predictions, then those of the observed sites, except time."""
         of_sites = {n: c for n, c in self.observed.coords.items() if c.dims == (v.SITE,) and n != v.SITE}
         return {
             str(n): _as_text(c)
@@ -57,17 +57,17 @@ class Paired:
 
 
 def _as_text(coord: xr.DataArray) -> xr.DataArray:
-    """Return text of fixed width, which every file format keeps; anything else as it is."""
+    """Return text as fixed-width strings, which every file format supports; other types unchanged."""
     return coord.copy(data=texts(coord.values)) if coord.dtype.kind in "OST" else coord
 
 
 def pair(predicted: xr.DataArray, observed: xr.DataArray) -> Paired:
-    """Check dimensions and units, and match sites and days by label.
+    """Return predictions and observations matched by site and day, after checking dimensions and units.
 
     Raises
     ------
     DatasetError
-        If units are not m3 m-3, dimensions are wrong, or no site or day is common to both.
+        If units are not m3 m-3, dimensions are wrong, or there is no common site or day.
     """
     for name, array, allowed in (
         ("predicted", predicted, ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})),
@@ -83,29 +83,28 @@ def pair(predicted: xr.DataArray, observed: xr.DataArray) -> Paired:
     predicted, observed = xr.align(predicted, observed, join="inner", exclude={v.PRODUCT})
     if not observed.size:
         raise DatasetError(
-            "predicted and observed have no site or no day in common: site ids and days must be written the same in both."
+            "predicted and observed have no site or no day in common; expected the same site ids and dates in both."
         )
     dims = [d for d in (v.PRODUCT, v.SITE, v.TIME) if d in predicted.dims]
     return Paired(predicted.transpose(*dims), observed.transpose(v.SITE, v.TIME))
 
 
 def same_sample(predicted: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the products on the site-days that ALL of them have; the others become missing.
+    """Return the products on the site-days common to all of them, NaN elsewhere.
 
     Parameters
     ----------
     predicted
-        ``(product, site, time)``. A product without a single value anywhere would leave nothing to compare; it is
-        not counted among "all" (its own scores are missing in any case).
+        ``(product, site, time)``. A product without any value is ignored; it would leave no common day.
     """
     finite = np.isfinite(predicted)
-    there = finite.any((1, 2))
-    common = finite[there].all(0) if there.any() else np.zeros(predicted.shape[1:], bool)
+    has_values = finite.any((1, 2))
+    common = finite[has_values].all(0) if has_values.any() else np.zeros(predicted.shape[1:], bool)
     return np.where(common, predicted, np.nan)
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse a confidence that is no probability.
+    """Check that a confidence level is a probability.
 
     Raises
     ------

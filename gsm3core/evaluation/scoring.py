@@ -1,4 +1,4 @@
-"""Score a run and every product on the run's test days; the one function behind the pages, the commands and the report."""
+"""Scores of a run and all products on the run's test days, for the dashboard, the command line and the report."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ def score_run(
 ) -> xr.Dataset:
     """Return the scores of a run and of every product at each site, on the run's test days.
 
-    Scores that the run has stored are read; others are computed.
+    Stored scores of the run are read; others are computed.
 
     Parameters
     ----------
     run
         A run or the path of its directory.
     dataset
-        The dataset that the run read; opened where needed by default.
+        The dataset of the run; opened where needed by default.
     reference
         ``sm_insitu`` or ``sm_smap``; by default the first that the run was scored against.
     season
-        One of :data:`gsm3core.evaluation.stratified.LOCAL_SEASONS`, as the season is at each site; by default all days.
+        Local season of each site, in :data:`gsm3core.evaluation.stratified.LOCAL_SEASONS`; by default all days.
     metrics
         Names in :data:`gsm3core.metrics.ALL_METRICS`.
     min_days
-        Fewest paired days for a score, where that is more than the run's own ``scores.min_days``.
+        Minimum number of paired days for a score, if larger than ``scores.min_days`` of the run.
 
     Returns
     -------
     xarray.Dataset
-        As :func:`gsm3core.site_scores` returns it, ``(product, site)``, with ``lat``, ``lon``, ``region``, ``network``
+        As :func:`gsm3core.site_scores`, ``(product, site)``, with ``lat``, ``lon``, ``region``, ``network``
         and ``station`` as coordinates where the dataset has them.
 
     Raises
@@ -83,7 +83,7 @@ def score_run(
             intervals="R" if season else "none",
         )  # fmt: skip
         if not season:
-            scores = _joined(at_sites(stored, dataset), scores, missing)
+            scores = _with_metrics(at_sites(stored, dataset), scores, missing)
     else:
         scores = stored if dataset is None else at_sites(stored, dataset)
     return require_days(scores, min_days or 0)
@@ -103,7 +103,7 @@ def score_products(
     Parameters
     ----------
     dataset, reference
-        A SiteDataset, and its record that the products are compared with.
+        A SiteDataset, and the record that its products are compared with.
     season, metrics, min_days
         As for :func:`score_run`.
     confidence
@@ -134,14 +134,14 @@ def score_on_test_days(
     confidence: float = 0.95,
     intervals: Intervals = "all",
 ) -> xr.Dataset:
-    """Score predictions and every product on the days that test all of them.
+    """Return the scores of predictions and every product on the test days common to all predictions.
 
     Parameters
     ----------
     dataset, reference, predictions
         As for :func:`gsm3core.evaluation.test_days.tested_series`.
     season, metrics, min_days, confidence, intervals
-        As for :func:`score_run` and :func:`gsm3core.site_scores`. R, bias, RMSE and ubRMSE have intervals, other metrics none.
+        As for :func:`score_run` and :func:`gsm3core.site_scores`. Only R, bias, RMSE and ubRMSE have intervals.
     """
     series = tested_series(dataset, reference, predictions)
     observed = dataset[reference].load()
@@ -162,9 +162,9 @@ def score_on_test_days(
             series, observed, metrics=others, min_days=min_days, confidence=confidence, intervals="none"
         )
     else:
-        # Anomalies are departures from the mean of all days around, not of the season's days alone.
+        # Anomalies are relative to the mean of all neighbouring days, also those outside the season.
         more = season_scores(series, observed, metrics=others, min_days=min_days).sel({SEASON: season})
-    return _joined(scores, more, others)
+    return _with_metrics(scores, more, others)
 
 
 def compare_runs(
@@ -177,25 +177,26 @@ def compare_runs(
     min_days: int | None = None,
     confidence: float | None = None,
 ) -> xr.Dataset:
-    """Compare runs and every product of a dataset on the days that test all of the runs.
+    """Compare runs and every product of a dataset on the common test days of the runs.
 
     Parameters
     ----------
     dataset
-        The SiteDataset that the runs read, or the part of it that :func:`gsm3core.select_sites` returns.
+        The SiteDataset of the runs, or a selection of its sites by :func:`gsm3core.select_sites`.
     runs
-        Runs by the name that their prediction has among the products; empty for the products alone, on all days.
+        Runs by product name of their prediction; empty to compare only the products, on all days.
     reference, season
         As for :func:`score_run`.
     metrics
-        Metrics of the values; those of anomalies and ranks cannot be computed on shared days.
+        Metrics of the values; those of anomalies and ranks cannot be computed on common days.
     min_days, confidence
-        Fewest paired days for a score and the level of the intervals; at least and by default those of the first run.
+        Minimum number of paired days for a score and level of the intervals, by default those of the first run;
+        ``min_days`` cannot be smaller than that of the run.
 
     Returns
     -------
     xarray.Dataset
-        As :func:`gsm3core.compare_products` returns it.
+        As :func:`gsm3core.compare_products`.
     """
     _check_season(season)
     config = next((run.config.scores for run in runs.values()), None)
@@ -212,7 +213,7 @@ def compare_runs(
 
 
 def own_product(run: Run) -> str:
-    """Return the name of a run's prediction among the products."""
+    """Return the product name of a run's prediction."""
     return v.MODEL_PRODUCTS.get(run.config.model.name, v.MULTITASK_LSTM)
 
 
@@ -222,14 +223,14 @@ def has_products(dataset: xr.Dataset, reference: str) -> bool:
 
 
 def require_days(scores: xr.Dataset, days: int) -> xr.Dataset:
-    """Return scores without those from fewer paired days; the ``reason`` then names the number of days.
+    """Return scores with NaN where there are fewer paired days, and the number of days as ``reason``.
 
     Parameters
     ----------
     scores
-        Of :func:`gsm3core.site_scores`; they already ask for ``min_days``.
+        From :func:`gsm3core.site_scores`, with at least ``min_days`` paired days.
     days
-        Fewest paired days.
+        Minimum number of paired days.
     """
     if "n_valid" not in scores or days <= int(scores.attrs.get("min_days", 0)):
         return scores
@@ -238,10 +239,12 @@ def require_days(scores: xr.Dataset, days: int) -> xr.Dataset:
     found = scores.map(
         lambda a: a.where(~few) if a.dtype.kind == "f" and a.name not in _COUNTS else a, keep_attrs=True
     )
-    counted = np.char.add(np.nan_to_num(n.values).astype(int).astype(str), f" paired days, fewer than {days}")
+    day_counts = np.char.add(
+        np.nan_to_num(n.values).astype(int).astype(str), f" paired days, fewer than {days}"
+    )
     reason = texts(scores["reason"].values).reshape(n.shape)
-    newly = few & (n.values > 0) & (reason == "")
-    found["reason"] = scores["reason"].dims, np.where(newly, counted, reason)
+    newly_rejected = few & (n.values > 0) & (reason == "")
+    found["reason"] = scores["reason"].dims, np.where(newly_rejected, day_counts, reason)
     return found.assign_attrs(scores.attrs | {"min_days": days})
 
 
@@ -261,7 +264,7 @@ def at_sites(scores: xr.Dataset, dataset: xr.Dataset) -> xr.Dataset:
     return found.assign_coords(coords)
 
 
-def _joined(scores: xr.Dataset, more: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+def _with_metrics(scores: xr.Dataset, more: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
     """Add metrics to scores of the same products and sites."""
     dims = scores["n_valid"].dims
     more = more.reindex({v.PRODUCT: scores[v.PRODUCT]})
@@ -270,4 +273,4 @@ def _joined(scores: xr.Dataset, more: xr.Dataset, names: Sequence[str]) -> xr.Da
 
 def _check_season(season: str | None) -> None:
     if season is not None and season not in LOCAL_SEASONS:
-        raise DatasetError(f"season {season!r} is not known. {did_you_mean(season, LOCAL_SEASONS)}")
+        raise DatasetError(f"unknown season {season!r}. {did_you_mean(season, LOCAL_SEASONS)}")

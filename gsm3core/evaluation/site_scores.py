@@ -1,4 +1,4 @@
-"""Scores of one or several products at every site, with intervals, and a reason where there is none."""
+"""Scores of one or several products at every site, with intervals, and reasons for missing scores."""
 
 from __future__ import annotations
 
@@ -52,46 +52,44 @@ def site_scores(
     block_days: int = BLOCK_DAYS,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Score predictions against observations at every site, over the days that both have.
+    """Return the scores of predictions against observations at every site, over their common days.
 
     Parameters
     ----------
     predicted
         ``(site, time)`` or ``(product, site, time)``, m3 m-3; NaN is missing.
     observed
-        ``(site, time)``, m3 m-3. Sites and days are matched by label; what only one has is left out.
+        ``(site, time)``, m3 m-3. Sites and days are matched by label; only common ones are used.
     min_days
-        Fewest paired days for a score.
+        Minimum number of paired days for a score.
     confidence
-        Of every interval.
+        Level of the intervals.
     min_effective
-        Fewest effective days for a score; 0 asks for none.
+        Minimum number of effective days for a score.
     metrics
-        Names in :data:`gsm3core.metrics.ALL_METRICS`: anomaly R, Spearman, KGE with its parts, NSE beside the
-        paper's four.
+        Names in :data:`gsm3core.metrics.ALL_METRICS`: the paper's four, anomaly R, Spearman, KGE with its components, NSE.
     intervals
-        ``"all"``; ``"R"`` for that of R alone, which costs no bootstrap; ``"none"``.
+        ``"all"``; ``"R"`` for R only, without a bootstrap; or ``"none"``.
     replicates, block_days, seed
-        Of the block bootstrap. One seed, one result, on any machine.
+        Of the block bootstrap. One seed gives one result on any machine.
 
     Returns
     -------
     xarray.Dataset
         Dimensions of ``predicted`` without time. ``R``, ``bias`` (product minus observed), ``RMSE``, ``ubRMSE``;
-        ``n_valid`` and ``n_effective`` (paired days, and how many independent ones they are worth);
-        ``R_lower``, ``R_upper`` and, of every metric of the values themselves, ``bias_lower``, ``bias_upper`` and
-        so on (ranks and anomalies have none); ``reason``, empty where there is a score. A constant series has no
-        R, but keeps its bias and errors.
+        ``n_valid`` and ``n_effective`` (paired days and effective sample size); ``R_lower``, ``R_upper`` and, for every
+        metric of the values, ``bias_lower``, ``bias_upper`` and so on (not for ranks and anomalies); ``reason``, empty
+        where there is a score. A constant series has bias and errors but no R.
 
     Raises
     ------
     DatasetError
-        If units are not m3 m-3, dimensions are wrong, or no site or day is common to both.
+        If units are not m3 m-3, dimensions are wrong, or there is no common site or day.
 
     Notes
     -----
-    The interval of R is Fisher's z with the effective sample size of
-    :func:`gsm3core.metrics.effective_sample_size` in place of the number of days; the others come from
+    The interval of R uses Fisher's z with the effective sample size of
+    :func:`gsm3core.metrics.effective_sample_size`; the others are from
     :func:`gsm3core.statistics.block_bootstrap.block_intervals`.
     """
     if min_days < 2:
@@ -103,30 +101,30 @@ def site_scores(
             f"replicates is {replicates} and block_days {block_days}; expected at least 100 and at least 1."
         )
     check_confidence(confidence)
-    wanted = metrics_named(metrics)
+    requested = metrics_named(metrics)
     both = pair(predicted, observed)
     x, y, dims = both.x, both.y, both.dims
 
     moments = paired_moments(x, y)
     n_effective = np.where(moments.n >= min_days, effective_sample_size(x, y), np.nan)
     reason = _reasons(x, y, moments, n_effective, min_days, min_effective)
-    # A series without R for being constant keeps its errors: only too little data takes them.
+    # A constant series has no R but has errors; too few days give no score at all.
     enough = (moments.n >= min_days) & ~(n_effective < min_effective)
     constant_x, constant_y = is_constant(moments)
     reason = np.where((reason == "") & constant_y, CONSTANT_OBSERVED, reason)
     reason = np.where((reason == "") & constant_x, CONSTANT_PREDICTED, reason)
 
     scores = xr.Dataset(coords=both.coords, attrs={"min_days": min_days, "confidence": confidence})
-    for metric in wanted:
-        of = _moments_of(metric, both.observed, x, y, moments)
-        found = np.where(enough & (of.n >= min_days), metric.from_moments(of), np.nan)
+    for metric in requested:
+        metric_moments = _moments_of(metric, both.observed, x, y, moments)
+        found = np.where(enough & (metric_moments.n >= min_days), metric.from_moments(metric_moments), np.nan)
         scores[metric.name] = (dims, found, {"units": metric.units, "long_name": metric.meaning})
     ends = {}
     if intervals != "none" and "R" in scores:
         ends["R"] = fisher_interval(scores["R"].values, n_effective, confidence)
     if intervals == "all":
         draws = BlockDraws.make(x.shape[-1], block_days=block_days, replicates=replicates, seed=seed)
-        by_blocks = [m for m in wanted if m.computed_on == "values" and m.name != "R"]
+        by_blocks = [m for m in requested if m.computed_on == "values" and m.name != "R"]
         ends |= block_intervals(x, y, by_blocks, draws, confidence)
         scores.attrs |= {"replicates": replicates, "block_days": block_days, "seed": seed}
     for name, (lower, upper) in ends.items():
@@ -137,7 +135,7 @@ def site_scores(
             scores[f"{name}_{end}"] = (dims, values, {"units": units, "long_name": meaning})
     for name, counted, meaning in (
         ("n_valid", moments.n, "days valid in both series"),
-        ("n_effective", n_effective, "independent days that the valid ones are worth"),
+        ("n_effective", n_effective, "effective sample size in days"),
     ):
         scores[name] = (dims, counted, {"units": "1", "long_name": meaning})
     scores["reason"] = (
@@ -172,9 +170,11 @@ def _reasons(
     n = moments.n
     no_y = np.broadcast_to(~np.isfinite(y).any(-1), n.shape)
     no_x = ~np.isfinite(x).any(-1)
-    few = np.char.add(n.astype(str), f" paired days, fewer than {min_days}")
-    worth = np.char.add(
+    too_few = np.char.add(n.astype(str), f" paired days, fewer than {min_days}")
+    too_few_effective = np.char.add(
         np.char.mod("%.1f", np.nan_to_num(n_effective)), f" effective days, fewer than {min_effective:g}"
     )
-    remembers = np.where(n_effective < min_effective, worth, "")
-    return np.where(n >= min_days, remembers, np.where(no_y, NO_OBSERVED, np.where(no_x, NO_PREDICTED, few)))
+    effective = np.where(n_effective < min_effective, too_few_effective, "")
+    return np.where(
+        n >= min_days, effective, np.where(no_y, NO_OBSERVED, np.where(no_x, NO_PREDICTED, too_few))
+    )

@@ -30,18 +30,18 @@ _RECORDS = {v.SM_INSITU: v.IN_SITU, v.IN_SITU.lower(): v.IN_SITU, v.SM_SMAP: v.S
 
 @dataclass(frozen=True, kw_only=True)
 class SiteFilter:
-    """Criteria that a site must meet, all of them; an empty one is met by every site.
+    """Criteria that a site must all meet; empty criteria are ignored.
 
     Parameters
     ----------
     region, network, land_cover, climate
         Names; a site must have one of them.
     moisture
-        Lowest and highest mean soil moisture, m3 m-3, both included.
+        Lowest and highest mean soil moisture, m3 m-3, inclusive.
     moisture_of
-        Record whose mean it is: ``SMAP``, ``in situ`` (also ``sm_smap``, ``sm_insitu``) or a product's name.
+        Record of the mean: ``SMAP``, ``in situ`` (also ``sm_smap``, ``sm_insitu``) or a product's name.
     aspect
-        Lowest and highest poleward aspect, -1 to 1, both included.
+        Lowest and highest poleward aspect, -1 to 1, inclusive.
     polygon
         Corners ``(longitude, latitude)`` in degrees, joined by straight lines on a Mercator map.
     """
@@ -56,15 +56,17 @@ class SiteFilter:
     polygon: tuple[Corner, ...] = ()
 
     def masks(self, sites: pd.DataFrame, moisture: pd.DataFrame) -> dict[str, Mask]:
-        """Return the sites that meet each criterion, by its name; criteria that are empty are left out.
+        """Return the masks of the sites that meet each criterion, by its name; empty criteria are left out.
 
         Parameters
         ----------
         sites, moisture
-            Of :func:`site_table` and :func:`mean_soil_moisture`. An unknown value is in no range, and a criterion that
-            the dataset has no attribute for is met by no site.
+            From :func:`site_table` and :func:`mean_soil_moisture`. A missing value is in no range, and no site meets a
+            criterion without an attribute in the dataset.
         """
-        found = {k: sites[k].isin(wanted).to_numpy() for k in CATEGORIES if (wanted := getattr(self, k))}
+        found = {
+            k: sites[k].isin(requested).to_numpy() for k in CATEGORIES if (requested := getattr(self, k))
+        }
         if self.moisture:
             means = moisture.get(_RECORDS.get(self.moisture_of, self.moisture_of))
             found["moisture"] = np.zeros(len(sites), bool) if means is None else _within(means, self.moisture)
@@ -87,9 +89,9 @@ def select_sites(
     aspect: Range | None = None,
     polygon: Sequence[Corner] = (),
 ) -> xr.Dataset:
-    """Return the part of a dataset whose sites meet all criteria.
+    """Return the sites of a dataset that meet all criteria.
 
-    The dashboard's filters are the same function.
+    The filters of the dashboard use the same function.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def select_sites(
     region, network, land_cover, climate
         One name or several; a site must have one of them.
     moisture, moisture_of
-        Lowest and highest mean soil moisture, m3 m-3, and the record whose mean it is: ``SMAP``, ``in situ`` or a
+        Lowest and highest mean soil moisture, m3 m-3, and the record of the mean: ``SMAP``, ``in situ`` or a
         product's name.
     aspect
         Lowest and highest poleward aspect, -1 (facing the equator) to 1 (facing the pole).
@@ -108,8 +110,8 @@ def select_sites(
     Raises
     ------
     DatasetError
-        If a name, record or attribute is not in the dataset, a range is upside down, or a polygon has fewer than three
-        corners.
+        If a name, record or attribute is not in the dataset, the lower limit of a range exceeds the upper, or a polygon
+        has fewer than three corners.
 
     Examples
     --------
@@ -117,15 +119,15 @@ def select_sites(
     >>> dry = gsm3core.select_sites(ds, region="CONUS", moisture=(0.0, 0.16))  # doctest: +SKIP
     """
     names = {v.REGION: region, v.NETWORK: network, LAND_COVER: land_cover, CLIMATE: climate}
-    wanted = SiteFilter(
+    requested = SiteFilter(
         **{k: (n,) if isinstance(n, str) else tuple(map(str, n)) for k, n in names.items()},
         moisture=moisture, moisture_of=moisture_of, aspect=aspect, polygon=tuple(polygon),
     )  # fmt: skip
     sites = site_table(ds)
     means = mean_soil_moisture(ds) if moisture else pd.DataFrame(index=sites.index)
-    _check(wanted, sites, means)
+    _check(requested, sites, means)
     mask = np.ones(len(sites), bool)
-    for part in wanted.masks(sites, means).values():
+    for part in requested.masks(sites, means).values():
         mask &= part
     return ds.isel({v.SITE: np.flatnonzero(mask)})
 
@@ -153,12 +155,12 @@ def site_table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def mean_soil_moisture(ds: xr.Dataset) -> pd.DataFrame:
-    """Return the mean soil moisture of every record at every site over the days that each has.
+    """Return the mean soil moisture of every record at every site over its valid days.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by site id, one column per record (``in situ``, ``SMAP``, other products), m3 m-3; NaN where there is none.
+        Indexed by site id, one column per record (``in situ``, ``SMAP``, other products), m3 m-3; NaN without valid days.
     """
     in_situ = {v.IN_SITU: ds[v.SM_INSITU]} if v.SM_INSITU in ds.data_vars else {}
     means = {
@@ -169,12 +171,12 @@ def mean_soil_moisture(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def in_polygon(polygon: Sequence[Corner], lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Mask:
-    """Return which points lie in a polygon whose corners are joined by straight lines on a Mercator map.
+    """Return whether points lie in a polygon whose corners are joined by straight lines on a Mercator map.
 
     Parameters
     ----------
     polygon
-        Corners ``(longitude, latitude)``, degrees. A line that crosses itself is read as its loops together.
+        Corners ``(longitude, latitude)``, degrees. A self-intersecting polygon is the union of its loops.
     lon, lat
         ``(site)`` degrees.
     """
@@ -184,25 +186,26 @@ def in_polygon(polygon: Sequence[Corner], lon: NDArray[np.float64], lat: NDArray
     return found
 
 
-def _check(wanted: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> None:
+def _check(requested: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> None:
     for kind in CATEGORIES:
         known = set(sites[kind]) - {""}
-        if missing := [n for n in getattr(wanted, kind) if n not in known]:
+        if missing := [n for n in getattr(requested, kind) if n not in known]:
             raise DatasetError(
                 f"{kind} {missing[0]!r} is not in the dataset. {did_you_mean(missing[0], known)}"
             )
-    if wanted.moisture and _RECORDS.get(wanted.moisture_of, wanted.moisture_of) not in means:
+    if requested.moisture and _RECORDS.get(requested.moisture_of, requested.moisture_of) not in means:
         raise DatasetError(
-            f"moisture_of is {wanted.moisture_of!r}, which the dataset lacks. {did_you_mean(wanted.moisture_of, map(str, means))}"
+            f"moisture_of is {requested.moisture_of!r}, which is not in the dataset. "
+            f"{did_you_mean(requested.moisture_of, map(str, means))}"
         )
-    if wanted.aspect and sites[ASPECT].isna().all():
+    if requested.aspect and sites[ASPECT].isna().all():
         raise DatasetError("aspect: the dataset has neither 'poleward_aspect' nor 'aspect'.")
     for name in ("moisture", "aspect"):
-        limits = getattr(wanted, name)
+        limits = getattr(requested, name)
         if limits and not limits[0] <= limits[1]:
-            raise DatasetError(f"{name} is {limits}; expected the lower limit first.")
-    if wanted.polygon and len(wanted.polygon) < 3:
-        raise DatasetError(f"polygon has {len(wanted.polygon)} corners; expected at least 3.")
+            raise DatasetError(f"{name} is {limits}; expected (lower, upper).")
+    if requested.polygon and len(requested.polygon) < 3:
+        raise DatasetError(f"polygon has {len(requested.polygon)} corners; expected at least 3.")
 
 
 def _within(values: pd.Series, limits: Range) -> Mask:
@@ -210,9 +213,9 @@ def _within(values: pd.Series, limits: Range) -> Mask:
     return (x >= limits[0]) & (x <= limits[1])
 
 
-def criteria(wanted: SiteFilter) -> dict[str, object]:
+def criteria(requested: SiteFilter) -> dict[str, object]:
     """Return the criteria that are not empty, as keyword arguments of :func:`select_sites`."""
-    found = {f.name: getattr(wanted, f.name) for f in fields(wanted)}
-    if not wanted.moisture:
+    found = {f.name: getattr(requested, f.name) for f in fields(requested)}
+    if not requested.moisture:
         found.pop("moisture_of")
     return {name: value for name, value in found.items() if value not in ((), None)}

@@ -1,4 +1,4 @@
-"""The twelve texture classes of the USDA, from sand and clay."""
+"""USDA soil texture classes from sand and clay fractions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def texture_class(sand: ArrayLike, clay: ArrayLike) -> NDArray[np.str_]:
     Parameters
     ----------
     sand, clay
-        Mass fractions of 1 (not percent); silt is the rest.
+        Mass fractions 0 to 1 (not percent); silt is the remainder.
 
     Returns
     -------
     numpy.ndarray
-        Names of :data:`TEXTURES`; empty where a fraction is missing, negative, or the two exceed 1.
+        Names in :data:`TEXTURES`; empty where a fraction is missing or negative, or their sum exceeds 1.
 
     Notes
     -----
@@ -30,8 +30,8 @@ def texture_class(sand: ArrayLike, clay: ArrayLike) -> NDArray[np.str_]:
     """
     sand, clay = np.broadcast_arrays(np.asarray(sand, float) * 100, np.asarray(clay, float) * 100)
     silt = 100 - sand - clay
-    # Single-precision fractions add up to 1 within rounding only.
-    there = (sand >= 0) & (clay >= 0) & (silt >= -1e-3)
+    # Single-precision fractions add up to 1 only within rounding.
+    valid = (sand >= 0) & (clay >= 0) & (silt >= -1e-3)
     rules = [
         ("sand", silt + 1.5 * clay < 15),
         ("loamy sand", silt + 2 * clay < 30),
@@ -46,6 +46,6 @@ def texture_class(sand: ArrayLike, clay: ArrayLike) -> NDArray[np.str_]:
         ("silty clay", (clay >= 40) & (silt >= 40)),
         ("clay", clay >= 40),
     ]
-    # Each rule of the manual holds within what those before it have left.
-    found = np.select([rule & there for _, rule in rules], [name for name, _ in rules], default="")
+    # Each rule of the manual applies to soils that no earlier rule has classified.
+    found = np.select([rule & valid for _, rule in rules], [name for name, _ in rules], default="")
     return np.asarray(found, dtype=str)

@@ -1,4 +1,4 @@
-"""Kinds of sites: by region, network, land cover, climate, texture, elevation, mean soil moisture and aspect."""
+"""Strata of sites by region, network, land cover, climate, texture, elevation, mean soil moisture and aspect."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Labels = tuple[NDArray[np.str_], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Stratification:
-    """One way of dividing sites.
+    """One stratification of sites.
 
     Parameters
     ----------
     needs
-        Variables or coordinates of the dataset; of names joined by ``|`` one is enough.
+        Required variables or coordinates of the dataset; of names joined by ``|`` one is sufficient.
     label
-        Gives every site's stratum (empty where it is not known) and the strata in their order.
+        Returns the stratum of every site (empty where unknown) and the strata in their order.
     """
 
     needs: tuple[str, ...]
@@ -60,14 +60,14 @@ def site_strata(dataset: xr.Dataset, by: str) -> xr.DataArray:
     Raises
     ------
     DatasetError
-        If the name is not known, or the dataset lacks what it needs.
+        If the name is unknown, or the dataset lacks a required variable.
     """
     if by not in STRATIFICATIONS:
-        raise DatasetError(f"stratification {by!r} is not known. {did_you_mean(by, STRATIFICATIONS)}")
+        raise DatasetError(f"unknown stratification {by!r}. {did_you_mean(by, STRATIFICATIONS)}")
     chosen = STRATIFICATIONS[by]
     if missing := [need for need in chosen.needs if not _has(dataset, need)]:
         needed = " or ".join(map(repr, missing[0].split("|")))
-        raise DatasetError(f"stratification {by!r} needs {needed}, which the dataset lacks.")
+        raise DatasetError(f"stratification {by!r} needs {needed}, which is not in the dataset.")
     labels, order = chosen.label(dataset)
     present = [name for name in order if (labels == name).any()]
     return xr.DataArray(
@@ -76,7 +76,7 @@ def site_strata(dataset: xr.Dataset, by: str) -> xr.DataArray:
 
 
 def available_strata(dataset: xr.Dataset) -> list[str]:
-    """Return the stratifications for which a dataset has what it takes."""
+    """Return the stratifications whose required variables are in a dataset."""
     return [n for n, s in STRATIFICATIONS.items() if all(_has(dataset, need) for need in s.needs)]
 
 
@@ -108,7 +108,7 @@ def _by_class(name: str) -> Callable[[xr.Dataset], Labels]:
 
 
 def binned(values: ArrayLike, edges: Sequence[float], units: str = "") -> Labels:
-    """Return the bin of every value as text, empty where it is missing, and the bins in their order."""
+    """Return the name of every value's bin, empty where missing, and the names of all bins in their order."""
     names = bin_names(edges, units)
     number = bin_numbers(values, edges)
     return np.where(number >= 0, np.array(names)[number], ""), names
@@ -147,4 +147,4 @@ STRATIFICATIONS: dict[str, Stratification] = {
     ),
     "aspect": Stratification(("poleward_aspect|aspect",), _aspect),
 }
-"""Ways of dividing sites by name. Season is no property of a site: see :func:`gsm3core.evaluation.stratified.season_scores`."""
+"""Stratifications by name. Season is not a property of a site; see :func:`gsm3core.evaluation.stratified.season_scores`."""

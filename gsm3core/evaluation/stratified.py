@@ -1,4 +1,4 @@
-"""Medians of scores by stratum of sites, and scores by season as the season is at the site."""
+"""Medians of scores by stratum of sites, and scores by local season."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ def stratified_scores(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Summarise per-site scores by stratum.
+    """Return the medians of per-site scores by stratum.
 
     Parameters
     ----------
     scores
-        Of :func:`gsm3core.site_scores` or :func:`season_scores`: dimension ``site`` and any others.
+        From :func:`gsm3core.site_scores` or :func:`season_scores`: dimension ``site`` and any others.
     strata
-        Of :func:`gsm3core.evaluation.strata.site_strata`, or labels of your own ``(site)``; an empty label belongs nowhere.
+        From :func:`gsm3core.evaluation.strata.site_strata`, or other labels ``(site)``; sites with an empty label are left out.
     metrics
-        Which scores to summarise.
+        Names of the scores.
     networks
-        Network of each site of ``scores``; by default its coordinate ``network``, else every site for itself.
+        ``(site)`` network of each site of ``scores``; by default the coordinate ``network``, and without it every site is a
+        cluster of its own.
     confidence, replicates, seed
         Of the bootstrap over networks within a stratum.
 
     Returns
     -------
     xarray.Dataset
-        For every metric ``(stratum, ...)``: the median over sites under its name, ``_lower`` and ``_upper`` of its
-        interval, ``_q25`` and ``_q75`` of the sites, ``_sites`` with a score. ``resampled`` ``(stratum, ...)``: ``networks``,
-        or ``sites`` where there are too few networks to resample.
+        For every metric ``(stratum, ...)``: the median over sites, ``_lower`` and ``_upper`` of its interval, quartiles
+        ``_q25`` and ``_q75`` of the sites, number of ``_sites`` with a score. ``resampled`` ``(stratum, ...)``:
+        ``networks``, or ``sites`` where there are too few networks to resample.
     """
     check_confidence(confidence)
-    wanted = metrics_named(metrics)
-    if missing := [m.name for m in wanted if m.name not in scores]:
+    requested = metrics_named(metrics)
+    if missing := [m.name for m in requested if m.name not in scores]:
         raise DatasetError(
             f"the scores lack {missing[0]!r}; they have {', '.join(map(str, scores.data_vars))}."
         )
@@ -70,32 +71,32 @@ def stratified_scores(
     masks = [labels == o for o in order]
     result = xr.Dataset(coords={STRATUM: order})
     few: xr.DataArray | None = None
-    for metric in wanted:
+    for metric in requested:
         name = metric.name
         values = scores[name].transpose(..., v.SITE)
         others = values.dims[:-1]
         shape = (len(order), *values.shape[:-1])
         parts = {end: np.full(shape, np.nan) for end in ("", "_lower", "_upper", "_q25", "_q75", "_sites")}
-        of_sites = np.zeros(shape, bool)
-        for k, here in enumerate(masks):
+        by_site = np.zeros(shape, bool)
+        for k, in_stratum in enumerate(masks):
             for at in np.ndindex(*values.shape[:-1]):
-                found = values.values[at][here]
+                found = values.values[at][in_stratum]
                 middle = median_interval(
                     found,
-                    clusters[here],
+                    clusters[in_stratum],
                     metric=name,
                     confidence=confidence,
                     replicates=replicates,
                     seed=seed,
                 )
                 numbers = (*middle[:3], *_quartiles(found), middle.sites)
-                of_sites[(k, *at)] = middle.sites > 0 and middle.resampled == SITES
+                by_site[(k, *at)] = middle.sites > 0 and middle.resampled == SITES
                 for part, number in zip(parts.values(), numbers, strict=True):
                     part[(k, *at)] = number
         for end, part in parts.items():
             units = "1" if end == "_sites" else scores[name].attrs.get("units", "1")
             result[name + end] = (STRATUM, *others), part, {"units": units}
-        this = xr.DataArray(of_sites, dims=(STRATUM, *others))
+        this = xr.DataArray(by_site, dims=(STRATUM, *others))
         few = this if few is None else few | this
     if few is not None:
         result["resampled"] = few.dims, np.where(few, "sites", "networks")
@@ -111,19 +112,19 @@ def season_scores(
     metrics: Sequence[str] = tuple(METRICS),
     min_days: int = 30,
 ) -> xr.Dataset:
-    """Score every site in every season, as the season is there: July is winter south of the equator.
+    """Return scores by local season: July is winter south of the equator.
 
     Parameters
     ----------
     predicted, observed
-        As for :func:`gsm3core.site_scores`; latitude from the coordinate ``lat`` of either, else all is north.
+        As for :func:`gsm3core.site_scores`; with the coordinate ``lat``, without which all sites are northern.
     metrics, min_days
-        As there, per season.
+        As for :func:`gsm3core.site_scores`, per season.
 
     Returns
     -------
     xarray.Dataset
-        Dimension ``season`` (winter, spring, summer, autumn) beside those of the scores.
+        With the dimension ``season`` (winter, spring, summer, autumn) and those of the scores.
     """
     both = pair(predicted, observed)
     found = windowed_scores(both.predicted, both.observed, by=SEASON, metrics=metrics, min_days=min_days)
@@ -134,12 +135,12 @@ def season_scores(
     )
     lat = next((a[v.LAT] for a in (both.observed, both.predicted) if v.LAT in a.coords), None)
     if lat is not None:
-        turned = found.roll({SEASON: 2}, roll_coords=False)
+        shifted = found.roll({SEASON: 2}, roll_coords=False)
         south = xr.DataArray(lat.values < 0, dims=v.SITE)
-        found = xr.where(south, turned, found, keep_attrs=True)
+        found = xr.where(south, shifted, found, keep_attrs=True)
         found = found.assign_coords({v.SITE: both.observed[v.SITE]})
-    keep = {n: c for n, c in both.observed.coords.items() if v.TIME not in c.dims}
-    return found.assign_coords(keep).transpose(SEASON, *both.dims)
+    coords = {n: c for n, c in both.observed.coords.items() if v.TIME not in c.dims}
+    return found.assign_coords(coords).transpose(SEASON, *both.dims)
 
 
 def _quartiles(values: NDArray[np.float64]) -> tuple[float, float]:

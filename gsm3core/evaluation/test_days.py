@@ -1,4 +1,4 @@
-"""Runs and every product beside each other on the days that test the runs; the only place that says which these are."""
+"""Series of runs and products on the common test days of the runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gsm3core.schema import products
 
 
 def compared_products(dataset: xr.Dataset, reference: str) -> dict[str, xr.DataArray]:
-    """Return the products that can be held against a reference: all but the reference itself.
+    """Return the products that can be compared with a reference: all but the reference itself.
 
     Parameters
     ----------
@@ -32,23 +32,23 @@ def compared_products(dataset: xr.Dataset, reference: str) -> dict[str, xr.DataA
 def tested_series(
     dataset: xr.Dataset, reference: str, runs: Mapping[str, xr.Dataset] | None = None
 ) -> xr.DataArray:
-    """Return runs and every product on the days that test all of the runs; of no run, the products on all days.
+    """Return runs and every product on the common test days of the runs; without runs, the products on all days.
 
     Parameters
     ----------
     dataset
-        The SiteDataset that the runs read; its products are taken.
+        The SiteDataset of the runs, with the products.
     reference
-        What they are held against, which is no product beside itself.
+        Record that they are compared with; it is not one of the products returned.
     runs
-        Predictions by the run's name among the products: ``sm_predicted`` and ``in_test`` ``(site, time)``. A product of
-        that name gives way. Sites and days of the dataset that a run does not have do not test it.
+        Predictions by product name: ``sm_predicted`` and ``in_test`` ``(site, time)``. They replace a product of the same
+        name. Sites and days that a run lacks are not test days.
 
     Returns
     -------
     xarray.DataArray
-        ``(product, site, time)`` m3 m-3 at the sites and days of the dataset, the runs first; NaN on days that do not
-        test all of them.
+        ``(product, site, time)`` m3 m-3 at the sites and days of the dataset, the runs first; NaN except on common test
+        days.
 
     Raises
     ------
@@ -57,24 +57,28 @@ def tested_series(
     """
     runs = runs or {}
     series = {}
-    tested = np.ones((dataset.sizes[v.SITE], dataset.sizes[v.TIME]), bool)
-    for name, made in runs.items():
-        ours = made.reset_coords(drop=True).assign_coords({v.SITE: made[v.SITE].values.astype(str)})
-        ours = ours.reindex({v.SITE: dataset[v.SITE].values.astype(str), v.TIME: dataset[v.TIME].values})
-        series[name] = ours[v.SM_PREDICTED].transpose(v.SITE, v.TIME)
-        in_test = ours[v.IN_TEST].transpose(v.SITE, v.TIME).values.astype(float)
-        tested &= np.nan_to_num(in_test).astype(bool)
-    if len(runs) > 1 and not tested.any():
+    common_test = np.ones((dataset.sizes[v.SITE], dataset.sizes[v.TIME]), bool)
+    for name, prediction in runs.items():
+        aligned = prediction.reset_coords(drop=True).assign_coords(
+            {v.SITE: prediction[v.SITE].values.astype(str)}
+        )
+        aligned = aligned.reindex(
+            {v.SITE: dataset[v.SITE].values.astype(str), v.TIME: dataset[v.TIME].values}
+        )
+        series[name] = aligned[v.SM_PREDICTED].transpose(v.SITE, v.TIME)
+        in_test = aligned[v.IN_TEST].transpose(v.SITE, v.TIME).values.astype(float)
+        common_test &= np.nan_to_num(in_test).astype(bool)
+    if len(runs) > 1 and not common_test.any():
         raise DatasetError(
-            f"{' and '.join(runs)} have no test day in common at these sites: there is no day that neither "
-            "learnt from. Compare runs with the same holdout."
+            f"{' and '.join(runs)} have no test day in common at these sites; every day is a training day of one of them. "
+            "Compare runs with the same holdout."
         )
     for name, record in compared_products(dataset, reference).items():
         if name not in series:
             series[name] = record.reset_coords(drop=True).load().transpose(v.SITE, v.TIME)
     if not series:
         raise DatasetError(
-            f"The dataset has nothing to compare with {reference}. Give a run, or add a product."
+            f"The dataset has no product to compare with {reference}. Give a run, or add a product."
         )
     stacked = xr.concat(
         [a.assign_coords({v.SITE: dataset[v.SITE].values.astype(str)}) for a in series.values()],
@@ -82,27 +86,27 @@ def tested_series(
         join="exact",
         combine_attrs="drop",
     )
-    return stacked.where(xr.DataArray(tested, dims=(v.SITE, v.TIME))).assign_attrs(units=v.SM_UNITS)
+    return stacked.where(xr.DataArray(common_test, dims=(v.SITE, v.TIME))).assign_attrs(units=v.SM_UNITS)
 
 
 def in_season(dataset: xr.Dataset, season: str) -> xr.DataArray:
-    """Tell which days of a dataset are in a season ``(site, time)``, as the season is at each site."""
+    """Return whether the days of a dataset are in a local season, ``(site, time)``."""
     days = season_days(dataset[v.TIME].values, dataset[v.LAT].values, season)
     coords = {v.SITE: dataset[v.SITE].values.astype(str), v.TIME: dataset[v.TIME].values}
     return xr.DataArray(days, dims=(v.SITE, v.TIME), coords=coords)
 
 
 def season_days(time: NDArray[np.datetime64], lat: ArrayLike, season: str) -> NDArray[np.bool_]:
-    """Tell which days are in a season ``(site, time)``, as the season is at each site.
+    """Return whether days are in the local season of each site, ``(site, time)``.
 
     Parameters
     ----------
     time, lat
         Days, and the latitude of each site.
     season
-        ``winter`` (in the north December to February), ``spring``, ``summer`` or ``autumn``.
+        ``winter`` (December to February in the northern hemisphere), ``spring``, ``summer`` or ``autumn``.
     """
     quarter = pd.DatetimeIndex(time).month.to_numpy() % 12 // 3
-    wanted = LOCAL_SEASONS.index(season)
+    requested = LOCAL_SEASONS.index(season)
     south = np.atleast_1d(np.asarray(lat, float)) < 0
-    return np.where(south[:, None], quarter[None] == (wanted + 2) % 4, quarter[None] == wanted)
+    return np.where(south[:, None], quarter[None] == (requested + 2) % 4, quarter[None] == requested)

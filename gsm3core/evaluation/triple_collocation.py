@@ -1,4 +1,4 @@
-"""Triple collocation: how good each of three products is when none of them is the truth."""
+"""Triple collocation: random errors of three products without a reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.collocation_algebra import PAIRS, about, correlation, covariances, scale, solve
+from gsm3core.evaluation.collocation_algebra import (
+    PAIRS,
+    correlation,
+    covariances,
+    scale,
+    solve,
+    widened_interval,
+)
 from gsm3core.evaluation.pairing import check_confidence
 from gsm3core.metrics import blocked_moments, is_constant, persistence
 from gsm3core.statistics.block_bootstrap import BLOCK_DAYS, REPLICATES, BlockDraws
@@ -16,10 +23,10 @@ from gsm3core.statistics.small_sample import missed_variance, percentiles, widen
 
 Array = NDArray[np.float64]
 
-# Sites whose replicates are held in memory at a time.
-_AT_A_TIME = 256
-# With more replicates than this without a solution the others are no fair sample of what might have been.
-_MOST_UNDEFINED = 0.05
+# Sites per chunk, which limits the memory of the replicates.
+_SITES_PER_CHUNK = 256
+# Largest share of replicates without a solution: beyond it the remaining ones are a biased sample.
+_MAX_UNDEFINED = 0.05
 
 
 def triple_collocation(
@@ -34,19 +41,19 @@ def triple_collocation(
     block_days: int = BLOCK_DAYS,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Estimate the random error of three products, and their correlation with the truth that none of them is.
+    """Return the random error of three products and their correlation with the unknown truth.
 
     Parameters
     ----------
     x, y, z
-        ``(site, time)``, matched by label. Their ERRORS must be independent of each other and of the truth, for
-        instance a satellite, a model that assimilates no satellite, and in situ: two satellites of one frequency,
-        or a model trained on one of the others, are not.
+        ``(site, time)``, matched by label. Their errors must be independent of each other and of the truth, as for a
+        satellite, a model without data assimilation and in situ, but not for two satellites of one frequency or a
+        model trained on one of the others.
     names
-        Of the three; by default the names of the arrays.
+        Names of the products; by default those of the arrays.
     min_days
-        Fewest days on which all three are valid. Triple collocation is hungry: some 500 independent days for an
-        error within 10 % (Zwieback et al. 2012, doi:10.5194/npg-19-69-2012).
+        Minimum number of common days. About 500 independent days are needed for an error within 10 % (Zwieback et al.
+        2012, doi:10.5194/npg-19-69-2012).
     confidence, replicates, block_days, seed
         Of the block bootstrap.
 
@@ -55,24 +62,23 @@ def triple_collocation(
     xarray.Dataset
         Dimensions ``(product, site)``. ``error_std``: standard deviation of the random error, in the product's own
         units and dynamic range (not rescaled); ``R``: correlation with the truth; ``snr``: signal over noise, dB;
-        ``scale``: factor that brings the product to the dynamic range of the first; each but ``scale`` with
-        ``_lower`` and ``_upper``. ``n_valid`` and ``undefined`` ``(site)``: days, and share of replicates without a
-        solution. ``reason`` ``(product, site)``: why there is none, or no interval; empty where there is.
+        ``scale``: rescaling factor to the dynamic range of the first product; each but ``scale`` with ``_lower`` and
+        ``_upper``. ``n_valid`` and ``undefined`` ``(site)``: days, and share of replicates without a solution.
+        ``reason`` ``(product, site)``: why the estimate or its interval is missing; empty otherwise.
 
     Raises
     ------
     DatasetError
-        If names are not three different ones, dimensions are wrong, or nothing is common to the three.
+        If names are not unique, dimensions are wrong, or there is no common site or day.
 
     Notes
     -----
     With covariances Q: error variance ``Q_xx - Q_xy Q_xz / Q_yz`` and ``R^2 = Q_xy Q_xz / (Q_xx Q_yz)`` (extended
-    triple collocation, McColl et al. 2014, doi:10.1002/2014GL061322). An error variance that comes out negative,
-    or series that are not positively correlated, break the assumptions or the sample is too small: they give a
-    reason, never a number. In the bootstrap a negative error variance counts as 0 (R as 1), so that an interval
-    that reaches "no error" says so.
+    triple collocation, McColl et al. 2014, doi:10.1002/2014GL061322). A negative error variance or series that
+    are not positively correlated indicate violated assumptions or a small sample; they give NaN with a reason. In the
+    bootstrap a negative error variance is set to 0 (R to 1), so that an interval can include "no error".
     """
-    series, names = _three(x, y, z, names)
+    series, names = _align_triplet(x, y, z, names)
     check_confidence(confidence)
     all_three = np.isfinite(series).all(0)
     series = np.where(all_three, series, np.nan)
@@ -91,15 +97,15 @@ def triple_collocation(
     undefined = np.full(len(site), np.nan)
     reason = np.where(enough, "", np.char.add(n.astype(str), f" days with all three, fewer than {min_days}"))
     reasons = np.tile(reason, (3, 1)).astype("<U120")
-    for start in range(0, len(site), _AT_A_TIME):
-        at = np.arange(start, min(start + _AT_A_TIME, len(site)))
+    for start in range(0, len(site), _SITES_PER_CHUNK):
+        at = np.arange(start, min(start + _SITES_PER_CHUNK, len(site)))
         at = at[enough[at]]
         if len(at):
             _solve_sites(series[:, at], at, out, undefined, reasons, names, draws, confidence)
     return _dataset(out, undefined, reasons, n, names, site, confidence, min_days)
 
 
-def _three(
+def _align_triplet(
     x: xr.DataArray, y: xr.DataArray, z: xr.DataArray, names: tuple[str, str, str] | None
 ) -> tuple[NDArray[np.floating], tuple[str, str, str]]:
     arrays = (x, y, z)
@@ -110,11 +116,11 @@ def _three(
         a, b, c = (str(array.name or label) for label, array in zip("xyz", arrays, strict=True))
         names = (a, b, c)
     if len(set(names)) != 3:
-        raise DatasetError(f"names are {names}; three different ones tell the products apart.")
+        raise DatasetError(f"names are {names}; expected three different names.")
     aligned = xr.align(*(array.transpose(v.SITE, v.TIME) for array in arrays), join="inner")
     if not aligned[0].size:
         raise DatasetError(
-            "x, y and z have no site or no day in common: site ids and days must be written the same."
+            "x, y and z have no site or no day in common; expected the same site ids and dates in all three."
         )
     return np.stack([array.values for array in aligned]), names
 
@@ -135,51 +141,54 @@ def _solve_sites(
         [is_constant(whole[0, 1])[0], is_constant(whole[0, 1])[1], is_constant(whole[0, 2])[1]]
     )
     cov = covariances(whole)
-    apart = [
+    uncorrelated = [
         np.where(cov[i, j] > 0, "", f"{names[i]} and {names[j]} are not positively correlated")
         for i, j in PAIRS
     ]
-    broken = np.where(apart[0] != "", apart[0], np.where(apart[1] != "", apart[1], apart[2]))
+    violation = uncorrelated[2]
+    for text in uncorrelated[1::-1]:
+        violation = np.where(text != "", text, violation)
     for k in reversed(range(3)):
-        broken = np.where(constant[k], f"{names[k]} is constant", broken)
+        violation = np.where(constant[k], f"{names[k]} is constant", violation)
     signal, error = solve(cov)
-    out["scale"][:, at] = np.where(broken == "", scale(cov), np.nan)
+    out["scale"][:, at] = np.where(violation == "", scale(cov), np.nan)
 
     sampled = covariances({ij: draws.resample(b) for ij, b in blocks.items()})
-    some_signal, some_error = solve(sampled)
-    undefined[at] = np.isnan(some_error).any(0).mean(-1)
-    memory = [persistence(series[i], series[j]) for i, j in PAIRS]
+    replicate_signal, replicate_error = solve(sampled)
+    undefined[at] = np.isnan(replicate_error).any(0).mean(-1)
+    autocorrelation = [persistence(series[i], series[j]) for i, j in PAIRS]
     length, density = float(np.diff(draws.edges)[0]), whole[0, 1].n / draws.edges[-1]
-    missed = [
-        missed_variance(np.nan_to_num(c) ** 2, np.nan_to_num(r) ** 2, length, density) for c, r in memory
+    ratios = [
+        missed_variance(np.nan_to_num(c) ** 2, np.nan_to_num(r) ** 2, length, density)
+        for c, r in autocorrelation
     ]
     used = (blocks[0, 1].n > 0).sum(-1)
-    # Variances of the population, from those of the sample.
+    # From the sample variance to the unbiased estimate.
     unbiased = np.sqrt(whole[0, 1].n / np.maximum(whole[0, 1].n - 1, 1))
-    wider = widening_for_few(used, confidence) * np.sqrt(np.max(missed, axis=0))
+    factor = widening_for_few(used, confidence) * np.sqrt(np.max(ratios, axis=0))
     for k in range(3):
-        known = (broken == "") & (error[k] >= 0)
+        known = (violation == "") & (error[k] >= 0)
         reasons[k, at] = np.where(
-            broken != "", broken, np.where(known, "", f"error variance of {names[k]} comes out negative")
+            violation != "", violation, np.where(known, "", f"error variance of {names[k]} is negative")
         )
         with np.errstate(divide="ignore", invalid="ignore"):
             std, snr = (
                 unbiased * np.sqrt(np.maximum(error[k], 0)),
                 10 * np.log10(signal[k] / np.maximum(error[k], 0)),
             )
-            stds = unbiased[:, None] * np.sqrt(np.maximum(some_error[k], 0.0))
-            snrs = 10 * np.log10(some_signal[k] / np.maximum(some_error[k], 0.0))
-        sure = known & (undefined[at] <= _MOST_UNDEFINED) & (used >= 2)
+            stds = unbiased[:, None] * np.sqrt(np.maximum(replicate_error[k], 0.0))
+            snrs = 10 * np.log10(replicate_signal[k] / np.maximum(replicate_error[k], 0.0))
+        has_interval = known & (undefined[at] <= _MAX_UNDEFINED) & (used >= 2)
         reasons[k, at] = np.where(
-            known & ~sure, "no interval: too many replicates without a solution", reasons[k, at]
+            known & ~has_interval, "no interval: too many replicates without a solution", reasons[k, at]
         )
-        ends = {"error_std": about(std, percentiles(stds, confidence), wider, floor=0.0)}
-        ends["snr"] = about(snr, percentiles(snrs, confidence), wider)
+        ends = {"error_std": widened_interval(std, percentiles(stds, confidence), factor, floor=0.0)}
+        ends["snr"] = widened_interval(snr, percentiles(snrs, confidence), factor)
         ends["R"] = correlation(ends["snr"][0]), correlation(ends["snr"][1])
         for name, value in (("error_std", std), ("snr", snr), ("R", correlation(snr))):
             out[name][k, at] = np.where(known, value, np.nan)
             for end, values in zip(("lower", "upper"), ends[name], strict=True):
-                out[f"{name}_{end}"][k, at] = np.where(sure, values, np.nan)
+                out[f"{name}_{end}"][k, at] = np.where(has_interval, values, np.nan)
 
 
 def _dataset(
@@ -199,7 +208,7 @@ def _dataset(
         ),
         "R": ("1", "correlation of the product with the truth"),
         "snr": ("dB", "variance of the signal over the variance of the error"),
-        "scale": ("1", f"factor to the dynamic range of {names[0]}"),
+        "scale": ("1", f"rescaling factor to the dynamic range of {names[0]}"),
     }
     result = xr.Dataset(coords={v.PRODUCT: list(names), v.SITE: site})
     for name, values in out.items():

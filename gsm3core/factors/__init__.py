@@ -1,7 +1,6 @@
-"""Why a model fails where it fails: scores beside factors, their importance, effects, strata, and a-priori skill.
+"""Factor analysis: importance, effects and strata of the site attributes that explain a score, and expected skill.
 
-All of it is association, not cause: a factor that ranks high goes along with good or bad scores at the sites at hand
-(the paper's section 3.4: "only a hypothesis rather than confirmed truth").
+All results are associations, not causes (section 3.4 of the paper: "only a hypothesis rather than confirmed truth").
 """
 
 from __future__ import annotations

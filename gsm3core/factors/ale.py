@@ -14,16 +14,16 @@ Predict = Callable[[Array], Array]
 
 
 def quantile_edges(values: Array, bins: int) -> Array:
-    """Return edges that divide values into bins of about equal number, each once.
+    """Return distinct edges of bins with about equal numbers of values.
 
     Raises
     ------
     DatasetError
-        If all values are the same.
+        If all values are equal.
     """
     edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:
-        raise DatasetError("the factor is the same at every site; it has no effect to show.")
+        raise DatasetError("the factor is constant over the sites; its effect cannot be computed.")
     return edges
 
 
@@ -33,7 +33,7 @@ def bin_of(values: Array, edges: Array) -> NDArray[np.int64]:
 
 
 def ale(predict: Predict, x: Array, column: int, edges: Array) -> Array:
-    """Return the accumulated local effect of a column at the edges, its mean over the sites taken off."""
+    """Return the accumulated local effect of a column at the edges, centred to mean 0 over the sites."""
     x = x[np.isfinite(x[:, column])]
     k = bin_of(x[:, column], edges)
     low, high = x.copy(), x.copy()
@@ -42,14 +42,14 @@ def ale(predict: Predict, x: Array, column: int, edges: Array) -> Array:
     count = np.bincount(k, minlength=len(edges) - 1)
     mean = np.bincount(k, step, minlength=len(edges) - 1) / np.maximum(count, 1)
     total = np.concatenate([[0.0], np.cumsum(mean)])
-    # Centred where the sites are inside their bins: the outermost bins are wide, and their sites not in the middle.
+    # Centred at the sites' values, not at bin centres: the outermost bins are wide and unevenly filled.
     return total - np.interp(x[:, column], edges, total).mean()
 
 
 def ale_interaction(
     predict: Predict, x: Array, columns: tuple[int, int], edges: tuple[Array, Array]
 ) -> Array:
-    """Return the second-order accumulated effect of two columns at the crossings of their edges."""
+    """Return the second-order accumulated local effect of two columns on the grid of their edges."""
     (i, j), (e1, e2) = columns, edges
     x = x[np.isfinite(x[:, i]) & np.isfinite(x[:, j])]
     k, m = bin_of(x[:, i], e1), bin_of(x[:, j], e2)
@@ -62,10 +62,10 @@ def ale_interaction(
     count, mean = np.zeros(shape), np.zeros(shape)
     np.add.at(count, (k, m), 1)
     np.add.at(mean, (k, m), step)
-    mean = _filled(mean / np.maximum(count, 1), count > 0, e1, e2)
+    mean = _fill_from_nearest(mean / np.maximum(count, 1), count > 0, e1, e2)
     total = np.zeros((len(e1), len(e2)))
     total[1:, 1:] = mean.cumsum(0).cumsum(1)
-    # What accumulates along one factor alone belongs to its own effect; what is left must average to nothing.
+    # Subtract the main effects of each factor, then centre to mean 0 over the sites.
     d1, d2 = np.diff(total, axis=0), np.diff(total, axis=1)
     n1, n2 = np.maximum(count.sum(1), 1), np.maximum(count.sum(0), 1)
     main1 = np.cumsum((count * (d1[:, 1:] + d1[:, :-1]) / 2).sum(1) / n1)
@@ -75,8 +75,8 @@ def ale_interaction(
     return total - (middle * count).sum() / count.sum()
 
 
-def _filled(mean: Array, known: NDArray[np.bool_], e1: Array, e2: Array) -> Array:
-    """Give a cell without a site the step of the nearest cell with one, distances in ranges of the factors."""
+def _fill_from_nearest(mean: Array, known: NDArray[np.bool_], e1: Array, e2: Array) -> Array:
+    """Fill cells without sites from the nearest cell with sites, with distances relative to the factors' ranges."""
     c1, c2 = ((e[1:] + e[:-1]) / 2 / (e[-1] - e[0]) for e in (e1, e2))
     at = np.stack(np.meshgrid(c1, c2, indexing="ij"), -1)
     distance = ((at[:, :, None] - at[known]) ** 2).sum(-1)

@@ -1,4 +1,4 @@
-"""Where a fitted relation may be used: the dissimilarity to the training sites, and its cross-validated threshold."""
+"""Area of applicability: dissimilarity to the training sites, with a cross-validated threshold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gsm3core.errors import DatasetError
 
 Array = NDArray[np.float64]
 
-_AT_A_TIME = 2_000_000
+_DISTANCES_PER_CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,17 @@ class Applicability:
     Parameters
     ----------
     mean, scale
-        Of each column over the training sites; a column that is the same everywhere has scale 1.
+        Mean and standard deviation of each column over the training sites; a constant column has scale 1.
     weights
-        Of each column: its importance, none negative.
+        Importance of each column, not negative.
     training
         Training sites, scaled and weighted.
     average_distance
-        Between two training sites.
+        Mean distance between two training sites.
     training_index
-        Dissimilarity of each training site to those of other folds.
+        Dissimilarity of each training site to the sites of other folds.
     threshold
-        Beyond it a site is unlike all that the model was tested on.
+        Largest dissimilarity inside the area of applicability.
     """
 
     mean: Array
@@ -43,52 +43,51 @@ class Applicability:
     threshold: float
 
     def dissimilarity(self, x: ArrayLike) -> Array:
-        """Return the distance to the nearest training site over the average one; NaN where a value is missing."""
+        """Return the distance to the nearest training site relative to the mean distance; NaN with missing values."""
         z = (np.asarray(x, float) - self.mean) / self.scale * self.weights
         out = np.full(len(z), np.nan)
-        whole = np.flatnonzero(np.isfinite(z).all(1))
-        rows = max(_AT_A_TIME // len(self.training), 1)
-        for a in range(0, len(whole), rows):
-            part = whole[a : a + rows]
+        complete = np.flatnonzero(np.isfinite(z).all(1))
+        rows = max(_DISTANCES_PER_CHUNK // len(self.training), 1)
+        for a in range(0, len(complete), rows):
+            part = complete[a : a + rows]
             out[part] = _distances(z[part], self.training).min(1) / self.average_distance
         return out
 
     def inside(self, x: ArrayLike) -> NDArray[np.bool_]:
-        """Return whether the model may be used; not where a value is missing."""
+        """Return whether sites are in the area of applicability; False with missing values."""
         return self.dissimilarity(x) <= self.threshold
 
 
 def fit_applicability(x: ArrayLike, folds: ArrayLike, weights: ArrayLike | None = None) -> Applicability:
-    """Learn the area of applicability from the training sites.
+    """Fit the area of applicability to the training sites.
 
     Parameters
     ----------
     x
         ``(site, column)``; sites with a missing value are left out.
     folds
-        Fold of each site in the cross-validation that judged the model: what is near in its own fold was not seen
-        when it was tested.
+        ``(site)`` fold in the cross-validation of the model: sites of the same fold were not used to predict each other.
     weights
-        Importance of each column; negative ones count as 0. All alike by default.
+        Importance of each column; negative values are set to 0. Equal by default.
 
     Raises
     ------
     DatasetError
-        If fewer than three sites are whole, all are in one fold, or all are the same.
+        If fewer than three sites are complete, all are in one fold, or all are equal.
 
     Notes
     -----
     Meyer and Pebesma (2021, doi:10.1111/2041-210X.13650): columns are standardised and multiplied by their
-    importance; the index is the distance to the nearest training site over the mean of all pairs; the threshold is
-    the largest index of a training site to other folds that is no outlier, one more than 1.5 quartile ranges above
-    the upper quartile. Wide folds (networks, blocks) give a wide area, as they judge the model by far sites.
+    importance; the index is the distance to the nearest training site over the mean of all pairs; the threshold is the
+    largest index of a training site to other folds that is no outlier (more than 1.5 interquartile ranges above the
+    upper quartile). Folds of whole networks or blocks give a larger area, because they test the model at distant sites.
     """
     z, fold = np.asarray(x, float), np.asarray(folds)
-    whole = np.isfinite(z).all(1)
-    z, fold = z[whole], fold[whole]
+    complete = np.isfinite(z).all(1)
+    z, fold = z[complete], fold[complete]
     if len(z) < 3 or len(np.unique(fold)) < 2:
         raise DatasetError(
-            f"{len(z)} sites without a gap in {len(np.unique(fold))} folds; an area of applicability needs "
+            f"{len(z)} sites without missing factors in {len(np.unique(fold))} folds; an area of applicability needs "
             "at least 3 sites and 2 folds."
         )
     mean, scale = z.mean(0), z.std(0, ddof=1)
@@ -101,7 +100,9 @@ def fit_applicability(x: ArrayLike, folds: ArrayLike, weights: ArrayLike | None 
     n = len(z)
     average = float(distance.sum() / (n * (n - 1)))
     if average == 0:
-        raise DatasetError("all training sites are the same in every factor; nothing can be unlike them.")
+        raise DatasetError(
+            f"all {n} training sites have the same factor values; an area of applicability needs different sites."
+        )
     index = np.where(fold[:, None] == fold, np.inf, distance).min(1) / average
     low, high = np.quantile(index, [0.25, 0.75])
     threshold = float(index[index <= high + 1.5 * (high - low)].max())

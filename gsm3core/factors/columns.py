@@ -1,4 +1,4 @@
-"""What a site can be described by: attributes, long-term means, mean soil moisture, poleward aspect, by name."""
+"""Factors of a site by name: attributes, long-term means of forcings, mean soil moisture and poleward aspect."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ ASPECT = "aspect"
 
 
 def moisture_name(attributes: xr.Dataset, moisture: str | xr.DataArray | None) -> str | None:
-    """Return the name of the mean soil moisture factor, such as ``mean_sm_smap``; None where there is nothing to take.
+    """Return the name of the mean soil moisture factor, such as ``mean_sm_smap``; None if there is no record.
 
     Parameters
     ----------
     attributes
         A SiteDataset, or any dataset with variables ``(site)``.
     moisture
-        A soil-moisture record (``sm_smap``, ``sm_insitu``) or product by name, an array ``(site[, time])`` of one's
-        own, or None: SMAP's as in the paper, else the in-situ record's.
+        Name of a soil-moisture record (``sm_smap``, ``sm_insitu``) or product, or an array ``(site[, time])``. By default
+        SMAP as in the paper, or in situ if the dataset has no SMAP.
 
     Raises
     ------
     DatasetError
-        If the record is not there.
+        If the dataset lacks the record.
     """
     if isinstance(moisture, xr.DataArray):
         return str(moisture.name or "moisture")
@@ -42,18 +42,18 @@ def moisture_name(attributes: xr.Dataset, moisture: str | xr.DataArray | None) -
         if _source(attributes, MEAN + moisture) is None:
             known = [n for n in v.TARGETS if n in attributes] + list(products(attributes))
             raise DatasetError(
-                f"mean soil moisture {moisture!r} is not a record of the dataset. {did_you_mean(moisture, known)}"
+                f"moisture is {moisture!r}, which is not a soil-moisture record of the dataset. {did_you_mean(moisture, known)}"
             )
         return MEAN + moisture
-    usual = [MEAN + name for name in (v.SM_SMAP, v.SM_INSITU)]
-    return next((name for name in usual if _source(attributes, name) is not None), None)
+    defaults = [MEAN + name for name in (v.SM_SMAP, v.SM_INSITU)]
+    return next((name for name in defaults if _source(attributes, name) is not None), None)
 
 
 def available_factors(attributes: xr.Dataset) -> list[str]:
-    """Return the names of all factors that a dataset offers, soil-moisture means left out.
+    """Return the names of all factors of a dataset except means of soil moisture.
 
-    Aspect in degrees gives way to :data:`POLEWARD_ASPECT`: 1 and 359 degrees are neighbours, and north is not the
-    same in both hemispheres.
+    Aspect in degrees is replaced by :data:`POLEWARD_ASPECT`: 1 and 359 degrees are neighbours, and north-facing slopes
+    receive different radiation in the two hemispheres.
     """
     names = [n for n in attribute_names(attributes) if n != ASPECT]
     if ASPECT in attributes and POLEWARD_ASPECT not in names:
@@ -63,20 +63,20 @@ def available_factors(attributes: xr.Dataset) -> list[str]:
 
 
 def factor_values(attributes: xr.Dataset, names: Sequence[str]) -> Array:
-    """Return ``(site, factor)`` values, classes as their numbers; NaN where one is missing or infinite.
+    """Return factor values ``(site, factor)``, with classes as numbers; NaN where missing or infinite.
 
     Parameters
     ----------
     attributes
-        With a variable ``(site)`` of each name, or what it is made of: ``mean_x`` from ``x (site, time)`` or from the
-        product ``x``, ``poleward_aspect`` from ``aspect`` and ``lat``.
+        With a variable ``(site)`` of each name, or its source: ``x (site, time)`` or the product ``x`` for ``mean_x``,
+        ``aspect`` and ``lat`` for ``poleward_aspect``.
     names
-        Of factors.
+        Names of factors.
 
     Raises
     ------
     DatasetError
-        If one can neither be read nor made; the message names it and what there is.
+        If a factor can neither be read nor computed.
     """
     columns = []
     for name in names:
@@ -90,7 +90,7 @@ def factor_values(attributes: xr.Dataset, names: Sequence[str]) -> Array:
 
 
 def class_meanings(attributes: xr.Dataset, name: str) -> dict[float, str] | None:
-    """Return what a factor's class numbers mean; None for a factor that is a quantity."""
+    """Return the meanings of a factor's class numbers; None for a numeric factor."""
     if name not in attributes or not is_categorical(attributes[name]):
         return None
     attrs = attributes[name].attrs
@@ -105,8 +105,8 @@ def _source(attributes: xr.Dataset, name: str) -> xr.DataArray | None:
     if name in attributes and attributes[name].dims == (v.SITE,):
         return attributes[name]
     if name == POLEWARD_ASPECT and ASPECT in attributes and v.LAT in attributes.coords:
-        turned = poleward_aspect(attributes[ASPECT].values, attributes[v.LAT].values)
-        return xr.DataArray(turned, dims=v.SITE)
+        poleward = poleward_aspect(attributes[ASPECT].values, attributes[v.LAT].values)
+        return xr.DataArray(poleward, dims=v.SITE)
     if name.startswith(MEAN):
         record = name.removeprefix(MEAN)
         series = attributes[record] if record in attributes else products(attributes).get(record)

@@ -1,4 +1,4 @@
-"""Which factors say the same: rank correlations, clusters of factors, and the one kept of near-duplicates."""
+"""Correlated factors: rank correlations, clusters of factors and the representative of near-duplicates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Array = NDArray[np.float64]
 
 
 def rank_correlation(values: Array, quantities: NDArray[np.bool_]) -> Array:
-    """Return absolute Spearman correlations between columns over the sites that have both; 0 with a class."""
+    """Return absolute Spearman correlations between numeric columns over complete pairs; 0 for classes."""
     r = np.abs(pd.DataFrame(values).corr(method="spearman").to_numpy(copy=True))
     r[~np.isfinite(r) | ~quantities[:, None] | ~quantities] = 0.0
     np.fill_diagonal(r, 1.0)
     return r
 
 
-def linked(correlation: Array, limit: float, method: str) -> NDArray[np.int64]:
-    """Return the cluster of every factor: hierarchical, ``complete`` (every pair) or ``average`` linkage to a limit."""
+def cluster_factors(correlation: Array, limit: float, method: str) -> NDArray[np.int64]:
+    """Return the cluster of every factor by hierarchical clustering with ``complete`` or ``average`` linkage."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
@@ -31,23 +31,23 @@ def linked(correlation: Array, limit: float, method: str) -> NDArray[np.int64]:
 
 
 def near_duplicates(
-    names: list[str], values: Array, correlation: Array, wet: str, limit: float
+    names: list[str], values: Array, correlation: Array, moisture: str, limit: float
 ) -> dict[str, str]:
-    """Return what is dropped and for what; complete linkage, so that every pair of a cluster is that close."""
-    cluster = linked(correlation, limit, "complete")
+    """Return the dropped factors and their representatives; complete linkage, so every pair exceeds the limit."""
+    cluster = cluster_factors(correlation, limit, "complete")
     missing = np.isnan(values).sum(0)
     found: dict[str, str] = {}
     for c in np.unique(cluster):
         members = np.flatnonzero(cluster == c)
         central = correlation[np.ix_(members, members)].mean(0)
-        kept = min(
+        representative = min(
             range(len(members)),
             key=lambda i: (
-                names[members[i]] not in (wet, POLEWARD_ASPECT),
+                names[members[i]] not in (moisture, POLEWARD_ASPECT),
                 missing[members[i]],
                 -round(float(central[i]), 9),
                 names[members[i]],
             ),
         )
-        found |= {names[m]: names[members[kept]] for m in members if m != members[kept]}
+        found |= {names[m]: names[members[representative]] for m in members if m != members[representative]}
     return found

@@ -1,4 +1,4 @@
-"""How a score changes along a factor: accumulated local effects of one, and the surface of two, with data density."""
+"""Effect of one or two factors on the expected score: accumulated local effects and the number of sites per bin."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def factor_effect(
     model
         ``forest``, ``boosting`` or ``linear``.
     bins
-        Between quantiles of the factor, so that all hold about as many sites.
+        Number of bins between quantiles of the factor.
     replicates
         Refits on resampled clusters, for the interval; 0 for none.
     weighted, confidence, seed, settings
@@ -49,27 +49,31 @@ def factor_effect(
     Returns
     -------
     xarray.Dataset
-        A quantity: ``effect``, ``lower``, ``upper`` ``(edge)`` about 0 in the score's units, ``sites (bin)`` in each
-        bin, ``average`` to add. A class: the same by ``class``, as mean predictions were every site of that class
-        (partial dependence), since classes have no neighbours to step to.
+        For a numeric factor ``effect``, ``lower``, ``upper`` ``(edge)``, centred at 0 in the score's units; ``sites (bin)``;
+        and ``average``, the mean prediction. For a class the same by ``class``, as partial dependence, since classes have
+        no order.
 
     Notes
     -----
-    Apley and Zhu (2020, doi:10.1111/rssb.12377). Partial dependence would average over combinations that do not
-    exist (a dry site with the vegetation of a wet one); local steps between sites that are there do not. The interval
-    is ``t`` standard deviations over the refits. Association, not cause.
+    Apley and Zhu (2020, doi:10.1111/rssb.12377). Partial dependence would average over combinations that do not exist
+    (a dry site with the vegetation of a wet one); accumulated local effects do not. The interval is ``t`` standard
+    deviations over the refits. Association, not cause.
     """
     column = table.column(factor)
     is_class = factor in table.classes
-    x, owner = table.encoded()
-    mine = np.flatnonzero(owner == table.factors.index(factor))
+    x, column_factor = table.encoded()
+    class_columns = np.flatnonzero(column_factor == table.factors.index(factor))
     edges = np.array([]) if is_class else quantile_edges(column, bins)
 
     def effect(predict: Predict, rows: Array) -> Array:
-        return _class_effect(predict, rows, mine) if is_class else ale(predict, rows, int(mine[0]), edges)
+        return (
+            _class_effect(predict, rows, class_columns)
+            if is_class
+            else ale(predict, rows, int(class_columns[0]), edges)
+        )
 
-    curves, average = _refitted(table, x, effect, model, replicates, weighted, seed, settings)
-    lower, upper = _ends(curves, confidence)
+    curves, average = _effect_replicates(table, x, effect, model, replicates, weighted, seed, settings)
+    lower, upper = _interval(curves, confidence)
     labels: Any = edges
     if is_class:
         dim, other, labels = "class", "class", list(table.classes[factor].values())
@@ -100,36 +104,36 @@ def effect_surface(
     seed: int = 0,
     settings: Settings | None = None,
 ) -> xr.Dataset:
-    """Return the effect of two factors together on the expected score, as of aspect and mean soil moisture.
+    """Return the joint effect of two factors on the expected score, for instance aspect and mean soil moisture.
 
     Parameters
     ----------
     table, model, weighted, confidence, seed, settings
         As for :func:`factor_effect`.
     first, second
-        Two quantities; the second is the table's mean soil moisture by default.
+        Two numeric factors; the second is the table's mean soil moisture by default.
     bins
-        Of each factor.
+        Number of bins of each factor.
     replicates
-        Refits on resampled clusters.
+        Refits on resampled clusters, for the interval; 0 for none.
 
     Returns
     -------
     xarray.Dataset
-        ``effect (first_edge, second_edge)``, the expected score without its ``average``; ``interaction``, what is not
-        the sum of the two effects; ``lower``, ``upper`` of the effect; ``sites (first_bin, second_bin)``. A cell
-        without any site takes its nearest neighbour's step: nothing is known there.
+        ``effect (first_edge, second_edge)``, the expected score minus its ``average``; ``interaction``, the effect minus
+        the sum of the two main effects; ``lower``, ``upper`` of the effect; ``sites (first_bin, second_bin)``. Cells without
+        sites are filled from the nearest cell with sites.
     """
     second = second or table.moisture
     if not second or first == second:
         raise DatasetError(
-            f"a surface needs two factors; {first!r} and {second!r} were given. Name the second one."
+            f"first is {first!r} and second {second!r}; a surface needs two factors. Name the second one."
         )
     pair = [table.column(first), table.column(second)]
     if classes := [n for n in (first, second) if n in table.classes]:
-        raise DatasetError(f"{classes[0]!r} is a class; a surface needs two quantities.")
-    x, owner = table.encoded()
-    i, j = (int(np.flatnonzero(owner == table.factors.index(n))[0]) for n in (first, second))
+        raise DatasetError(f"a surface needs two numeric factors; {classes[0]!r} is a class.")
+    x, column_factor = table.encoded()
+    i, j = (int(np.flatnonzero(column_factor == table.factors.index(n))[0]) for n in (first, second))
     e1, e2 = (quantile_edges(c, bins) for c in pair)
 
     def both(predict: Predict, rows: Array) -> Array:
@@ -137,8 +141,8 @@ def effect_surface(
         main = ale(predict, rows, i, e1)[:, None] + ale(predict, rows, j, e2)
         return np.stack([interaction + main, interaction])
 
-    surfaces, average = _refitted(table, x, both, model, replicates, weighted, seed, settings)
-    lower, upper = _ends(surfaces[:, 0], confidence)
+    surfaces, average = _effect_replicates(table, x, both, model, replicates, weighted, seed, settings)
+    lower, upper = _interval(surfaces[:, 0], confidence)
     known = np.isfinite(pair[0]) & np.isfinite(pair[1])
     sites = np.zeros((len(e1) - 1, len(e2) - 1), int)
     np.add.at(sites, (bin_of(pair[0][known], e1), bin_of(pair[1][known], e2)), 1)
@@ -155,19 +159,19 @@ def effect_surface(
 def _class_effect(predict: Predict, x: Array, columns: NDArray[np.int64]) -> Array:
     means = []
     for c in columns:
-        moved = x.copy()
-        moved[:, columns] = 0.0
-        moved[:, c] = 1.0
-        means.append(predict(moved).mean())
+        counterfactual = x.copy()
+        counterfactual[:, columns] = 0.0
+        counterfactual[:, c] = 1.0
+        means.append(predict(counterfactual).mean())
     share = x[:, columns].mean(0)
     return np.array(means) - np.average(means, weights=share)
 
 
-def _refitted(
+def _effect_replicates(
     table: FactorTable, x: Array, effect: Callable[[Predict, Array], Array], model: str, replicates: int,
     weighted: bool, seed: int, settings: Settings | None,
 ) -> tuple[Array, float]:  # fmt: skip
-    """Return the effect from all sites and from each resample of clusters, and the mean prediction."""
+    """Return the effects of the fit to all sites and of each refit to resampled clusters, and the mean prediction."""
     weights = table.weights() if weighted else None
     names, cluster = np.unique(clusters(table, settings)[0], return_inverse=True)
     rng = np.random.default_rng([seed, 2])
@@ -176,8 +180,8 @@ def _refitted(
     for b in range(1 + replicates):
         rows = np.arange(len(table))
         if b:
-            drawn = rng.integers(len(names), size=len(names))
-            rows = np.concatenate([np.flatnonzero(cluster == c) for c in drawn])
+            resampled = rng.integers(len(names), size=len(names))
+            rows = np.concatenate([np.flatnonzero(cluster == c) for c in resampled])
         w = None if weights is None else weights[rows]
         fitted = fit_model(model, x[rows], table.score[rows], w, seed=seed + b, settings=settings)
         found.append(effect(fitted.predict, x[rows]))
@@ -186,7 +190,7 @@ def _refitted(
     return np.stack(found), average
 
 
-def _ends(curves: Array, confidence: float) -> tuple[Array, Array]:
+def _interval(curves: Array, confidence: float) -> tuple[Array, Array]:
     from scipy.stats import t
 
     if len(curves) < 3:

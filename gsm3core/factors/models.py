@@ -1,4 +1,4 @@
-"""The models that explain a score by factors: random forest, gradient boosting, and a linear baseline."""
+"""Models of a score: random forest, gradient boosting and a linear baseline."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Settings:
     Parameters
     ----------
     trees, leaf, features
-        Of the forest: number of trees, fewest sites in a leaf, share of the factors tried at a split. scikit-learn's
-        defaults, the paper's library, but for the leaf: leaves of one site fit each site's noise. All factors are
-        tried: a third of them, as Breiman proposed for regression, halved the size of an effect that takes two
-        factors together (dry and steep) and told less at sites held out, on simulated and on real scores.
+        Of the forest: number of trees, minimum number of sites in a leaf, share of the factors considered at a split. The
+        defaults are those of scikit-learn, which the paper uses, except for the leaf: leaves of one site overfit. A third
+        of the factors per split, as Breiman proposed for regression, halved the estimated interaction of two factors (dry
+        and steep) and reduced the skill at held-out sites, on simulated and on real scores.
     rounds, rate, leaves, bins
-        Of the boosting: trees, learning rate, leaves of a tree, and quantiles that a factor is divided at. A thousand
-        sites fill no 255, scikit-learn's default, which takes three times as long with weights.
+        Of the boosting: number of trees, learning rate, leaves per tree, and bins per factor. scikit-learn's default of
+        255 bins takes three times as long with weights and is too fine for a thousand sites.
     block_km
-        Side of a spatial block.
+        Side length of a spatial block.
     jobs
-        Processes of the forest.
+        Number of processes of the forest.
     """
 
     trees: int = 100
@@ -50,22 +50,22 @@ class Settings:
 def fit_model(
     name: str, x: Array, y: Array, weights: Array | None, *, seed: int, settings: Settings | None = None
 ) -> Any:
-    """Fit one model; it has ``predict``.
+    """Return a fitted model with a method ``predict``.
 
     Parameters
     ----------
     name
-        ``forest``, ``boosting`` (scikit-learn's histogram gradient boosting) or ``linear`` (ridge, its penalty by
-        leave-one-out, gaps filled by the median).
+        ``forest``, ``boosting`` (scikit-learn's histogram gradient boosting) or ``linear`` (ridge with the
+        penalty from leave-one-out cross-validation, missing values replaced by the median).
     x, y, weights
-        Of the training sites. Forest and boosting send missing values down the better side of a split.
+        Of the training sites. Forest and boosting handle missing values in their splits.
     seed, settings
-        One seed, one result.
+        One seed gives one result.
 
     Raises
     ------
     ConfigError
-        If the model is not known.
+        If the model is unknown.
     """
     from threadpoolctl import threadpool_limits
 
@@ -97,7 +97,7 @@ def fit_model(
         )
         fit_weights = {"ridgecv__sample_weight": weights}
     else:
-        raise ConfigError(f"model {name!r} is not known. {did_you_mean(name, MODELS)}")
-    # On shared cores, boosting's threads wait for each other: one is faster, and gives the same sums every time.
+        raise ConfigError(f"model {name!r} is unknown. {did_you_mean(name, MODELS)}")
+    # On shared cores one thread is faster for boosting, and its sums are reproducible.
     with threadpool_limits(1):
         return model.fit(x, y, **fit_weights)

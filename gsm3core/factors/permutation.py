@@ -1,4 +1,4 @@
-"""What a fitted model loses when a factor is shuffled, and what it says of each site: permutation and SHAP."""
+"""Permutation importance and SHAP values of a fitted model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gsm3core.errors import GSM3Error
 
 Array = NDArray[np.float64]
 
-# Rows predicted at a time: enough that a call's own cost does not count, few enough to stay in some 20 MB.
-_AT_A_TIME = 50_000
+# Rows per call of predict: large enough to make the overhead negligible, small enough for about 20 MB.
+_ROWS_PER_CALL = 50_000
 
 
 def permutation_increase(
@@ -26,57 +26,56 @@ def permutation_increase(
     seed: int,
     weights: Array | None = None,
 ) -> Array:
-    """Return by how much the mean squared error rises when columns are shuffled; ``(set of columns, repeat)``.
+    """Return the increase in mean squared error when columns are permuted, ``(set of columns, repeat)``.
 
     Parameters
     ----------
     model
-        Fitted; has ``predict``.
+        Fitted model with a method ``predict``.
     x, y
-        Sites that it has not seen.
+        Held-out sites.
     columns
-        Sets of column numbers; those of a set are moved together, site by site, so that what they have in common
-        stays as it is.
+        Sets of column numbers; the columns of a set are permuted together, which preserves the correlations between them.
     repeats, seed
-        Shuffles of each set. Every set gets the same ones.
+        Number of permutations; all sets use the same ones.
     weights
-        Of the sites in the error.
+        Weights of the sites in the mean squared error.
 
     Notes
     -----
-    Breiman (2001, doi:10.1023/A:1010933404324) and, on sites held out, Fisher, Rudin and Dominici (2019, "All models
-    are wrong", JMLR 20). With sets of one column it is scikit-learn's ``permutation_importance`` with
-    ``neg_mean_squared_error``, shuffle by shuffle; here many sets and all repeats are predicted at once.
+    Breiman (2001, doi:10.1023/A:1010933404324) and, on held-out sites, Fisher, Rudin and Dominici (2019, "All models are
+    wrong", JMLR 20). With sets of one column it equals scikit-learn's ``permutation_importance`` with
+    ``neg_mean_squared_error``; here many sets and all repeats are predicted in one call.
     """
     from threadpoolctl import threadpool_limits
 
     base = _error(model.predict(x), y, weights)
     rng = np.random.RandomState(seed)
-    drawn = rng.randint(np.iinfo(np.int32).max + 1)
+    shuffle_seed = rng.randint(np.iinfo(np.int32).max + 1)
     order, orders = np.arange(len(x)), []
-    moved = order.copy()
-    shuffle = np.random.RandomState(drawn)
+    permutation = order.copy()
+    shuffle = np.random.RandomState(shuffle_seed)
     for _ in range(repeats):
         shuffle.shuffle(order)
-        moved = moved[order]
-        orders.append(moved)
+        permutation = permutation[order]
+        orders.append(permutation)
     shuffled = x[np.concatenate(orders)]
     out = np.empty((len(columns), repeats))
-    sets = max(_AT_A_TIME // len(shuffled), 1)
-    # Boosting's threads meet after every tree: on shared cores they would mostly wait.
+    sets = max(_ROWS_PER_CALL // len(shuffled), 1)
+    # Boosting synchronises its threads after every tree, which is slow on shared cores.
     with threadpool_limits(1):
         for a in range(0, len(columns), sets):
             part = columns[a : a + sets]
-            many = np.tile(x, (len(part), repeats, 1))
-            for copy, chosen in zip(many, part, strict=True):
-                copy[:, chosen] = shuffled[:, chosen]
-            predicted = model.predict(many.reshape(-1, x.shape[1])).reshape(len(part), repeats, len(x))
+            batch = np.tile(x, (len(part), repeats, 1))
+            for copy, column_set in zip(batch, part, strict=True):
+                copy[:, column_set] = shuffled[:, column_set]
+            predicted = model.predict(batch.reshape(-1, x.shape[1])).reshape(len(part), repeats, len(x))
             out[a : a + sets] = _error(predicted, y, weights) - base
     return out
 
 
 def shap_values(model: Any, x: Array) -> Array:
-    """Return what each column adds to the prediction at each site, ``(site, column)``, for a model of trees.
+    """Return the contribution of each column to the prediction at each site, ``(site, column)``, for a tree model.
 
     Raises
     ------
@@ -85,13 +84,13 @@ def shap_values(model: Any, x: Array) -> Array:
 
     Notes
     -----
-    Exact for trees (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9), along the paths of the training sites.
+    Exact for trees (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9), with path-dependent perturbation.
     """
     return np.asarray(_shap().TreeExplainer(model).shap_values(x), float)
 
 
 def require_shap() -> None:
-    """Raise the error of :func:`shap_values` before any work is done."""
+    """Raise the error of :func:`shap_values` if ``shap`` is not installed."""
     _shap()
 
 
@@ -100,13 +99,13 @@ def _shap() -> Any:
 
     try:
         with warnings.catch_warnings():
-            # Its colour maps, which are not used here, are made the way matplotlib will give up.
+            # Importing shap makes colour maps with a deprecated matplotlib function.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             import shap
     except ImportError as error:
         raise GSM3Error(
             "SHAP values need the package 'shap', which is not installed: pip install 'gsm3[shap]'. "
-            "Permutation importance and accumulated local effects need nothing more."
+            "Permutation importance and accumulated local effects work without it."
         ) from error
     return shap
 

@@ -1,4 +1,4 @@
-"""The factor analysis of a run as text, for the command line: fits, ranking, strata, and what to expect elsewhere."""
+"""Text output of the factor analysis for the command line: fits, importance, strata and expected skill."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from gsm3core.factors.importance import IMPURITY, NOISE
 from gsm3core.factors.skill import SkillModel
 
 
-def importance_text(found: xr.Dataset, *, most: int = 12) -> str:
+def importance_text(found: xr.Dataset, *, max_factors: int = 12) -> str:
     """Return the fits and the ranking of :func:`gsm3core.factor_importance` as text.
 
     Parameters
     ----------
     found
-        Its result.
-    most
-        Factors shown of each ranking; the noise column is always shown, in its place.
+        Result of :func:`gsm3core.factor_importance`.
+    max_factors
+        Number of factors shown per ranking; the noise column is always shown.
     """
     confidence = f"{found.attrs['confidence']:.0%}"
     parts = [
         f"{found.attrs['metric']} at {found.attrs['sites']} sites, sites weighted by sampling error: "
         f"{found.attrs['weighted']}.",
         found.attrs["note"],
-        f"\nHow well factors tell the score at sites held out (correlation with {confidence} interval by "
-        f"{found.attrs['clusters']}; R2; Moran's I of what is left over, with p)",
+        f"\nSkill of the fits at held-out sites (correlation with {confidence} interval, resampled by "
+        f"{found.attrs['clusters']}; R2; Moran's I of the residuals with p)",
         fits(found).to_string(),
-        "One 80/20 split, the paper's figure (lowest to highest of all such splits): "
+        "Correlation of one 80/20 split, as in the paper (range over all splits): "
         + "; ".join(
             f"{m} {found['split_correlation'].sel(fitted=m):.2f} ({found['split_lowest'].sel(fitted=m):.2f} to "
             f"{found['split_highest'].sel(fitted=m):.2f})"
@@ -41,18 +41,22 @@ def importance_text(found: xr.Dataset, *, most: int = 12) -> str:
         for model in found["model"].values:
             if measure == IMPURITY and found["importance"].sel(measure=measure, model=model).isnull().all():
                 continue
-            where = "in training" if measure == IMPURITY else f"on sites held out ({found.attrs['held_out']})"
+            where = (
+                "at training sites"
+                if measure == IMPURITY
+                else f"at held-out sites ({found.attrs['held_out']})"
+            )
             parts.append(f"\n{measure}, {model}, {where}: {confidence} interval; * above random noise")
             ranked = ranking(found, str(measure), str(model))
-            shown = (ranked["factor"] != NOISE).cumsum() <= most
+            shown = (ranked["factor"] != NOISE).cumsum() <= max_factors
             parts.append(ranked[shown | (ranked["factor"] == NOISE)].to_string(index=False))
     if dropped := json.loads(found.attrs["dropped"]):
-        parts.append("\nLeft out: " + "; ".join(f"{n} ({why})" for n, why in dropped.items()) + ".")
+        parts.append("\nExcluded factors: " + "; ".join(f"{n} ({why})" for n, why in dropped.items()) + ".")
     return "\n".join(parts)
 
 
 def ranking(found: xr.Dataset, measure: str, model: str) -> pd.DataFrame:
-    """Return factors by falling importance, with intervals, group and whether they beat the noise."""
+    """Return factors by decreasing importance, with interval, group and whether they exceed random noise."""
     one = found.sel(measure=measure, model=model)
     rows = pd.DataFrame(
         {
@@ -68,16 +72,16 @@ def ranking(found: xr.Dataset, measure: str, model: str) -> pd.DataFrame:
 
 
 def fits(found: xr.Dataset) -> pd.DataFrame:
-    """Return one row per model, one column per way of holding out."""
+    """Return the skill of the fits, one row per model and one column per cross-validation scheme."""
 
     def cell(scheme: str, model: str) -> str:
         one = found.sel(scheme=scheme, fitted=model)
         if bool(one["cv_correlation"].isnull()):
             return "-"
-        left = "" if bool(one["moran_i"].isnull()) else f"; {one['moran_i']:.2f} (p {one['moran_p']:.3f})"
+        moran = "" if bool(one["moran_i"].isnull()) else f"; {one['moran_i']:.2f} (p {one['moran_p']:.3f})"
         return (
             f"{one['cv_correlation']:.2f} ({one['cv_correlation_lower']:.2f} to {one['cv_correlation_upper']:.2f}); "
-            f"{one['cv_r2']:.2f}{left}"
+            f"{one['cv_r2']:.2f}{moran}"
         )
 
     schemes = [str(s) for s in found["scheme"].values]
@@ -99,23 +103,23 @@ def strata_text(strata: xr.Dataset) -> str:
         )
         parts.append(_boxes(one, "second_", "second_bin", second))
         parts.append(
-            f"outermost bins less the others: {float(one['outer_difference']):+.3f} "
+            f"outermost bins minus the others: {float(one['outer_difference']):+.3f} "
             f"({float(one['outer_difference_lower']):+.3f} to {float(one['outer_difference_upper']):+.3f}), "
-            f"p {float(one['outer_p']):.4f}, corrected for all tests {float(one['outer_p_holm']):.4f}"
+            f"p {float(one['outer_p']):.4f}, Holm-corrected {float(one['outer_p_holm']):.4f}"
         )
-    parts.append(f"\nMedians resample {strata.attrs['clusters']}. {strata.attrs['note']}")
+    parts.append(f"\nIntervals of the medians resample by {strata.attrs['clusters']}. {strata.attrs['note']}")
     return "\n".join(parts)
 
 
 def skill_text(model: SkillModel) -> str:
-    """Return what the a-priori skill of :func:`gsm3core.factors.fit_skill` is worth, as text."""
+    """Return the cross-validated accuracy of :func:`gsm3core.factors.fit_skill` and its area of applicability as text."""
     area = model.applicability
     inside = float((area.training_index <= area.threshold).mean())
     return (
-        f"Expected {model.table.metric} at sites held out ({model.scheme}): correlation {model.correlation:.2f}; "
-        f"{model.coverage:.0%} interval holds {model.covered_raw:.1%} of them as it comes and {model.covered:.1%} "
-        f"corrected ({model.correction:+.3f} at both ends).\nApplicable up to a dissimilarity of "
-        f"{area.threshold:.3f}: {inside:.1%} of the sites, seen from other folds."
+        f"Expected {model.table.metric} at held-out sites ({model.scheme}): correlation {model.correlation:.2f}; "
+        f"the {model.coverage:.0%} interval covers {model.covered_raw:.1%} of them before and {model.covered:.1%} after "
+        f"the conformal correction ({model.correction:+.3f} at both ends).\nArea of applicability: dissimilarity up to "
+        f"{area.threshold:.3f}, with {inside:.1%} of the sites inside relative to other folds."
     )
 
 

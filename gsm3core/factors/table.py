@@ -1,4 +1,4 @@
-"""The factor table: every site's score beside its factors, near-duplicates removed, ready for cross-validation."""
+"""The factor table: the score and the factors of every site, without near-duplicate factors."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from gsm3core.factors.columns import (
     factor_values,
     moisture_name,
 )
-from gsm3core.factors.duplicates import linked, near_duplicates, rank_correlation
+from gsm3core.factors.duplicates import cluster_factors, near_duplicates, rank_correlation
 from gsm3core.schema import is_simulated
 from gsm3core.statistics.meta_analysis import random_effects_weights, sampling_variance
 
 Array = NDArray[np.float64]
 
 ASSOCIATION = (
-    "Association, not cause: a factor that ranks high goes along with good or bad scores at these sites."
+    "Association, not cause: a factor of high importance is associated with the score at these sites."
 )
 DUPLICATE_CORRELATION = 0.95
 GROUP_CORRELATION = 0.7
-SIMULATED = "Simulated data: no number here says anything about the real world."
-_FEWEST_SITES = 20
+SIMULATED = "Simulated data: the results do not apply to real sites."
+_MIN_SITES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,27 +40,27 @@ class FactorTable:
     Parameters
     ----------
     site, network, region
-        Names; empty where not known.
+        Names; empty where unknown.
     lat, lon
-        Degrees; NaN where not known.
+        Degrees; NaN where unknown.
     metric, score
-        What was scored, and its value at each site.
+        Name of the metric, and its value at each site.
     sampling_variance
-        Of the score (of ``atanh R`` for R), from the site's own days; NaN where not known.
+        Of the score (of ``atanh R`` for R); NaN where unknown.
     factors, values
-        Names, and ``(site, factor)``.
+        Names, and values ``(site, factor)``.
     classes
-        Of each factor that is a class: its numbers and what they mean.
+        Class numbers of each categorical factor and their meanings.
     groups
-        ``(factor)`` numbers; correlated factors share one and are permuted together.
+        ``(factor)`` number of the group; the correlated factors of a group are permuted together.
     dropped
-        Factors left out, and why.
+        Excluded factors and the reasons.
     moisture
         Name of the mean soil moisture factor, or empty.
     circular
-        Whether that mean soil moisture is the mean of the record that the score was made with.
+        Whether it is the mean of a record that the score was computed from.
     simulated
-        Whether the sites are the demonstration world's.
+        Whether the data are simulated.
     """
 
     site: NDArray[np.str_]
@@ -85,13 +85,13 @@ class FactorTable:
 
     @property
     def note(self) -> str:
-        """What must be said beside every result."""
-        said = f"{SIMULATED} {ASSOCIATION}" if self.simulated else ASSOCIATION
+        """Caveats of every result: association, simulated data and circular mean soil moisture."""
+        note = f"{SIMULATED} {ASSOCIATION}" if self.simulated else ASSOCIATION
         if not self.circular:
-            return said
+            return note
         return (
-            f"{said} {self.moisture} is the mean of a record that the score was made with: its errors are in "
-            "both, and what it tells of the score is circular. Take another mean soil moisture to judge it."
+            f"{note} {self.moisture} is the mean of a record that the score was computed from: its errors are in "
+            "both, and its association with the score is circular. Use the mean soil moisture of another record."
         )
 
     def column(self, factor: str) -> Array:
@@ -100,36 +100,36 @@ class FactorTable:
         Raises
         ------
         DatasetError
-            If the table does not have it; the message says why it was left out.
+            If the factor is not in the table; the message gives the reason if it was excluded.
         """
         if factor not in self.factors:
-            why = f" It was left out: {self.dropped[factor]}." if factor in self.dropped else ""
+            why = f" It was excluded: {self.dropped[factor]}." if factor in self.dropped else ""
             raise DatasetError(
                 f"factor {factor!r} is not in the table.{why} {did_you_mean(factor, self.factors)}"
             )
         return self.values[:, self.factors.index(factor)]
 
     def encoded(self, values: Array | None = None) -> tuple[Array, NDArray[np.int64]]:
-        """Return the matrix a model sees (a 0/1 column per class) and the factor each column belongs to."""
+        """Return the input matrix of a model (one 0/1 column per class) and the factor number of each column."""
         values = self.values if values is None else values
-        columns, owner = [], []
+        columns, column_factor = [], []
         for k, name in enumerate(self.factors):
             x = values[:, k]
             if name in self.classes:
                 columns += [(x == number).astype(float) for number in self.classes[name]]
-                owner += [k] * len(self.classes[name])
+                column_factor += [k] * len(self.classes[name])
             else:
                 columns.append(x)
-                owner.append(k)
-        return np.column_stack(columns), np.array(owner)
+                column_factor.append(k)
+        return np.column_stack(columns), np.array(column_factor)
 
     def weights(self) -> Array | None:
-        """Return weights of mean 1 from the sampling errors; None where the table has none.
+        """Return random-effects weights of mean 1 from the sampling variances; None if they are unknown.
 
         Notes
         -----
-        :func:`gsm3core.statistics.meta_analysis.random_effects_weights`. R is taken on Fisher's z, where its variance
-        ``1 / (n_effective - 3)`` does not know R itself: a site is not heavier for a high R.
+        :func:`gsm3core.statistics.meta_analysis.random_effects_weights`. R is transformed to Fisher's z, whose variance
+        ``1 / (n_effective - 3)`` does not depend on R.
         """
         y = np.arctanh(np.clip(self.score, -0.999, 0.999)) if self.metric == "R" else self.score
         return random_effects_weights(y, self.sampling_variance)
@@ -152,61 +152,61 @@ def factor_table(
     duplicate_correlation: float = DUPLICATE_CORRELATION,
     group_correlation: float = GROUP_CORRELATION,
 ) -> FactorTable:
-    """Put every site's score beside its factors.
+    """Return the table of every site's score and factors.
 
     Parameters
     ----------
     scores
-        Of :func:`gsm3core.site_scores` or a run: ``metric (site)`` or ``(product, site)``.
+        From :func:`gsm3core.site_scores` or a run: ``metric (site)`` or ``(product, site)``.
     attributes
         A SiteDataset, or any dataset with variables ``(site)``. Series become long-term means (``mean_...``).
     metric, product
-        What is to be explained; the product is the run itself where it is among several and no other model is.
+        Score to explain; by default the product is the run itself if it is the only model.
     moisture
-        Where the mean soil moisture is from: ``sm_smap`` (the paper's, and the default where there is one),
-        ``sm_insitu``, a product's name, or an array ``(site)``. The mean of the very record that R was made with is a
-        **circular** predictor: its errors are in both. The table and all results then say so.
+        Record of the mean soil moisture: ``sm_smap`` (as in the paper; the default if present), ``sm_insitu``, a product's
+        name, or an array ``(site)``. The mean of a record that R was computed from is a **circular** predictor: its
+        errors are in both. The notes of the table and of all results then state this.
     factors
-        Names; by default every attribute and the long-term mean of every forcing, and the mean soil moisture.
+        Names; by default all attributes, the long-term means of all forcings, and the mean soil moisture.
     duplicate_correlation
-        Absolute rank correlation from which factors are the same thing twice; of those the one with the fewest
-        missing values is kept, among equals the most central. Mean soil moisture and poleward aspect are kept before others.
+        Absolute rank correlation from which factors are near-duplicates. The one with the fewest missing values remains,
+        among equals the most central; mean soil moisture and poleward aspect have priority.
     group_correlation
         Mean absolute rank correlation from which factors are permuted together.
 
     Raises
     ------
     DatasetError
-        If the metric or product is not there, fewer than 20 sites have a score or all have the same, or there is no
+        If the metric or product is unknown, fewer than 20 sites have a score, the score is constant, or there is no
         factor.
 
     Notes
     -----
     The paper's section 2.2 uses long-term averages with static attributes, "removed duplication".
     """
-    one = _one_product(scores, metric, product)
+    one = _select_product(scores, metric, product)
     sites = one[v.SITE].to_index().astype(str)
-    theirs = attributes[v.SITE].to_index().astype(str)
-    both = sites[sites.isin(theirs) & np.isfinite(one[metric].values)]
-    if len(both) < _FEWEST_SITES:
+    attribute_sites = attributes[v.SITE].to_index().astype(str)
+    both = sites[sites.isin(attribute_sites) & np.isfinite(one[metric].values)]
+    if len(both) < _MIN_SITES:
         raise DatasetError(
-            f"{len(both)} sites have both a score ({metric}) and attributes; at least {_FEWEST_SITES} are needed."
+            f"{len(both)} sites have both a score ({metric}) and attributes; at least {_MIN_SITES} are needed."
         )
     simulated = is_simulated(attributes)
     one = one.isel({v.SITE: sites.get_indexer(both)})
     if np.ptp(one[metric].values) == 0:
-        raise DatasetError(f"{metric} is the same at all {len(both)} sites: there is nothing to explain.")
-    wet = moisture_name(attributes, moisture)
+        raise DatasetError(f"{metric} is the same at all {len(both)} sites; expected a score that varies.")
+    moisture_factor = moisture_name(attributes, moisture)
     if isinstance(moisture, xr.DataArray):
         means = moisture.mean(v.TIME, skipna=True) if v.TIME in moisture.dims else moisture
-        attributes = attributes.assign({str(wet): means.reset_coords(drop=True)})
-    attributes = attributes.isel({v.SITE: theirs.get_indexer(both)})
+        attributes = attributes.assign({str(moisture_factor): means.reset_coords(drop=True)})
+    attributes = attributes.isel({v.SITE: attribute_sites.get_indexer(both)})
     names = list(factors) if factors is not None else available_factors(attributes)
-    if wet and wet not in names:
-        names.append(wet)
+    if moisture_factor and moisture_factor not in names:
+        names.append(moisture_factor)
     if not names:
         raise DatasetError(
-            "the dataset has no attribute, forcing or mean soil moisture: nothing to explain the score by."
+            "the dataset has no attribute, forcing or mean soil moisture; expected at least one factor."
         )
     values = factor_values(attributes, names)
     meanings = {n: m for n in names if (m := class_meanings(attributes, n)) is not None}
@@ -217,18 +217,20 @@ def factor_table(
         if len(known) < len(both) / 2:
             dropped[name] = f"missing at {len(both) - len(known)} of {len(both)} sites"
         elif np.ptp(known) == 0:
-            dropped[name] = "the same at every site"
+            dropped[name] = "constant over the sites"
     left = [k for k, name in enumerate(names) if name not in dropped]
     values, names = values[:, left], [names[k] for k in left]
     quantities = np.array([n not in meanings for n in names])
     correlation = rank_correlation(values, quantities)
-    duplicates = near_duplicates(names, values, correlation, wet or "", duplicate_correlation)
-    dropped |= {n: f"goes along with {kept} (rank correlation)" for n, kept in duplicates.items()}
+    duplicates = near_duplicates(names, values, correlation, moisture_factor or "", duplicate_correlation)
+    dropped |= {n: f"near-duplicate of {m} by rank correlation" for n, m in duplicates.items()}
     left = [k for k, name in enumerate(names) if name not in dropped]
     names = [names[k] for k in left]
     values = values[:, left]
     if not names:
-        raise DatasetError(f"no factor is left: {dropped}.")
+        raise DatasetError(
+            f"all factors were excluded: {'; '.join(f'{n} ({why})' for n, why in dropped.items())}."
+        )
     present = {
         n: {k: m for k, m in meanings[n].items() if (values[:, i] == k).any()}
         for i, n in enumerate(names)
@@ -246,15 +248,15 @@ def factor_table(
         factors=tuple(names),
         values=values,
         classes=present,
-        groups=linked(correlation[np.ix_(left, left)], group_correlation, "average"),
+        groups=cluster_factors(correlation[np.ix_(left, left)], group_correlation, "average"),
         dropped=dropped,
-        moisture=wet if wet in names else "",
-        circular=bool(wet) and _made_with(one, scores, str(wet).removeprefix(MEAN)),
+        moisture=moisture_factor if moisture_factor in names else "",
+        circular=bool(moisture_factor) and _is_circular(one, scores, str(moisture_factor).removeprefix(MEAN)),
         simulated=simulated,
     )
 
 
-def _one_product(scores: xr.Dataset, metric: str, product: str | None) -> xr.Dataset:
+def _select_product(scores: xr.Dataset, metric: str, product: str | None) -> xr.Dataset:
     if metric not in scores:
         raise DatasetError(
             f"the scores have no {metric!r}. {did_you_mean(metric, map(str, scores.data_vars))}"
@@ -266,14 +268,14 @@ def _one_product(scores: xr.Dataset, metric: str, product: str | None) -> xr.Dat
         own = [p for p in known if p in v.MODEL_PRODUCTS.values()] or known
         product = own[0] if len(own) == 1 else None
     if product not in known:
-        which = "name one of the scores' products" if product is None else f"product {product!r} is not there"
+        which = "product is missing" if product is None else f"unknown product {product!r}"
         raise DatasetError(f"{which}. {did_you_mean(product or '', known)}")
     return scores.sel({v.PRODUCT: product})
 
 
-def _made_with(one: xr.Dataset, scores: xr.Dataset, record: str) -> bool:
+def _is_circular(one: xr.Dataset, scores: xr.Dataset, record: str) -> bool:
     product = str(one[v.PRODUCT].item()) if v.PRODUCT in one.coords else ""
-    # SMAP is the record that a model learns from, and a product among the others.
+    # SMAP is both a training target and a product.
     names = {v.SM_SMAP, v.SMAP} if record in (v.SM_SMAP, v.SMAP) else {record}
     return bool(names & {str(scores.attrs.get("reference", "")), product})
 

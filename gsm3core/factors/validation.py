@@ -1,4 +1,4 @@
-"""How a model of scores is tested: sites held out at random, by network and by block of land, side by side."""
+"""Cross-validation of models of scores: held-out sites at random, by network and by spatial block."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ Mask = NDArray[np.bool_]
 
 RANDOM, BY_NETWORK, BY_BLOCK = "random", "network", "spatial_block"
 SCHEMES = (RANDOM, BY_NETWORK, BY_BLOCK)
-# A group of nearly all sites cannot be held out: nothing would be left to train on.
-_FEWEST_LEFT = 10
+# Minimum number of training sites when the largest group is held out.
+_MIN_TRAINING_SITES = 10
 
 
-def choose_held_out(table: FactorTable, wanted: str | None, settings: Settings | None = None) -> str:
-    """Return how to hold sites out: as wanted, or the hardest that the table allows (network, block, random).
+def choose_scheme(table: FactorTable, requested: str | None, settings: Settings | None = None) -> str:
+    """Return the requested scheme, or the strictest one possible with the table (network, block, random).
 
     Raises
     ------
     ConfigError
-        If the table does not allow what is wanted: nearly all sites are of one network, or some have no position.
+        If the scheme is not possible: nearly all sites belong to one network, or some have no position.
     """
-    if wanted is not None and wanted not in SCHEMES:
-        raise ConfigError(f"held_out {wanted!r} is not known. {did_you_mean(wanted, SCHEMES)}")
+    if requested is not None and requested not in SCHEMES:
+        raise ConfigError(f"held_out is {requested!r}, which is unknown. {did_you_mean(requested, SCHEMES)}")
     allowed = [n for n in (BY_NETWORK, BY_BLOCK, RANDOM) if fold_groups(table, n, settings) is not None]
-    if wanted is not None and wanted not in allowed:
+    if requested is not None and requested not in allowed:
         raise ConfigError(
-            f"held_out is {wanted!r}, but nearly all sites lie in one group or some have no position; this table allows "
-            f"{', '.join(allowed)}."
+            f"held_out is {requested!r}, but nearly all sites are in one group or some have no position; possible with these "
+            f"sites: {', '.join(allowed)}."
         )
-    return wanted or allowed[0]
+    return requested or allowed[0]
 
 
 def clusters(table: FactorTable, settings: Settings | None = None) -> tuple[NDArray[np.str_], str]:
-    """Return which sites go together, and by what: network, else spatial block, else region, else each for itself."""
+    """Return the cluster of each site and its kind: network, else spatial block, else region, else site."""
     for scheme in (BY_NETWORK, BY_BLOCK):
         groups = fold_groups(table, scheme, settings)
         if groups is not None:
@@ -57,22 +57,22 @@ def clusters(table: FactorTable, settings: Settings | None = None) -> tuple[NDAr
 
 
 def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = None) -> NDArray[np.str_] | None:
-    """Return what is held out together; None where the table does not say (no positions, one network of nearly all).
+    """Return the group of each site in a scheme; None without positions or if one group has nearly all sites.
 
     Raises
     ------
     ConfigError
-        If the scheme is not known.
+        If the scheme is unknown.
     """
     if scheme == RANDOM:
         return table.site
     if scheme == BY_NETWORK:
         if (table.network == "").all():
             return None
-        alone = np.char.add("site without a network ", np.arange(len(table)).astype(str))
-        return _divisible(np.where(table.network == "", alone, table.network))
+        separate = np.char.add("site without a network ", np.arange(len(table)).astype(str))
+        return _groups_if_divisible(np.where(table.network == "", separate, table.network))
     if scheme != BY_BLOCK:
-        raise ConfigError(f"cross-validation {scheme!r} is not known. {did_you_mean(scheme, SCHEMES)}")
+        raise ConfigError(f"unknown cross-validation scheme {scheme!r}. {did_you_mean(scheme, SCHEMES)}")
     if not (np.isfinite(table.lat).all() and np.isfinite(table.lon).all()):
         return None
     n = len(table)
@@ -82,12 +82,12 @@ def fold_groups(table: FactorTable, scheme: str, settings: Settings | None = Non
     )  # fmt: skip
     config = HoldoutConfig(name="spatial_block", block_km=(settings or Settings()).block_km)
     block = SpatialBlock(config).blocks(sites).astype(str)
-    return _divisible(block)
+    return _groups_if_divisible(block)
 
 
-def _divisible(groups: NDArray[np.str_]) -> NDArray[np.str_] | None:
+def _groups_if_divisible(groups: NDArray[np.str_]) -> NDArray[np.str_] | None:
     largest = np.unique(groups, return_counts=True)[1].max()
-    return groups if len(groups) - largest >= _FEWEST_LEFT else None
+    return groups if len(groups) - largest >= _MIN_TRAINING_SITES else None
 
 
 def splits(
@@ -99,12 +99,12 @@ def splits(
     seed: int,
     settings: Settings | None = None,
 ) -> Iterator[tuple[int, Mask]]:
-    """Yield ``(repeat, test sites)`` of a repeated cross-validation; nothing where the scheme has no groups.
+    """Yield ``(repeat, test sites)`` of a repeated cross-validation; nothing if the scheme has no groups.
 
     Notes
     -----
-    Shuffled groups go one by one to the fold with the fewest sites: networks differ in size a hundredfold, and folds
-    of equally many networks would not be equally large.
+    Shuffled groups are assigned one by one to the fold with the fewest sites, because the sizes of networks differ by a
+    factor of 100.
     """
     groups = fold_groups(table, scheme, settings)
     if groups is None:
@@ -112,10 +112,10 @@ def splits(
     _, of_group, size = np.unique(groups, return_inverse=True, return_counts=True)
     folds = min(folds, len(size))
     for repeat in range(repeats):
-        fold_of, filled = np.empty(len(size), int), np.zeros(folds, int)
+        fold_of, fold_size = np.empty(len(size), int), np.zeros(folds, int)
         for g in np.random.default_rng([seed, repeat]).permutation(len(size)):
-            fold_of[g] = int(filled.argmin())
-            filled[fold_of[g]] += size[g]
+            fold_of[g] = int(fold_size.argmin())
+            fold_size[fold_of[g]] += size[g]
         for k in range(folds):
             yield repeat, fold_of[of_group] == k
 
@@ -123,40 +123,40 @@ def splits(
 def cross_validated(
     table: FactorTable,
     predicted: Array,
-    plain: Array,
+    training_mean: Array,
     resamples: ClusterBootstrap,
     confidence: float,
     seed: int,
 ) -> dict[str, float]:
-    """Score predictions of sites held out.
+    """Return the scores of predictions at held-out sites.
 
     Parameters
     ----------
     table
         With the true scores.
-    predicted, plain
-        ``(repeat, site)``: by the model, and by the mean of each fold's training sites, which R2 is against.
+    predicted, training_mean
+        ``(repeat, site)`` predictions of the model, and the mean of each fold's training sites, the reference of R2.
     resamples, confidence, seed
         Of the interval and of Moran's I.
     """
     y = table.score
-    # Where sites held out are high, those left to train on are low: pooled over folds, even the training mean alone
-    # goes against the truth. Departures from that mean do not.
-    parts = [(p - m, y - m) for p, m in zip(predicted, plain, strict=True)]
+    # High scores at held-out sites leave lower ones for training: pooled over folds, the training mean is negatively
+    # correlated with the truth. Anomalies from that mean are not.
+    parts = [(p - m, y - m) for p, m in zip(predicted, training_mean, strict=True)]
     r = float(np.mean([correlation(*part) for part in parts]))
     replicates = np.mean([resamples.correlations(*part) for part in parts], axis=0)
     _, lower, upper = interval_about(r, replicates, resamples.counts.shape[1], confidence)
-    left = ((predicted - y) ** 2).mean()
-    nearby = morans_i(y - predicted.mean(0), table.lat, table.lon, seed=seed)
+    mse = ((predicted - y) ** 2).mean()
+    moran = morans_i(y - predicted.mean(0), table.lat, table.lon, seed=seed)
     return {
         "cv_correlation": r, "cv_correlation_lower": max(lower, -1.0),
-        "cv_correlation_upper": min(upper, 1.0), "cv_r2": float(1 - left / ((plain - y) ** 2).mean()),
-        "cv_rmse": float(np.sqrt(left)), "moran_i": nearby.value, "moran_p": nearby.p,
+        "cv_correlation_upper": min(upper, 1.0), "cv_r2": float(1 - mse / ((training_mean - y) ** 2).mean()),
+        "cv_rmse": float(np.sqrt(mse)), "moran_i": moran.value, "moran_p": moran.p,
     }  # fmt: skip
 
 
 def correlation(predicted: Array, y: Array) -> float:
-    """Return Pearson's correlation; NaN where either is the same everywhere."""
+    """Return Pearson's correlation; NaN if either is constant."""
     if len(y) < 3 or np.ptp(predicted) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(np.corrcoef(predicted, y)[0, 1])

@@ -1,4 +1,4 @@
-"""Medians over sites as tables: the headline, Table 1 of the paper, strata and seasons."""
+"""Tables of medians over sites: all sites, Table 1 of the paper, strata and seasons."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from gsm3core.evaluation.stratified import SEASON, STRATUM, season_scores, strat
 from gsm3core.files import texts
 from gsm3core.report.inputs import Experiment
 from gsm3core.report.published import EXPERIMENTS, METRICS, paper_table
-from gsm3core.report.tables import JOIN, NOTHING, Cell, Table, interval, number, display_name
+from gsm3core.report.tables import JOIN, NOTHING, Cell, Table, display_name, interval, number
 
 _PARTS = ("", "_lower", "_upper", "_q25", "_q75", "_sites")
 _NAMES = ("median", "lower", "upper", "q25", "q75", "sites")
-FEW_NETWORKS_NOTE = "* Fewer than five networks: single sites are resampled, and the interval is too narrow where networks differ."
+FEW_NETWORKS_NOTE = (
+    "* Fewer than five networks: sites are resampled, and the interval is too narrow where networks differ."
+)
 
 
 def by_region(experiment: Experiment) -> xr.Dataset:
-    """Return medians of every product by region, and over all sites as the stratum ``Global``."""
+    """Return medians of every product by region; the stratum ``Global`` is all sites."""
     scores = experiment.scores
     region = xr.DataArray(
         texts(scores[v.REGION].values), dims=v.SITE, coords={v.SITE: scores[v.SITE]}, name=v.REGION,
@@ -51,7 +53,7 @@ def headline(experiment: Experiment, medians: xr.Dataset) -> Table:
     ]
     return Table(
         name="medians",
-        caption=f"Median over sites with its {experiment.confidence:.0%} interval, on the days that test",
+        caption=f"Median over sites with its {experiment.confidence:.0%} interval, on the test days",
         head=("", *METRICS, "sites with R"),
         rows=rows,
         frame=_frame(medians, "region"),
@@ -60,12 +62,12 @@ def headline(experiment: Experiment, medians: xr.Dataset) -> Table:
 
 
 def table_one(experiments: dict[str, xr.Dataset]) -> Table:
-    """Return Table 1 of the paper: experiments and metrics down, regions across, the paper's number in each cell.
+    """Return Table 1 of the paper: experiments and metrics by region, with the published value in each cell.
 
     Parameters
     ----------
     experiments
-        :func:`by_region` of each run, its own product alone, by its holdout.
+        :func:`by_region` of each run's own product, by holdout.
     """
     paper = paper_table()
     found = [str(r) for m in experiments.values() for r in m[STRATUM].values]
@@ -77,11 +79,11 @@ def table_one(experiments: dict[str, xr.Dataset]) -> Table:
         for metric in METRICS:
             cells: list[Cell] = []
             for region in regions:
-                here = own.sel({STRATUM: region}) if own is not None and region in own[STRATUM] else None
+                selected = own.sel({STRATUM: region}) if own is not None and region in own[STRATUM] else None
                 known = (name, metric) in paper.index and region in paper.columns
                 published = str(paper.loc[(name, metric), region]) if known else ""
-                cells.append(_beside(here, metric, published, run=own is not None))
-                frames.append(_row(here, name, metric, region, published))
+                cells.append(_median_and_published(selected, metric, published, run=own is not None))
+                frames.append(_row(selected, name, metric, region, published))
             rows.append([(display_name(name), metric), *cells])
         if own is not None:
             counts = [_count(own.sel({STRATUM: r})) if r in own[STRATUM] else "0" for r in regions]
@@ -96,7 +98,7 @@ def table_one(experiments: dict[str, xr.Dataset]) -> Table:
 
 
 def strata_tables(experiment: Experiment, dataset: xr.Dataset) -> list[Table]:
-    """Return the run's medians by every kind of site that the dataset can tell."""
+    """Return the run's medians by every stratification available in the dataset."""
     tables = []
     for by in available_strata(dataset):
         if by != v.REGION:
@@ -109,14 +111,12 @@ def strata_tables(experiment: Experiment, dataset: xr.Dataset) -> list[Table]:
 
 
 def season_table(predicted: xr.DataArray, observed: xr.DataArray, experiment: Experiment) -> Table:
-    """Return the run's medians by season, as the season is at the site.
+    """Return the run's medians by the local season of each site.
 
     Parameters
     ----------
     predicted, observed
-        ``(site, time)``, the run on its test days and what it is held against.
-    experiment
-        The run.
+        ``(site, time)``, the run on its test days and its reference.
     """
     scores = season_scores(predicted, observed, min_days=experiment.run.config.scores.min_days)
     everywhere = xr.DataArray(np.full(scores.sizes[v.SITE], GLOBAL), dims=v.SITE, name=SEASON)
@@ -149,24 +149,24 @@ def _cells(one: xr.Dataset) -> list[Cell]:
     ]
 
 
-def _beside(here: xr.Dataset | None, metric: str, published: str, *, run: bool) -> Cell:
+def _median_and_published(selected: xr.Dataset | None, metric: str, published: str, *, run: bool) -> Cell:
     paper = f"paper{JOIN}{published.replace('-', '−')}" if published else ""
     if not run:
         return ("not run", paper)
-    if here is None or not np.isfinite(here[metric]):
+    if selected is None or not np.isfinite(selected[metric]):
         return ("no sites", paper)
-    ends = interval(float(here[metric + "_lower"]), float(here[metric + "_upper"])) + _star(here)
-    return (number(float(here[metric])), ends, paper)
+    ends = interval(float(selected[metric + "_lower"]), float(selected[metric + "_upper"])) + _star(selected)
+    return (number(float(selected[metric])), ends, paper)
 
 
 def _row(
-    here: xr.Dataset | None, experiment: str, metric: str, region: str, published: str
+    selected: xr.Dataset | None, experiment: str, metric: str, region: str, published: str
 ) -> dict[str, object]:
     numbers = {
-        n: float(here[metric + p]) if here is not None else np.nan
+        n: float(selected[metric + p]) if selected is not None else np.nan
         for n, p in zip(_NAMES, _PARTS, strict=True)
     }
-    resampled = str(here["resampled"].item()) if here is not None else ""
+    resampled = str(selected["resampled"].item()) if selected is not None else ""
     return {
         "experiment": experiment,
         "metric": metric,

@@ -1,10 +1,10 @@
-"""Confidence intervals that know that soil moisture remembers: Fisher's z for R, a block bootstrap for the rest.
+"""Confidence intervals for autocorrelated series: Fisher's z for R, a block bootstrap for the other metrics.
 
-Coverage of nominal 95 % by simulation (``python benchmarks/run.py coverage``: AR(1) pairs with and without a
-season, white noise, gaps and a look every third day; six years, lag-1 autocorrelation 0 to 0.98): R 0.95 to 1.00, bias
-0.92 to 0.98, RMSE 0.91 to 0.97, ubRMSE 0.88 to 0.95. They UNDER-cover for errors that drift for weeks in a short record,
-because nothing in one year tells how far the next would be: at 365 days and lag-1 0.95 ubRMSE 0.82 and RMSE 0.89, at
-lag-1 0.98 ubRMSE 0.71, RMSE 0.83 and bias 0.86. They over-cover for R where a season is all that the series share.
+Simulated coverage at nominal 95 % (``python benchmarks/run.py coverage``: AR(1) pairs with and without a season, white
+noise, gaps and a three-day revisit; six years, lag-1 autocorrelation 0 to 0.98): R 0.95 to 1.00, bias 0.92 to 0.98,
+RMSE 0.91 to 0.97, ubRMSE 0.88 to 0.95. The intervals under-cover for strongly autocorrelated errors in a short record,
+which does not show their low-frequency variability: at 365 days and lag-1 0.95 ubRMSE 0.82 and RMSE 0.89; at lag-1 0.98
+ubRMSE 0.71, RMSE 0.83 and bias 0.86. The interval of R over-covers where the series share only a seasonal cycle.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Array = NDArray[np.float64]
 
 BLOCK_DAYS = 30
 REPLICATES = 1000
-# Rows bootstrapped at a time: the replicates of these stay within some 50 MB.
-_AT_A_TIME = 128
+# Rows per chunk: the replicates of a chunk need about 50 MB.
+_ROWS_PER_CHUNK = 128
 
 
 def fisher_interval(
@@ -36,19 +36,19 @@ def fisher_interval(
     Parameters
     ----------
     r, n_effective
-        The same shape. At three effective days or fewer nothing is known: the interval is -1 to 1.
+        Of the same shape. With three effective days or fewer the interval is -1 to 1.
     confidence
-        For instance 0.95.
+        Level of the interval, for instance 0.95.
 
     Notes
     -----
-    Fisher (1921), Metron 1, 3-32: atanh(R) is nearly normal with standard deviation 1 / sqrt(n - 3).
+    Fisher (1921), Metron 1, 3-32: atanh(R) is approximately normal with standard deviation 1 / sqrt(n - 3).
     """
     z_width = NormalDist().inv_cdf(0.5 + confidence / 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.arctanh(r)
         half = np.where(n_effective > 3, z_width / np.sqrt(np.maximum(n_effective - 3, 1e-12)), np.inf)
-        # A perfect R has an infinite z; its interval is the point itself.
+        # R of -1 or 1 has an infinite z; its interval is R itself.
         lower = np.where(np.isinf(z) & np.isfinite(half), r, np.tanh(z - half))
         upper = np.where(np.isinf(z) & np.isfinite(half), r, np.tanh(z + half))
     unknown = np.isfinite(r) & np.isinf(half)
@@ -57,14 +57,14 @@ def fisher_interval(
 
 @dataclass(frozen=True, slots=True)
 class BlockDraws:
-    """How often each block of days is drawn in each replicate, the same for every product and site.
+    """Number of times each block of days is drawn in each replicate, the same for every product and site.
 
     Parameters
     ----------
     edges
-        Where blocks begin, and where the last one ends.
+        First day of each block, and the end of the last one.
     counts
-        ``(replicate, block)``: multinomial, each row sums to the number of blocks.
+        ``(replicate, block)``, multinomial: each row sums to the number of blocks.
     """
 
     edges: NDArray[np.int64]
@@ -74,7 +74,7 @@ class BlockDraws:
     def make(
         cls, days: int, *, block_days: int = BLOCK_DAYS, replicates: int = REPLICATES, seed: int = 0
     ) -> BlockDraws:
-        """Draw blocks of a record.
+        """Draw blocks of a record with replacement.
 
         Parameters
         ----------
@@ -93,20 +93,20 @@ class BlockDraws:
 
         Notes
         -----
-        A replicate's sums are the blocks' sums times how often each was drawn: one matrix product, and the days
-        are never read again. Sums are taken about the record's own means, so that nothing cancels.
+        A replicate's sums are the blocks' sums weighted by the number of draws: one matrix product. Sums are taken
+        about the record's means to avoid cancellation.
         """
         whole = blocks.merge()
         n = blocks.n.astype(float)
         dx = np.where(n > 0, blocks.mean_x - whole.mean_x[..., None], 0.0)
         dy = np.where(n > 0, blocks.mean_y - whole.mean_y[..., None], 0.0)
 
-        def about(second: Array, first: Array) -> Array:
-            return n * (np.where(n > 0, second, 0.0) + first)
+        def second_sum(central: Array, shift: Array) -> Array:
+            return n * (np.where(n > 0, central, 0.0) + shift)
 
         sums = np.stack(
-            [n, n * dx, n * dy, about(blocks.var_x, dx * dx), about(blocks.var_y, dy * dy),
-             about(blocks.cov, dx * dy)]
+            [n, n * dx, n * dy, second_sum(blocks.var_x, dx * dx), second_sum(blocks.var_y, dy * dy),
+             second_sum(blocks.cov, dx * dy)]
         )  # fmt: skip
         total, sx, sy, sxx, syy, sxy = sums @ self.counts.T
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -130,38 +130,39 @@ def block_intervals(
     *,
     corrected: bool = True,
 ) -> dict[str, tuple[Array, Array]]:
-    """Return lower and upper ends for metrics of the values themselves, by block bootstrap.
+    """Return the lower and upper ends of the intervals of metrics, by block bootstrap.
 
     Parameters
     ----------
     predicted, observed
         ``(product, site, time)`` or ``(site, time)``, and ``(site, time)``.
     metrics
-        Those that are errors (RMSE, ubRMSE) get their interval on the log scale: it cannot reach below 0.
+        Metrics of the values (not of ranks or anomalies). The interval of an error (RMSE, ubRMSE) is computed on the log
+        scale and cannot reach below 0.
     draws
-        Of :meth:`BlockDraws.make`.
+        From :meth:`BlockDraws.make`.
     confidence
-        For instance 0.95.
+        Level of the intervals, for instance 0.95.
     corrected
-        Whether to widen for memory beyond a block and for few blocks, see Notes. ``False`` gives the plain
-        percentile bootstrap, about its median.
+        Whether to correct for autocorrelation between blocks and for few blocks, see Notes. ``False`` gives the
+        percentile bootstrap about its median.
 
     Returns
     -------
     dict
-        By metric; NaN where fewer than two blocks hold any day.
+        By metric; NaN where fewer than two blocks have a valid day.
 
     Notes
     -----
-    Blocks that do not overlap (Carlstein 1986, doi:10.1214/aos/1176350057), ends as percentiles. Two things make
-    that too narrow, and both are corrected by widening the distance from the estimate:
+    Percentile bootstrap of non-overlapping blocks (Carlstein 1986, doi:10.1214/aos/1176350057). Its intervals are too
+    narrow for two reasons; both are corrected by a factor on the distance from the estimate:
 
-    - The error's memory reaches over the end of a block. With an autocorrelation ``c r^k`` of the difference at lag
-      k (:func:`gsm3core.metrics.persistence`) the variance of a mean is short by a known factor
-      (:func:`gsm3core.statistics.small_sample.missed_variance`): this is it for the bias, and with ``c^2 r^2k``, the
-      autocorrelation of the square of a Gaussian process, for ubRMSE and metrics of its kind; RMSE takes both in
-      the shares in which they make its variance.
-    - The spread between B blocks is itself estimated: ``sqrt(B / (B - 1)) t / z`` (Hesterberg 2015,
+    - Blocks are autocorrelated. With an autocorrelation ``c r^k`` of the difference at lag k
+      (:func:`gsm3core.metrics.persistence`) the variance of a mean is underestimated by a known factor
+      (:func:`gsm3core.statistics.small_sample.missed_variance`). It applies to the bias and, with ``c^2 r^2k``, the
+      autocorrelation of the square of a Gaussian process, to ubRMSE and similar metrics; for RMSE the two are weighted
+      by their contributions to its variance.
+    - The variance between B blocks is itself an estimate: ``sqrt(B / (B - 1)) t / z`` (Hesterberg 2015,
       doi:10.1080/00031305.2015.1089789).
     """
     x = np.asarray(predicted)
@@ -171,40 +172,47 @@ def block_intervals(
     ends = {m.name: (np.full(len(rows), np.nan), np.full(len(rows), np.nan)) for m in metrics}
     blocks = blocked_moments(rows.reshape(-1, sites, days), observed, draws.edges).to_array()
     packed = blocks.reshape(len(rows), -1, 6)
-    memory = np.stack(persistence(rows, observed), -1) if corrected else None
+    autocorrelation = np.stack(persistence(rows, observed), -1) if corrected else None
 
-    def of_rows(a: int) -> None:
-        part = slice(a, a + _AT_A_TIME)
+    def fill_rows(a: int) -> None:
+        part = slice(a, a + _ROWS_PER_CHUNK)
         moments = PairedMoments.from_array(packed[part])
-        found = _ends(moments, metrics, draws, confidence, None if memory is None else memory[part])
+        lag = None if autocorrelation is None else autocorrelation[part]
+        found = _interval_ends(moments, metrics, draws, confidence, lag)
         for name, pair in found.items():
             for end, values in zip(ends[name], pair, strict=True):
                 end[part] = values
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(of_rows, range(0, len(rows), _AT_A_TIME)))
+        list(pool.map(fill_rows, range(0, len(rows), _ROWS_PER_CHUNK)))
     return {name: (low.reshape(shape), high.reshape(shape)) for name, (low, high) in ends.items()}
 
 
-def _ends(
-    blocks: PairedMoments, metrics: list[Metric], draws: BlockDraws, confidence: float, memory: Array | None
+def _interval_ends(
+    blocks: PairedMoments,
+    metrics: list[Metric],
+    draws: BlockDraws,
+    confidence: float,
+    autocorrelation: Array | None,
 ) -> dict[str, tuple[Array, Array]]:
     whole = blocks.merge()
     used = (blocks.n > 0).sum(-1)
     replicates = _replicates(blocks, whole, metrics, draws)
-    few = np.ones(len(used)) if memory is None else widening_for_few(used, confidence)
+    few = np.ones(len(used)) if autocorrelation is None else widening_for_few(used, confidence)
     found = {}
     for metric in metrics:
         low, middle, high = percentiles(replicates[metric.name], confidence)
-        widened = few if memory is None else few * _beyond_a_block(metric, whole, replicates, memory, draws)
+        factor = few
+        if autocorrelation is not None:
+            factor = few * _autocorrelation_factor(metric, whole, replicates, autocorrelation, draws)
         estimate = metric.from_moments(whole)
         on_log = metric.higher_is_better is False
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             if on_log:
-                ends = [estimate * (end / middle) ** widened for end in (low, high)]
+                ends = [estimate * (end / middle) ** factor for end in (low, high)]
             else:
-                ends = [estimate + widened * (end - middle) for end in (low, high)]
-        # A product without any error has none in any replicate.
+                ends = [estimate + factor * (end - middle) for end in (low, high)]
+        # Without any error every replicate is 0, and 0 / 0 gives no interval.
         exact = on_log & (estimate == 0)
         lower, upper = (np.where(used < 2, np.nan, np.where(exact, 0.0, e)) for e in ends)
         found[metric.name] = lower, upper
@@ -214,7 +222,7 @@ def _ends(
 def _replicates(
     blocks: PairedMoments, whole: PairedMoments, metrics: list[Metric], draws: BlockDraws
 ) -> dict[str, NDArray[np.floating]]:
-    """Replicates ``(row, replicate)``: errors from the sums of the difference alone, other metrics from all sums."""
+    """Return replicates ``(row, replicate)``: errors from sums of the difference, other metrics from all moments."""
     from gsm3core.metrics.kernel import resampled_differences
 
     n = blocks.n.astype(float)
@@ -233,16 +241,16 @@ def _replicates(
     return found
 
 
-def _beyond_a_block(
+def _autocorrelation_factor(
     metric: Metric,
     whole: PairedMoments,
     replicates: dict[str, NDArray[np.floating]],
-    memory: Array,
+    autocorrelation: Array,
     draws: BlockDraws,
 ) -> Array:
-    """Widening for memory that reaches over the end of a block; 1 where there is none."""
+    """Return the factor on an interval's width for autocorrelation between blocks, at least 1."""
     length = float(np.diff(draws.edges)[0])
-    share, lag1 = np.nan_to_num(memory).T
+    share, lag1 = np.nan_to_num(autocorrelation).T
     density = whole.n / draws.edges[-1]
     of_mean = missed_variance(share, lag1, length, density)
     of_square = missed_variance(share**2, lag1**2, length, density)
@@ -250,9 +258,9 @@ def _beyond_a_block(
         return np.sqrt(of_mean)
     if metric.name != "RMSE":
         return np.sqrt(of_square)
-    # RMSE^2 = bias^2 + ubRMSE^2: each part's share of its variance, to first order.
+    # RMSE^2 = bias^2 + ubRMSE^2: weights by contribution to its variance, to first order.
     with np.errstate(invalid="ignore", divide="ignore"):
         from_bias = (whole.mean_x - whole.mean_y) ** 2 * np.var(replicates["bias"], axis=-1)
-        from_rest = np.mean(replicates["ubRMSE"], axis=-1) ** 2 * np.var(replicates["ubRMSE"], axis=-1)
-        mixed = (from_bias * of_mean + from_rest * of_square) / (from_bias + from_rest)
-    return np.sqrt(np.where(np.isfinite(mixed), mixed, 1.0))
+        from_ubrmse = np.mean(replicates["ubRMSE"], axis=-1) ** 2 * np.var(replicates["ubRMSE"], axis=-1)
+        combined = (from_bias * of_mean + from_ubrmse * of_square) / (from_bias + from_ubrmse)
+    return np.sqrt(np.where(np.isfinite(combined), combined, 1.0))

@@ -1,7 +1,7 @@
 """Cluster bootstrap over networks: intervals of medians over sites, of their differences, and of correlations.
 
-Sites of one network share sensors and weather. Networks are therefore resampled whole; with fewer than
-:data:`FEWEST_CLUSTERS` networks single sites are resampled instead, and the result says so (``resampled``).
+Sites of one network share sensors and weather. Whole networks are therefore resampled; with fewer than
+:data:`MIN_CLUSTERS` networks single sites are resampled instead, as reported by ``resampled``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gsm3core.statistics.small_sample import percentiles, widening_for_few
 Array = NDArray[np.float64]
 
 REPLICATES = 2000
-FEWEST_CLUSTERS = 5
+MIN_CLUSTERS = 5
 NETWORKS, SITES = "networks", "sites"
 
 
@@ -30,13 +30,13 @@ class MedianInterval(NamedTuple):
     Parameters
     ----------
     median, lower, upper
-        NaN without a value; the ends are NaN with fewer than two clusters.
+        NaN where no site has a value; the ends are NaN with fewer than two clusters.
     sites
         Number of sites with a value.
     clusters
         Number of clusters resampled.
     resampled
-        ``"networks"``, or ``"sites"`` where there are fewer than :data:`FEWEST_CLUSTERS` networks. An interval from
+        ``"networks"``, or ``"sites"`` where there are fewer than :data:`MIN_CLUSTERS` networks. An interval from
         single sites is too narrow where networks differ.
     """
 
@@ -57,7 +57,7 @@ class ClusterBootstrap:
     cluster
         ``(site)`` number of each site's cluster.
     counts
-        ``(replicate, cluster)`` how often each cluster is drawn, multinomial.
+        ``(replicate, cluster)`` number of times each cluster is drawn, multinomial.
     resampled
         ``"networks"`` or ``"sites"``.
     """
@@ -68,7 +68,12 @@ class ClusterBootstrap:
 
     @classmethod
     def make(
-        cls, names: ArrayLike, *, replicates: int = REPLICATES, seed: int = 0, fewest: int = FEWEST_CLUSTERS
+        cls,
+        names: ArrayLike,
+        *,
+        replicates: int = REPLICATES,
+        seed: int = 0,
+        min_clusters: int = MIN_CLUSTERS,
     ) -> ClusterBootstrap:
         """Draw clusters with replacement.
 
@@ -78,7 +83,7 @@ class ClusterBootstrap:
             ``(site)`` cluster of each site, for instance its network; a site without a name is a cluster of its own.
         replicates, seed
             Number of replicates and the seed; one seed gives one result.
-        fewest
+        min_clusters
             With fewer clusters than this, sites are resampled.
         """
         labels = texts(names)
@@ -86,12 +91,12 @@ class ClusterBootstrap:
         cluster = np.unique(np.where(labels == "", alone, labels), return_inverse=True)[1].astype(np.int64)
         number = int(cluster.max()) + 1 if len(cluster) else 0
         unit = NETWORKS
-        if number < fewest or number == len(cluster):
+        if number < min_clusters or number == len(cluster):
             cluster, number, unit = np.arange(len(cluster), dtype=np.int64), len(cluster), SITES
         return cls(cluster, _counts(max(number, 1), replicates, seed), unit)
 
     def medians(self, values: ArrayLike) -> Array:
-        """Return the median over sites of every replicate; sites without a value do not count."""
+        """Return the median over sites of every replicate; sites without a value are ignored."""
         v = np.asarray(values, float)
         order = np.flatnonzero(np.isfinite(v))
         order = order[np.argsort(v[order], kind="stable")]
@@ -100,7 +105,7 @@ class ClusterBootstrap:
         ordered = v[order]
         reached = np.cumsum(self.counts[:, self.cluster[order]], axis=1)
         half = reached[:, -1:] / 2
-        # The median of repeated values: the mean of the two in the middle, which are one where the count is odd.
+        # The median of repeated values is the mean of the two middle ones, which coincide for an odd count.
         low = np.argmax(reached >= half, axis=1)
         high = np.argmax(reached > half, axis=1)
         return np.where(reached[:, -1] > 0, (ordered[low] + ordered[high]) / 2, np.nan)
@@ -115,13 +120,13 @@ class ClusterBootstrap:
             return (sxy - sx * sy / n) / np.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n))
 
     def used(self, values: ArrayLike) -> int:
-        """Return the number of clusters that hold a site with a value."""
+        """Return the number of clusters with at least one value."""
         return len(np.unique(self.cluster[np.isfinite(np.asarray(values, float))]))
 
 
 @lru_cache(maxsize=16)
 def _counts(number: int, replicates: int, seed: int) -> NDArray[np.float32]:
-    """Return multinomial counts ``(replicate, cluster)``; they depend on the number of clusters alone."""
+    """Return multinomial counts ``(replicate, cluster)``; they depend only on the number of clusters."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(number, np.full(number, 1 / number), size=replicates).astype(np.float32)
     counts.setflags(write=False)
@@ -139,15 +144,15 @@ def median_interval(
 ) -> MedianInterval:
     """Return the median over sites and its interval by a bootstrap of networks.
 
-    Every median with an interval in GSM3 comes from here: the same scores, networks and seed give the same numbers on
-    every page, in the report and on the command line.
+    All medians with intervals in GSM3 use this function: the same scores, networks and seed give the same numbers in
+    the dashboard, the report and on the command line.
 
     Parameters
     ----------
     values
-        ``(site)`` scores; sites without one (NaN) do not count, nor do their networks.
+        ``(site)`` scores; sites without a score (NaN) and their networks are ignored.
     networks
-        ``(site)`` network of each site; without it every site is a cluster of its own.
+        ``(site)`` network of each site; by default every site is a cluster of its own.
     metric
         Name of the metric; the interval is clipped to its possible values (R to -1 and 1, RMSE to 0).
     confidence, replicates, seed
@@ -156,7 +161,7 @@ def median_interval(
     Notes
     -----
     Percentile interval about the estimate, widened for few clusters by ``sqrt(B / (B - 1)) t / z`` (Hesterberg 2015,
-    doi:10.1080/00031305.2015.1089789). Below about ten clusters it stays rough (Cameron, Gelbach and Miller 2008,
+    doi:10.1080/00031305.2015.1089789). With fewer than about ten clusters it is approximate (Cameron, Gelbach and Miller 2008,
     doi:10.1162/rest.90.3.414).
     """
     v = np.asarray(values, float)
@@ -211,7 +216,7 @@ def interval_about(
     Parameters
     ----------
     estimate, replicates
-        The figure and its bootstrap replicates. With fewer than half of them finite there is no interval.
+        The estimate and its bootstrap replicates. There is no interval where fewer than half of them are finite.
     clusters
         Number of clusters resampled; fewer than two give no interval.
     confidence
@@ -223,5 +228,5 @@ def interval_about(
     if not (np.isfinite(low) and np.isfinite(high)):
         return estimate, np.nan, np.nan
     wider = float(widening_for_few(np.array(clusters), confidence))
-    # About the estimate, never past it: a skewed bootstrap must not exclude its own estimate.
+    # A skewed bootstrap distribution must not exclude the estimate from its interval.
     return estimate, estimate - wider * max(estimate - low, 0.0), estimate + wider * max(high - estimate, 0.0)

@@ -1,4 +1,4 @@
-"""Whether one product is better than another beyond chance: signed ranks, Holm's correction, share of wins."""
+"""Paired comparison of two products: Wilcoxon's signed-rank test, Holm's correction and the share of wins."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-# Series are kept in single precision: scores that differ by less differ by rounding, and a rank test would find
-# the rounding significant.
+# Series are single precision: smaller differences are rounding errors, which a rank test could find significant.
 TIE = 1e-6
 
 
@@ -22,8 +21,8 @@ def wilcoxon_p(differences: ArrayLike) -> float:
 
     Notes
     -----
-    Wilcoxon (1945, doi:10.2307/3001968). It takes sites as independent. Sites of one network are not quite, and
-    the cluster bootstrap beside it is the more careful of the two.
+    Wilcoxon (1945, doi:10.2307/3001968). The test assumes independent sites. Sites of one network are correlated; the
+    cluster bootstrap accounts for that.
     """
     from scipy.stats import wilcoxon
 
@@ -34,18 +33,18 @@ def wilcoxon_p(differences: ArrayLike) -> float:
         return np.nan
     if not d.any():
         return 1.0
-    # Exact for few pairs without ties; the normal approximation needs neither.
+    # The exact distribution is for few pairs without ties; otherwise the normal approximation is used.
     exact = len(d) <= 50 and (d != 0).all() and len(np.unique(np.abs(d))) == len(d)
     return float(wilcoxon(d, zero_method="zsplit", method="exact" if exact else "asymptotic").pvalue)
 
 
 def holm(p: ArrayLike) -> Array:
-    """Return p-values corrected for their number, in their order and shape; NaN stays and does not count.
+    """Return p-values corrected for multiple testing, in the same shape; NaN is ignored.
 
     Notes
     -----
     Holm (1979), Scandinavian Journal of Statistics 6, 65-70: the k-th smallest of m is multiplied by m - k + 1,
-    and none may fall below one before it.
+    and corrected values do not decrease.
     """
     p = np.asarray(p, float)
     flat = p.ravel()
@@ -58,7 +57,7 @@ def holm(p: ArrayLike) -> Array:
 
 
 def win_share(loss: ArrayLike, other: ArrayLike) -> float:
-    """Return the share of sites at which the first loses less, ties counted half; NaN without a common site."""
+    """Return the share of sites where the first loss is smaller, ties counted half; NaN without a common site."""
     a, b = np.asarray(loss, float), np.asarray(other, float)
     both = np.isfinite(a) & np.isfinite(b)
     if not both.any():

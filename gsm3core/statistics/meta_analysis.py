@@ -1,4 +1,4 @@
-"""How sure a site's score is, and the weight that gives it in a fit."""
+"""Sampling variance of a site's score, and random-effects weights."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from gsm3core import vocabulary as v
 
 Array = NDArray[np.float64]
 
-# A site whose error is not known, or has no bound, weighs next to nothing; not nothing, or folds of such sites fail.
-_UNKNOWN = 1e6
+# Variance of a site with unknown or infinite sampling error, in multiples of the largest one: its weight is almost 0, but
+# not 0, which would make fits on such sites alone fail.
+_UNKNOWN_FACTOR = 1e6
 
 
 def sampling_variance(scores: xr.Dataset, metric: str) -> Array:
-    """Return the variance of each site's score from its own days, of ``atanh R`` for R; NaN where not known.
+    """Return the sampling variance of each site's score (for R, of ``atanh R``); NaN where unknown.
 
     Parameters
     ----------
     scores
-        Of one product, ``(site)``: with ``n_effective`` for R, else with the ends of the metric's interval.
+        Of one product, ``(site)``; with ``n_effective`` for R, with the interval of the metric otherwise.
     metric
-        Which score.
+        Name of the score.
     """
     if metric == "R" and "n_effective" in scores:
         free = scores["n_effective"].values.astype(float) - 3
@@ -37,18 +38,18 @@ def sampling_variance(scores: xr.Dataset, metric: str) -> Array:
 
 
 def random_effects_weights(score: Array, variance: Array) -> Array | None:
-    """Return weights of mean 1, ``1 / (tau2 + variance)``; None where fewer than two sites have a variance above 0.
+    """Return weights of mean 1, ``1 / (tau2 + variance)``; None if fewer than two sites have a positive variance.
 
     Parameters
     ----------
     score, variance
-        Of each site, on one scale.
+        ``(site)``, on the same scale.
 
     Notes
     -----
-    ``tau2`` is the true spread between sites (DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2).
-    ``1 / variance`` alone would give nearly all weight to the longest records although sites differ for other reasons
-    than chance.
+    ``tau2`` is the between-site variance (DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2).
+    ``1 / variance`` alone would give the longest records almost all weight, although sites differ by more than
+    sampling error.
     """
     known = np.isfinite(variance) & (variance > 0)
     if known.sum() < 2:
@@ -57,6 +58,6 @@ def random_effects_weights(score: Array, variance: Array) -> Array | None:
     q = float((w * (score[known] - np.average(score[known], weights=w)) ** 2).sum())
     tau2 = max((q - (len(w) - 1)) / (w.sum() - (w**2).sum() / w.sum()), 0.0)
     low, high = variance[known].min(), variance[known].max()
-    variance = np.where(np.isfinite(variance), np.maximum(variance, low), _UNKNOWN * (tau2 + high))
+    variance = np.where(np.isfinite(variance), np.maximum(variance, low), _UNKNOWN_FACTOR * (tau2 + high))
     weight = 1 / (tau2 + variance)
     return weight / weight.mean()

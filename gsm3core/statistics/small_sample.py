@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array, Array, Array]:
-    """Return the lower end, the median and the upper end over the last axis, missing replicates left out.
+    """Return the lower end, the median and the upper end over the last axis, ignoring missing replicates.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array,
     Notes
     -----
     Rank ``(R + 1) q`` of R replicates, interpolated (Davison and Hinkley 1997, Bootstrap Methods and their Application,
-    section 5.2; type 6 of Hyndman and Fan 1996, doi:10.1080/00031305.1996.10473566). Chosen by coverage among three
-    rules: never below the nearest rank or numpy's default, and closest to nominal with few clusters
+    section 5.2; type 6 of Hyndman and Fan 1996, doi:10.1080/00031305.1996.10473566). Of three rules this one has the
+    best coverage: never below the nearest rank or numpy's default, and closest to nominal with few clusters
     (``python benchmarks/run.py coverage --clusters``; docs/evaluation.md).
     """
     q = np.array([0.5 - confidence / 2, 0.5, 0.5 + confidence / 2])
-    # A vectorised sort beats a partition at three ranks; NaN goes last, and those few rows are done slowly.
+    # A vectorised sort is faster than a partition at three ranks. NaN sorts last; the few rows with NaN use a slow path.
     ordered = np.sort(values, axis=-1)
     last = values.shape[-1] - 1
     at = np.clip((last + 2) * q - 1, 0, last)
@@ -37,13 +37,13 @@ def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array,
     low, high = ordered[..., below].astype(float), ordered[..., above].astype(float)
     with np.errstate(invalid="ignore"):
         found = np.where(at == below, low, low + (at - below) * (high - low))
-    gappy = np.isnan(ordered[..., -1])
-    if gappy.any():
-        found[gappy] = [_of_finite(row, q) for row in values[gappy]]
+    incomplete = np.isnan(ordered[..., -1])
+    if incomplete.any():
+        found[incomplete] = [_finite_percentiles(row, q) for row in values[incomplete]]
     return found[..., 0], found[..., 1], found[..., 2]
 
 
-def _of_finite(row: Array, q: Array) -> Array:
+def _finite_percentiles(row: Array, q: Array) -> Array:
     finite = row[np.isfinite(row)]
     if len(finite) < len(row) / 2:
         return np.full(len(q), np.nan)
@@ -51,7 +51,7 @@ def _of_finite(row: Array, q: Array) -> Array:
 
 
 def widening_for_few(used: NDArray[np.integer], confidence: float) -> Array:
-    """Return the factor by which an interval from B clusters or blocks is widened; 1 for many.
+    """Return the small-sample factor on the width of an interval from B clusters or blocks; 1 for many.
 
     Notes
     -----
@@ -65,32 +65,32 @@ def widening_for_few(used: NDArray[np.integer], confidence: float) -> Array:
 
 
 def missed_variance(share: Array, lag1: Array, block_days: float, density: Array | float = 1.0) -> Array:
-    """Return the variance of a mean over the part of it that blocks of some days capture, at least 1.
+    """Return the ratio of the variance of a mean to its estimate from independent blocks, at least 1.
 
     Parameters
     ----------
     share, lag1
-        Autocorrelation ``share * lag1**k`` at lag k, as :func:`gsm3core.metrics.persistence` gives it.
+        Autocorrelation ``share * lag1**k`` at lag k, as returned by :func:`gsm3core.metrics.persistence`.
     block_days
         Length of a block, days.
     density
-        Share of days that are valid.
+        Share of valid days.
     """
     r = np.clip(lag1, 0.0, 0.999)
-    every = r / (1 - r)
-    within = every - r * (1 - r**block_days) / (block_days * (1 - r) ** 2)
-    return np.maximum((1 + 2 * density * share * every) / (1 + 2 * density * share * within), 1.0)
+    long_run = r / (1 - r)
+    within = long_run - r * (1 - r**block_days) / (block_days * (1 - r) ** 2)
+    return np.maximum((1 + 2 * density * share * long_run) / (1 + 2 * density * share * within), 1.0)
 
 
 def split_interval(values: Array, test_share: float, confidence: float) -> tuple[Array, Array, Array, Array]:
-    """Return mean, standard deviation, lower and upper end over the last axis: one value per cross-validation split.
+    """Return the mean over cross-validation splits, its standard deviation and its lower and upper end.
 
     Parameters
     ----------
     values
         ``(..., split)``.
     test_share
-        Sites tested over sites trained on, of one split.
+        Test sites divided by training sites of one split.
     confidence
         Level of the interval, for instance 0.95.
 

@@ -1,4 +1,4 @@
-"""Whether what a fit leaves over still has a pattern on the map: Moran's I of residuals, tested by permutation."""
+"""Spatial autocorrelation: Moran's I with a permutation test."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class MoransI:
     Parameters
     ----------
     value
-        About 0 without a pattern, towards 1 where neighbours are alike.
+        About 0 without spatial autocorrelation, towards 1 where neighbours are similar.
     expected
-        Under no pattern, ``-1 / (n - 1)``.
+        Without spatial autocorrelation, ``-1 / (n - 1)``.
     p
-        Share of permutations at least as large (one-sided: what harms a fit is likeness of neighbours), the
-        observed one counted.
+        Share of permutations with a value at least as large, the observed one included. One-sided: the test is for
+        positive autocorrelation.
     sites
-        With a value and a position.
+        Number of sites with a value and a position.
     """
 
     value: float
@@ -36,14 +36,14 @@ class MoransI:
 
 
 def nearest_neighbours(lat: ArrayLike, lon: ArrayLike, k: int) -> NDArray[np.int64]:
-    """Return the ``k`` nearest other sites of each, along the great circle; ``(site, k)``."""
+    """Return the ``k`` nearest other sites of each site by great-circle distance, ``(site, k)``."""
     from scipy.spatial import cKDTree
 
     la, lo = np.radians(np.asarray(lat, float)), np.radians(np.asarray(lon, float))
-    # Chords sort as arcs do, also over the poles and the date line.
+    # Chord lengths sort as great-circle distances, also across the poles and the date line.
     xyz = np.column_stack([np.cos(la) * np.cos(lo), np.cos(la) * np.sin(lo), np.sin(la)])
     near = cKDTree(xyz).query(xyz, k=k + 1)[1]
-    # Sites at one place can come before the site itself: drop it by its number, or else the farthest.
+    # Other sites at the same position can rank before the site itself: drop it by index, else drop the farthest.
     own = near == np.arange(len(xyz))[:, None]
     own[~own.any(1), -1] = True
     return near[~own].reshape(len(xyz), k)
@@ -58,35 +58,37 @@ def morans_i(
     permutations: int = 999,
     seed: int = 0,
 ) -> MoransI:
-    """Return Moran's I with weights ``1 / k`` on the ``k`` nearest sites.
+    """Return Moran's I with weights ``1 / k`` for the ``k`` nearest sites.
 
     Parameters
     ----------
     values
-        One per site, residuals for instance; NaN is left out, as are sites without a position.
+        ``(site)``, for instance residuals; sites without a value or position are left out.
     lat, lon
         Degrees.
     neighbours
-        How many, or ``(site, k)`` numbers of each site's neighbours (then nothing may be missing).
+        Number of neighbours, or their indices ``(site, k)`` (values and positions must then be complete).
     permutations, seed
         Of the test.
 
     Raises
     ------
     DatasetError
-        If a list of neighbours is given with missing values.
+        If neighbours are given by index and a value or position is missing.
 
     Notes
     -----
     Moran (1950, doi:10.1093/biomet/37.1-2.17), permutation test as in Cliff and Ord (1981). NaN with fewer than
-    ``k + 2`` sites, or values that are all the same. Permutation takes the residuals as exchangeable, which those of a
-    fitted model are only nearly.
+    ``k + 2`` sites or constant values. The test assumes exchangeable values, which residuals of a fitted model are
+    only approximately.
     """
     x = np.asarray(values, float)
     known = np.isfinite(x) & np.isfinite(np.asarray(lat, float)) & np.isfinite(np.asarray(lon, float))
     if isinstance(neighbours, np.ndarray):
         if not known.all():
-            raise DatasetError("neighbours are given by number: no value or position may be missing.")
+            raise DatasetError(
+                f"{int((~known).sum())} sites have no value or position; neighbours given by index need all of them."
+            )
         near = neighbours
     else:
         if known.sum() < neighbours + 2:
@@ -102,5 +104,5 @@ def morans_i(
 
     observed = index(z)
     rng = np.random.default_rng(seed)
-    as_large = sum(index(rng.permutation(z)) >= observed - 1e-12 for _ in range(permutations))
-    return MoransI(observed, -1 / (len(z) - 1), (1 + as_large) / (1 + permutations), len(z))
+    exceeding = sum(index(rng.permutation(z)) >= observed - 1e-12 for _ in range(permutations))
+    return MoransI(observed, -1 / (len(z) - 1), (1 + exceeding) / (1 + permutations), len(z))

@@ -1,4 +1,4 @@
-"""Whether strata differ beyond chance when sites of one cluster are alike: permuted within, or flipped whole."""
+"""Tests of a difference between strata of clustered sites: permutation within clusters, or sign flips of clusters."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class StratumTest:
     Parameters
     ----------
     p
-        Two-sided; NaN where there is nothing to compare.
+        Two-sided; NaN where no strata can be compared.
     how
         ``within clusters`` or ``between clusters``.
     informative
-        Clusters that contribute to the test.
+        Number of clusters that contribute to the test.
     """
 
     p: float
@@ -42,36 +42,36 @@ def stratum_test(
     permutations: int = 4999,
     seed: int = 0,
 ) -> StratumTest:
-    """Test that strata do not differ, taking sites of a cluster as alike.
+    """Test the null hypothesis that strata do not differ, with sites correlated within clusters.
 
     Parameters
     ----------
     values
-        Score of each site; NaN is left out.
+        ``(site)`` scores; NaN is left out.
     labels
-        Stratum of each site, a number; negative belongs nowhere.
+        ``(site)`` number of the stratum; sites with a negative number are left out.
     clusters
-        Cluster of each site: its network.
+        ``(site)`` cluster, for instance the network.
     how
-        ``"within clusters"`` compares sites with others of their own cluster alone: the sharper test where strata
-        vary inside clusters, as aspect does. ``"between clusters"`` takes each cluster as one draw: the one that is
-        left where a cluster lies in one stratum whole, as aridity does. By default within, where at least half of
-        the sites are in clusters that hold more than one stratum.
+        ``"within clusters"`` compares sites only with others of their cluster; it has more power where strata vary
+        within clusters, as aspect does. ``"between clusters"`` treats each cluster as one independent unit; it is needed
+        where whole clusters lie in one stratum, as with aridity. By default within clusters if at least half of the
+        sites are in clusters with more than one stratum.
     permutations, seed
-        Draws of the null.
+        Of the null distribution.
 
     Raises
     ------
     DatasetError
-        If ``how`` is not known.
+        If ``how`` is unknown.
 
     Notes
     -----
-    Within: labels are permuted inside clusters, the statistic is Kruskal and Wallis's on ranks aligned by the
-    cluster's mean (Hodges and Lehmann 1962, doi:10.1214/aoms/1177704575). Exact when sites of a cluster are
-    exchangeable. Between: each cluster's sum of centred ranks by stratum has its sign flipped at random (score
-    bootstrap, Kline and Santos 2012, doi:10.1515/2156-6674.1006): any likeness inside a cluster is allowed. It needs
-    some ten clusters to have any power, and its level is approximate when few are in one stratum.
+    Within: labels are permuted within clusters; the statistic is that of Kruskal and Wallis on ranks aligned by the
+    cluster mean (Hodges and Lehmann 1962, doi:10.1214/aoms/1177704575). Exact if sites of a cluster are exchangeable.
+    Between: the sign of each cluster's sum of centred ranks by stratum is flipped at random (score bootstrap, Kline and
+    Santos 2012, doi:10.1515/2156-6674.1006), which allows any correlation within clusters. It needs about ten clusters
+    for any power, and its level is approximate with few clusters in a stratum.
     """
     y, label = np.asarray(values, float), np.asarray(labels)
     here = np.isfinite(y) & (label >= 0)
@@ -82,15 +82,17 @@ def stratum_test(
         raise DatasetError(f"how is {how!r}; expected {WITHIN!r} or {BETWEEN!r}.")
     if len(groups) < 2:
         return StratumTest(np.nan, how or WITHIN, 0)
-    held = np.zeros((cluster.max() + 1, len(groups)))
-    np.add.at(held, (cluster, label), 1)
-    mixed = (held > 0).sum(1) > 1
+    count_by_cluster = np.zeros((cluster.max() + 1, len(groups)))
+    np.add.at(count_by_cluster, (cluster, label), 1)
+    mixed = (count_by_cluster > 0).sum(1) > 1
     if how is None:
         how = WITHIN if mixed[cluster].mean() >= 0.5 else BETWEEN
     if how == WITHIN:
         p = _within(y, label, cluster, len(groups), permutations, seed)
         return StratumTest(p if mixed.any() else np.nan, how, int(mixed.sum()))
-    return StratumTest(_between(y, label, cluster, len(groups), permutations, seed), how, len(held))
+    return StratumTest(
+        _between(y, label, cluster, len(groups), permutations, seed), how, len(count_by_cluster)
+    )
 
 
 def _within(
@@ -115,12 +117,12 @@ def _within(
 
     rng = np.random.default_rng(seed)
     observed = statistic(rank)
-    as_large = 0
+    exceeding = 0
     for _ in range(permutations):
-        # Sorted by cluster first: sites change places inside their own cluster alone.
+        # Sorted by cluster first, so that sites are permuted only within their cluster.
         shuffled = np.lexsort((rng.random(len(y)), cluster))
-        as_large += statistic(rank[shuffled]) >= observed * (1 - 1e-12)
-    return (1 + as_large) / (1 + permutations)
+        exceeding += statistic(rank[shuffled]) >= observed * (1 - 1e-12)
+    return (1 + exceeding) / (1 + permutations)
 
 
 def _between(
@@ -139,7 +141,7 @@ def _between(
     score = np.zeros((cluster.max() + 1, n_groups))
     centred = (label[:, None] == np.arange(n_groups)) - share
     np.add.at(score, cluster, centred * rank[:, None])
-    # Signs leave the outer products as they are: one inverse serves all draws. Its rank is one less than the strata.
+    # Sign flips do not change the outer products: one inverse serves all draws. Its rank is one less than the strata.
     inverse = np.linalg.pinv(score.T @ score, rcond=1e-10, hermitian=True)
     rng = np.random.default_rng(seed)
     signs = np.vstack([np.ones(len(score)), rng.choice([-1.0, 1.0], (permutations, len(score)))])

@@ -1,4 +1,4 @@
-"""Calibration on worlds whose uncertainty is known: right, too sure, too vague, biased."""
+"""Calibration scores of simulated distributions: calibrated, underdispersive, overdispersive and censored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def world() -> dict[str, xr.DataArray]:
     return {"mean": series(mean), "std": series(std), "observed": series(observed)}
 
 
-def test_a_right_distribution_covers_as_it_says(world: dict[str, xr.DataArray]) -> None:
+def test_calibrated_distributions_have_nominal_coverage(world: dict[str, xr.DataArray]) -> None:
     found = calibration(**world)
     days = int(world["observed"].notnull().sum())
     assert int(found["n_valid"].sum()) == days
@@ -52,25 +52,25 @@ def test_a_right_distribution_covers_as_it_says(world: dict[str, xr.DataArray]) 
         assert float(at["coverage_lower"]) <= float(at["coverage_median"]) <= float(at["coverage_upper"])
     np.testing.assert_allclose(found["pit"].sum("pit_bin"), 1.0)
     np.testing.assert_allclose(found["pit"].mean("site"), 0.1, atol=0.02)
-    # The expected score of a right normal distribution is its std over sqrt(pi).
+    # The expected CRPS of a calibrated normal distribution is its std over sqrt(pi).
     expected = float((world["std"].where(world["observed"].notnull())).mean() / np.sqrt(np.pi))
     assert float(found["CRPS"].mean()) == pytest.approx(expected, rel=0.05)
 
 
-def test_too_sure_and_too_vague_show(world: dict[str, xr.DataArray]) -> None:
-    right = calibration(**world)
-    sure = calibration(world["mean"], world["std"] / 3, world["observed"])
-    vague = calibration(world["mean"], world["std"] * 3, world["observed"])
+def test_too_small_and_too_large_std_show_in_all_scores(world: dict[str, xr.DataArray]) -> None:
+    calibrated = calibration(**world)
+    narrow = calibration(world["mean"], world["std"] / 3, world["observed"])
+    wide = calibration(world["mean"], world["std"] * 3, world["observed"])
     # A third of the width covers erf(1.645 / 3 / sqrt 2) of a nominal 90 %: 0.416.
-    assert float(sure["coverage"].sel(level=0.9).mean()) == pytest.approx(0.416, abs=0.03)
-    assert float(vague["coverage"].sel(level=0.5).mean()) == pytest.approx(0.957, abs=0.02)
-    assert float(sure["width"].mean()) < float(right["width"].mean()) < float(vague["width"].mean())
-    assert float(sure["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) > 0.5
-    assert float(vague["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) < 0.05
-    assert float(right["CRPS"].mean()) < min(float(sure["CRPS"].mean()), float(vague["CRPS"].mean()))
+    assert float(narrow["coverage"].sel(level=0.9).mean()) == pytest.approx(0.416, abs=0.03)
+    assert float(wide["coverage"].sel(level=0.5).mean()) == pytest.approx(0.957, abs=0.02)
+    assert float(narrow["width"].mean()) < float(calibrated["width"].mean()) < float(wide["width"].mean())
+    assert float(narrow["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) > 0.5
+    assert float(wide["pit"].isel(pit_bin=[0, -1]).sum("pit_bin").mean()) < 0.05
+    assert float(calibrated["CRPS"].mean()) < min(float(narrow["CRPS"].mean()), float(wide["CRPS"].mean()))
 
 
-def test_skill_over_a_climatology(world: dict[str, xr.DataArray]) -> None:
+def test_skill_relative_to_climatology(world: dict[str, xr.DataArray]) -> None:
     rng = np.random.default_rng(1)
     record = world["observed"].copy(data=0.3 + 0.06 * rng.normal(size=(SITES, DAYS)))
     found = calibration(**world, climatology=record)
@@ -100,7 +100,7 @@ def test_the_climatology_itself_has_no_skill() -> None:
     np.testing.assert_allclose(found["CRPSS"], 0, atol=0.01)
 
 
-def test_censored_worlds_are_judged_with_their_bounds() -> None:
+def test_censored_distributions_use_their_bounds() -> None:
     rng = np.random.default_rng(3)
     mean, std = series(np.full((6, 2000), 0.03)), series(np.full((6, 2000), 0.04))
     observed = mean.copy(data=np.clip(rng.normal(mean, std), 0, 1))
@@ -133,10 +133,10 @@ def test_sites_and_days_are_matched_by_label(world: dict[str, xr.DataArray]) -> 
     np.testing.assert_allclose(shuffled["CRPS"].sel(site=found["site"]), found["CRPS"])
 
 
-def test_a_large_ensemble_is_the_distribution(world: dict[str, xr.DataArray]) -> None:
+def test_large_ensemble_approaches_the_distribution(world: dict[str, xr.DataArray]) -> None:
     rng = np.random.default_rng(4)
-    drawn = rng.normal(world["mean"].values, world["std"].values, (199, SITES, DAYS))
-    found = ensemble_calibration(series(drawn, "member"), world["observed"])
+    members = rng.normal(world["mean"].values, world["std"].values, (199, SITES, DAYS))
+    found = ensemble_calibration(series(members, "member"), world["observed"])
     exact = calibration(**world, censored=False)
     np.testing.assert_allclose(found["CRPS"], exact["CRPS"], rtol=0.03)
     np.testing.assert_allclose(found["coverage"], exact["coverage"], atol=0.03)
@@ -144,16 +144,16 @@ def test_a_large_ensemble_is_the_distribution(world: dict[str, xr.DataArray]) ->
     np.testing.assert_allclose(found["pit"], exact["pit"], atol=0.04)
 
 
-def test_seven_members_say_nothing_of_wide_intervals(world: dict[str, xr.DataArray]) -> None:
+def test_seven_members_give_no_coverage_of_wide_intervals(world: dict[str, xr.DataArray]) -> None:
     rng = np.random.default_rng(5)
-    drawn = rng.normal(world["mean"].values, world["std"].values, (7, SITES, DAYS))
-    found = ensemble_calibration(series(drawn, "member"), world["observed"])
-    # Half lies between the second and the sixth of seven; five standard errors of 5,760 days.
+    members = rng.normal(world["mean"].values, world["std"].values, (7, SITES, DAYS))
+    found = ensemble_calibration(series(members, "member"), world["observed"])
+    # 50 % lies between the second and the sixth of seven; five standard errors of 5,760 days.
     assert float(found["coverage"].sel(level=0.5).mean()) == pytest.approx(0.5, abs=0.033)
     assert bool(found["coverage"].sel(level=[0.8, 0.9, 0.95]).isnull().all())
 
 
-def test_bad_input_is_named(world: dict[str, xr.DataArray]) -> None:
+def test_invalid_input_is_named(world: dict[str, xr.DataArray]) -> None:
     with pytest.raises(DatasetError, match="negative standard deviation: -"):
         calibration(world["mean"], -world["std"], world["observed"])
     with pytest.raises(DatasetError, match="units '%'"):

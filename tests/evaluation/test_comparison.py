@@ -1,4 +1,4 @@
-"""compare_products: planted rankings recovered, samples as promised, signs, reasons and errors."""
+"""compare_products: planted rankings, samples, antisymmetry, reasons and errors."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_planted_ranking_is_recovered(compared: xr.Dataset, sample: str) -> None
         assert low - 0.004 < planted < high + 0.004, metric
         assert of(compared, "p_holm", metric, "good", "poor", sample) < 1e-6
         assert of(compared, "win_share", metric, "good", "poor", sample) == 1.0
-    # Two of the same quality: the interval holds 0 and the test does not reject.
+    # Two of the same quality: the interval includes 0 and the test does not reject.
     assert of(compared, "difference_lower", "R", "good", "same", sample) < 0
     assert of(compared, "difference_upper", "R", "good", "same", sample) > 0
     assert of(compared, "p_holm", "R", "good", "same", sample) > 0.05
-    # The bias is compared by its size.
+    # The bias is compared by its absolute value.
     assert of(compared, "difference", "bias", "wet", "good", sample) == pytest.approx(0.1, abs=0.005)
     assert float(compared["median"].sel(sample=sample, metric="bias", product="wet")) == pytest.approx(
         0.1, abs=0.005
@@ -67,19 +67,19 @@ def test_planted_ranking_is_recovered(compared: xr.Dataset, sample: str) -> None
     assert (compared.best.sel(sample=sample, metric="RMSE") != "wet").all()
 
 
-def test_a_difference_has_two_sides(compared: xr.Dataset) -> None:
+def test_differences_are_antisymmetric(compared: xr.Dataset) -> None:
     for name, sign in (("difference", -1), ("p", 1), ("p_holm", 1), ("n_common", 1)):
-        turned = compared[name].transpose("sample", "metric", "other", "product").values
-        np.testing.assert_allclose(compared[name].values, sign * turned)
-    turned = compared.difference_upper.transpose("sample", "metric", "other", "product").values
-    np.testing.assert_allclose(compared.difference_lower.values, -turned)
+        transposed = compared[name].transpose("sample", "metric", "other", "product").values
+        np.testing.assert_allclose(compared[name].values, sign * transposed)
+    transposed = compared.difference_upper.transpose("sample", "metric", "other", "product").values
+    np.testing.assert_allclose(compared.difference_lower.values, -transposed)
     np.testing.assert_allclose(
         compared.win_share.values,
         1 - compared.win_share.transpose("sample", "metric", "other", "product").values,
     )
 
 
-def test_same_sample_is_the_days_of_all(compared: xr.Dataset) -> None:
+def test_same_sample_is_the_days_common_to_all(compared: xr.Dataset) -> None:
     x, y = world()
     common = x.notnull().all("product")
     own = site_scores(x, y, intervals="none")
@@ -89,8 +89,8 @@ def test_same_sample_is_the_days_of_all(compared: xr.Dataset) -> None:
         np.testing.assert_array_equal(compared.score.sel(sample="same_sample", metric=metric), same[metric])
 
 
-def test_in_the_pairwise_sample_two_products_meet_on_their_own_days() -> None:
-    """A third product that is hardly ever there takes days from the same sample, never from a pair."""
+def test_pairwise_differences_use_the_days_of_two_products() -> None:
+    """A third product with few days reduces the same sample, but not a pair."""
     x, y = world()
     rare = x.copy()
     rare[3, :, 60:] = np.nan
@@ -104,8 +104,8 @@ def test_in_the_pairwise_sample_two_products_meet_on_their_own_days() -> None:
     assert of(found, "difference", "R", "good", "poor", "same_sample") != pytest.approx(difference, abs=1e-9)
 
 
-def test_chance_alone_is_seldom_significant() -> None:
-    """50 worlds of equal products: Holm's corrected p below 5 % in few families, and 0 within the interval."""
+def test_family_error_rate_of_equal_products() -> None:
+    """50 simulations of equal products: few Holm-corrected p below 5 %, and 0 within the intervals."""
     rng = np.random.default_rng(5)
     rejected, missed, worlds = 0, 0, 50
     for _ in range(worlds):
@@ -137,7 +137,7 @@ def test_sites_without_a_score_have_reasons() -> None:
     assert found.n_sites.sel(sample="pairwise", metric="R").values.tolist() == [59, 59, 59, 60]
 
 
-def test_a_product_that_is_nowhere_leaves_the_others_comparable() -> None:
+def test_product_without_values_does_not_affect_the_others() -> None:
     x, y = world()
     x[3] = np.nan
     found = compare_products(x, y, replicates=100)
@@ -145,7 +145,7 @@ def test_a_product_that_is_nowhere_leaves_the_others_comparable() -> None:
     assert np.isnan(of(found, "difference", "R", "good", "wet"))
 
 
-def test_scores_alone_can_be_compared() -> None:
+def test_scores_can_be_compared_without_series() -> None:
     scores = site_scores(*world())
     found = compare_products(scores, metrics=["R"], replicates=500)
     assert found["sample"].values.tolist() == ["given"]
@@ -154,7 +154,7 @@ def test_scores_alone_can_be_compared() -> None:
     assert compare_products(scores.drop_vars("network"), replicates=100).attrs["resampled"] == "sites"
 
 
-def test_bad_input_is_named() -> None:
+def test_invalid_input_is_named() -> None:
     x, y = world()
     with pytest.raises(DatasetError, match="observed is missing"):
         compare_products(x)

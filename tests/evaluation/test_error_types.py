@@ -1,4 +1,4 @@
-"""Error types by region: planted losses come back with their sign, and what is missing is named."""
+"""Error types by region: planted losses with their sign, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PLANTED = {
 
 
 def experiments(seed: int = 0, per_region: int = 60, networks: int = 12) -> dict[str, xr.Dataset]:
-    """Scores with planted medians; a site's own luck is shared by all experiments, as it is in nature."""
+    """Scores with planted medians and a site effect common to all experiments."""
     rng = np.random.default_rng(seed)
     region = np.repeat(list(PLANTED), per_region)
     network = np.array([f"{r}{k % networks}" for k, r in enumerate(region)])
-    luck = 0.05 * rng.normal(size=len(region))
+    site_effect = 0.05 * rng.normal(size=len(region))
     found = {}
     for name in ("train", "temporal", "random_spatial", "cross_continental"):
         middle = np.array([PLANTED[r][name] for r in region])
-        r = np.clip(middle + luck + 0.02 * rng.normal(size=len(region)), -1, 1)
+        r = np.clip(middle + site_effect + 0.02 * rng.normal(size=len(region)), -1, 1)
         found[name] = xr.Dataset(
             {"R": ("site", r), "RMSE": ("site", (1 - r) / 5)},
             coords={"site": np.arange(len(region)), "region": ("site", region), "network": ("site", network)},
@@ -32,7 +32,7 @@ def experiments(seed: int = 0, per_region: int = 60, networks: int = 12) -> dict
     return found
 
 
-def test_planted_types_come_back() -> None:
+def test_planted_error_types_are_recovered() -> None:
     found = error_types(experiments())
     assert found.region.values.tolist() == ["CONUS", "Alaska", "Global"]
     for region, p in PLANTED.items():
@@ -53,29 +53,29 @@ def test_planted_types_come_back() -> None:
     assert float(found.level.sel(experiment="temporal", region="Alaska")) == pytest.approx(0.65, abs=0.03)
 
 
-def test_intervals_hold_the_planted_loss() -> None:
-    held = 0
+def test_intervals_cover_the_planted_loss() -> None:
+    covered = 0
     for seed in range(30):
         one = error_types(experiments(seed), replicates=300).sel(error_type="C", region="CONUS")
-        held += bool((one.lower <= 0.15) & (one.upper >= 0.15))
-    assert held >= 25  # three standard errors below 95
+        covered += bool((one.lower <= 0.15) & (one.upper >= 0.15))
+    assert covered >= 25  # three standard errors below 95 %
 
 
-def test_errors_count_the_other_way() -> None:
-    """RMSE rises where R falls: positive is worse in both."""
+def test_positive_is_worse_for_rmse_too() -> None:
+    """RMSE increases where R decreases: positive is worse for both."""
     found = error_types(experiments(), metric="RMSE")
     assert float(found.error.sel(error_type="C", region="CONUS")) == pytest.approx(0.15 / 5, abs=0.006)
     assert float(found.error.sel(error_type="D", region="CONUS")) == pytest.approx(0.1 / 5, abs=0.006)
 
 
-def test_only_sites_of_both_experiments_count() -> None:
+def test_only_sites_in_both_experiments_are_used() -> None:
     four = experiments()
     four["random_spatial"] = four["random_spatial"].isel(site=slice(0, 30))
     found = error_types(four)
     assert found.n_sites.sel(error_type="C", region="CONUS") == 30
     assert found.n_sites.sel(error_type="A+B", region="CONUS") == 60
     assert (
-        str(found.reason.sel(error_type="C", region="Alaska").values) == "no site that both experiments score"
+        str(found.reason.sel(error_type="C", region="Alaska").values) == "no site scored by both experiments"
     )
 
 
@@ -91,7 +91,7 @@ def test_missing_experiments_and_few_networks_are_named() -> None:
     assert np.isfinite(found.lower.sel(error_type="C", region="CONUS")), "one network is resampled by site"
     assert (found.resampled == "sites").all()
     assert error_types(experiments()).resampled.values.tolist() == ["networks"] * 3
-    with pytest.raises(DatasetError, match="experiment 'spatial' is not known"):
+    with pytest.raises(DatasetError, match="unknown experiment 'spatial'"):
         error_types({"spatial": four["train"]})
     with pytest.raises(DatasetError, match="the scores of train lack 'KGE'"):
         error_types(four, metric="KGE")
@@ -101,7 +101,7 @@ def test_missing_experiments_and_few_networks_are_named() -> None:
         error_types({})
 
 
-def test_the_model_is_picked_from_several_products() -> None:
+def test_model_is_selected_from_several_products() -> None:
     four = {
         n: xr.concat([ds, ds - 0.3], dim="product").assign_coords(product=["GSM3 LSTM", "SMAP"])
         for n, ds in experiments().items()

@@ -62,7 +62,7 @@ def test_other_metrics_are_those_of_site_scores(run: Run, ds: xr.Dataset, metric
         np.testing.assert_allclose(found[metric].sel(product=product), expected[metric], rtol=1e-6)
 
 
-def test_season_is_that_of_the_site(run: Run, ds: xr.Dataset) -> None:
+def test_season_is_the_local_one(run: Run, ds: xr.Dataset) -> None:
     found = score_run(run, season="summer")["R"].sel(product=v.MULTITASK_LSTM)
     month = ds["time"].dt.month.values
     north = ds["lat"].values >= 0
@@ -73,7 +73,7 @@ def test_season_is_that_of_the_site(run: Run, ds: xr.Dataset) -> None:
     assert np.isfinite(found).any()
 
 
-def test_fewer_days_than_required_leave_a_reason(run: Run) -> None:
+def test_too_few_days_give_a_reason(run: Run) -> None:
     found = score_run(run, min_days=150).sel(product=v.MULTITASK_LSTM)
     few = found["n_valid"].values < 150
     assert few.any() and not few.all()
@@ -82,7 +82,7 @@ def test_fewer_days_than_required_leave_a_reason(run: Run) -> None:
     assert all("fewer than 150" in r for r in found["reason"].values[newly])
 
 
-def test_products_alone_are_scored_on_all_days(ds: xr.Dataset) -> None:
+def test_products_without_a_run_are_scored_on_all_days(ds: xr.Dataset) -> None:
     found = score_products(ds)
     for product in found[v.PRODUCT].values:
         expected = site_scores(products(ds)[product].reset_coords(drop=True), ds[v.SM_INSITU])
@@ -91,7 +91,7 @@ def test_products_alone_are_scored_on_all_days(ds: xr.Dataset) -> None:
 
 
 def test_compared_runs_have_the_scores_of_score_run(run: Run, ds: xr.Dataset) -> None:
-    """Each product on its own days: the same sites, medians and rule for the fewest days as on their own."""
+    """Each product on its own days has the scores of score_run at the selected sites."""
     sites = select_sites(ds, region=["Europe", "CONUS"])
     found = compare_runs(sites, {v.MULTITASK_LSTM: run}).sel(sample="pairwise")
     scores = score_run(run, dataset=ds).sel(site=sites["site"].values.astype(str))
@@ -110,7 +110,7 @@ def test_compared_runs_are_compare_products_on_their_test_days(run: Run, ds: xr.
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
 
 
-def test_an_unknown_season_or_metric_is_named(run: Run, ds: xr.Dataset) -> None:
+def test_unknown_season_or_metric_is_named(run: Run, ds: xr.Dataset) -> None:
     with pytest.raises(DatasetError, match="summr"):
         score_run(run, season="summr")
     with pytest.raises(DatasetError, match="RSME"):

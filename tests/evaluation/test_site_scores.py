@@ -1,4 +1,4 @@
-"""site_scores against two independent libraries, and its reasons."""
+"""site_scores against two independent libraries, and reasons for missing scores."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_site_without_a_score_has_a_reason() -> None:
         assert str(found.reason.values) == reason
         assert np.isnan(found.R)
         assert np.isnan(found.R_lower)
-    assert float(one_site(varying, np.full(40, 0.49)).RMSE) > 0, "a constant record keeps its errors"
+    assert float(one_site(varying, np.full(40, 0.49)).RMSE) > 0, "a constant record has errors"
 
 
 def test_days_and_sites_are_matched_by_label() -> None:
@@ -104,8 +104,8 @@ def test_days_and_sites_are_matched_by_label() -> None:
     np.testing.assert_array_equal(found.n_valid, 50)
 
 
-def test_intervals_cover_the_truth() -> None:
-    """Nominal 95 % intervals of R between autocorrelated series hold the true R about as often as they say."""
+def test_interval_coverage_with_autocorrelation() -> None:
+    """Nominal 95 % intervals of R between autocorrelated series cover the true R in about 95 % of cases."""
     rng = np.random.default_rng(3)
     n, rho, true_r, size = 700, 0.9, 0.7, 1500
     a, b = (np.empty((size, n)) for _ in range(2))
@@ -122,7 +122,7 @@ def test_intervals_cover_the_truth() -> None:
     assert 0.93 <= covered <= 0.99
     naive_lower, naive_upper = fisher_interval(found.R.values, found.n_valid.values, 0.95)
     assert ((naive_lower <= true_r) & (naive_upper >= true_r)).mean() < 0.6, (
-        "what the field's usual interval does here"
+        "without the effective sample size the interval is too narrow"
     )
 
 
@@ -138,7 +138,7 @@ def test_interval_ends() -> None:
     )
 
 
-def test_bad_input_is_named() -> None:
+def test_invalid_input_is_named() -> None:
     days = pd.date_range("2020-01-01", periods=40)
     good = xr.DataArray(
         np.random.default_rng(0).random((1, 40)), dims=("site", "time"), coords={"site": ["A"], "time": days}

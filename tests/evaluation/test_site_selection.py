@@ -1,4 +1,4 @@
-"""select_sites: each criterion against plain numpy, and what a wrong one is answered with."""
+"""select_sites: each criterion against numpy, and errors of invalid criteria."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_region_by_one_name_or_several(ds: xr.Dataset, names: str | list[str]) -
     assert ids(select_sites(ds, region=names)) == ids(ds.isel(site=expected))
 
 
-def test_criteria_are_met_together(ds: xr.Dataset) -> None:
+def test_all_criteria_must_be_met(ds: xr.Dataset) -> None:
     expected = (
         (ds["region"].values == "CONUS") & (ds["network"].values == "net0") & (ds["land_cover"].values == 10)
     )
@@ -55,50 +55,50 @@ def test_mean_soil_moisture_range(ds: xr.Dataset, record: str) -> None:
     assert 0 < found.sizes["site"] < 36
 
 
-def test_aspect_in_degrees_is_turned_poleward(ds: xr.Dataset) -> None:
+def test_aspect_in_degrees_is_converted_to_poleward(ds: xr.Dataset) -> None:
     poleward = np.cos(np.radians(ds["aspect"].values)) * np.where(ds["lat"].values < 0, -1, 1)
     assert ids(select_sites(ds, aspect=(0.45, 1.0))) == ids(ds.isel(site=poleward >= 0.45))
 
 
-def test_polygon_is_that_of_another_library() -> None:
+def test_polygon_agrees_with_matplotlib() -> None:
     rng = np.random.default_rng(0)
     lon, lat = rng.uniform(-130, -60, 4000), rng.uniform(20, 60, 4000)
     corners = [(-120.0, 25.0), (-70.0, 30.0), (-80.0, 55.0), (-100.0, 40.0)]
-    outline = Outline(np.column_stack(mercator(*np.array(corners).T)))
-    expected = outline.contains_points(np.column_stack(mercator(lon, lat)))
+    path = Outline(np.column_stack(mercator(*np.array(corners).T)))
+    expected = path.contains_points(np.column_stack(mercator(lon, lat)))
     np.testing.assert_array_equal(in_polygon(corners, lon, lat), expected)
     assert 0 < expected.sum() < 4000
 
 
-def test_site_table_names_a_station_without_a_name(ds: xr.Dataset) -> None:
+def test_unnamed_station_gets_the_site_id(ds: xr.Dataset) -> None:
     unnamed = ds.assign_coords(station=("site", np.full(36, "")))
     assert site_table(unnamed)["station"].tolist() == ids(ds)
 
 
 def test_criteria_are_the_arguments_of_select_sites(ds: xr.Dataset) -> None:
-    wanted = SiteFilter(region=("Europe",), moisture=(0.1, 0.3), moisture_of="in situ")
-    assert criteria(wanted) == {"region": ("Europe",), "moisture": (0.1, 0.3), "moisture_of": "in situ"}
+    requested = SiteFilter(region=("Europe",), moisture=(0.1, 0.3), moisture_of="in situ")
+    assert criteria(requested) == {"region": ("Europe",), "moisture": (0.1, 0.3), "moisture_of": "in situ"}
     mask = np.ones(36, bool)
     means = {"in situ": np.nanmean(ds["sm_insitu"].values.astype(float), axis=1)}
     mask &= (ds["region"].values == "Europe") & (means["in situ"] >= 0.1) & (means["in situ"] <= 0.3)
-    assert ids(select_sites(ds, **criteria(wanted))) == ids(ds.isel(site=mask))  # type: ignore[arg-type]
+    assert ids(select_sites(ds, **criteria(requested))) == ids(ds.isel(site=mask))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("invalid", "message"),
     [
         ({"region": "Europ"}, r"region 'Europ' is not in the dataset.*Europe"),
         ({"network": ["net0", "net9"]}, "network 'net9'"),
         ({"climate": "BWh"}, "climate 'BWh'"),
         ({"moisture": (0.1, 0.3), "moisture_of": "SMOS"}, "moisture_of is 'SMOS'"),
-        ({"moisture": (0.3, 0.1)}, "lower limit first"),
-        ({"aspect": (1.0, -1.0)}, "lower limit first"),
+        ({"moisture": (0.3, 0.1)}, r"expected \(lower, upper\)"),
+        ({"aspect": (1.0, -1.0)}, r"expected \(lower, upper\)"),
         ({"polygon": [(0.0, 0.0), (1.0, 1.0)]}, "2 corners"),
     ],
 )
-def test_a_wrong_criterion_is_named(ds: xr.Dataset, wrong: dict, message: str) -> None:
+def test_invalid_criterion_is_named(ds: xr.Dataset, invalid: dict, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        select_sites(ds, **wrong)
+        select_sites(ds, **invalid)
 
 
 def test_aspect_needs_an_aspect() -> None:

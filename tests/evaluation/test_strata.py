@@ -1,4 +1,4 @@
-"""Strata of sites and seasons, and the USDA texture triangle at its known points."""
+"""Strata of sites and seasons, and the USDA texture triangle at known points."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def with_attributes() -> xr.Dataset:
     return ds
 
 
-def test_every_stratification_divides_the_sites() -> None:
+def test_medians_of_every_stratification() -> None:
     ds = with_attributes()
     assert set(available_strata(ds)) == {
         "region", "network", "land_cover", "climate", "soil_texture", "elevation", "mean_soil_moisture", "aspect"
@@ -74,7 +74,7 @@ def test_every_stratification_divides_the_sites() -> None:
     assert {s.split(",")[0] for s in site_strata(ds, "aspect").values} <= {"dry", "moist"}
 
 
-def test_a_stratum_says_whether_networks_or_sites_were_drawn() -> None:
+def test_strata_report_whether_networks_were_resampled() -> None:
     ds = make_dataset(40, 100)
     labels = xr.DataArray(np.where(np.arange(40) < 24, "many", "few"), dims="site", name="kind")
     networks = np.array([f"net{k % 6}" if k < 24 else f"net{k % 2}" for k in range(40)])
@@ -83,8 +83,8 @@ def test_a_stratum_says_whether_networks_or_sites_were_drawn() -> None:
     assert found.resampled.to_series().to_dict() == {"few": "sites", "many": "networks"}
 
 
-def test_an_interval_of_r_stays_within_what_r_can_be() -> None:
-    """Two sites that disagree: their interval, widened for two, would reach far beyond -1 and 1."""
+def test_intervals_are_clipped_to_the_range_of_the_metric() -> None:
+    """The interval of two different sites, widened for two clusters, would extend beyond -1 and 1."""
     scores = xr.Dataset({n: ("site", [0.9, -0.2]) for n in ("R", "RMSE", "ubRMSE", "bias")})
     scores = scores.assign(RMSE=np.abs(scores.RMSE), ubRMSE=np.abs(scores.ubRMSE))
     found = stratified_scores(scores, xr.DataArray(["a", "a"], dims="site"), metrics=["R", "RMSE", "bias"])
@@ -96,18 +96,18 @@ def test_an_interval_of_r_stays_within_what_r_can_be() -> None:
     )
 
 
-def test_dry_is_up_to_the_papers_edge() -> None:
+def test_dry_includes_the_edge_of_the_paper() -> None:
     ds = with_attributes()
     ds["sm_smap"] = xr.full_like(ds.sm_smap, 0.08)
     ds["sm_smap"][0] = 0.0801
     dry = np.array([label.startswith("dry") for label in site_strata(ds, "aspect").values])
     assert not dry[0]
-    # 0.08 in single precision is a hair above: the mean of such values is on the wet side only by its rounding.
+    # 0.08 in single precision is slightly above 0.08: its mean is above the edge only by rounding.
     assert dry[1:].all()
 
 
-def test_seasons_are_those_of_the_site() -> None:
-    """A product that is perfect in June to August and wrong otherwise: summer in the north, winter in the south."""
+def test_seasons_are_local() -> None:
+    """A product without error only in June to August: summer in the north, winter in the south."""
     days = pd.date_range("2015-01-01", "2017-12-31")
     rng = np.random.default_rng(1)
     y = xr.DataArray(
@@ -123,10 +123,10 @@ def test_seasons_are_those_of_the_site() -> None:
     assert found.n_valid.sel(site="south", season="winter") == 92 * 3
 
 
-def test_bad_input_is_named() -> None:
+def test_invalid_input_is_named() -> None:
     ds = make_dataset(12, 100)
     scores = site_scores(ds.sm_smap, ds.sm_insitu, intervals="none", min_days=10)
-    with pytest.raises(DatasetError, match=r"'textur' is not known"):
+    with pytest.raises(DatasetError, match="unknown stratification 'textur'"):
         site_strata(ds, "textur")
     with pytest.raises(DatasetError, match="'soil_texture' needs 'sand'"):
         site_strata(ds, "soil_texture")

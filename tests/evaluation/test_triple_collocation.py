@@ -1,4 +1,4 @@
-"""Triple collocation against planted errors, pytesmo, and its own promises about small and broken samples."""
+"""Triple collocation against planted errors and pytesmo, and with small or invalid samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gsm3core import triple_collocation
 from gsm3core.errors import DatasetError
 
 ERRORS, GAINS = (0.02, 0.03, 0.05), (1.0, 0.7, 1.4)
-SPREAD = 0.06
+TRUTH_STD = 0.06
 
 
 def triplets(
@@ -20,7 +20,7 @@ def triplets(
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Three products of one AR(1) truth, each with its gain, bias and independent AR(1) error."""
     rng = np.random.default_rng(seed)
-    truth = SPREAD * ar1(rng, (sites, days), lag1)
+    truth = TRUTH_STD * ar1(rng, (sites, days), lag1)
     coords = {"site": np.arange(sites), "time": pd.date_range("2015-04-01", periods=days)}
     found = []
     for k, (error, gain) in enumerate(zip(ERRORS, GAINS, strict=True)):
@@ -30,15 +30,15 @@ def triplets(
     return found[0], found[1], found[2]
 
 
-def test_planted_errors_come_back() -> None:
+def test_planted_errors_are_recovered() -> None:
     found = triple_collocation(*triplets(40, 3000), replicates=100)
-    r = [g * SPREAD / np.hypot(g * SPREAD, e) for g, e in zip(GAINS, ERRORS, strict=True)]
+    r = [g * TRUTH_STD / np.hypot(g * TRUTH_STD, e) for g, e in zip(GAINS, ERRORS, strict=True)]
     # 40 sites x about 243 independent days: a standard error near 1 %, four of them allowed.
     np.testing.assert_allclose(found.error_std.mean("site"), ERRORS, rtol=0.04)
     np.testing.assert_allclose(found.R.mean("site"), r, atol=0.01)
     np.testing.assert_allclose(found.scale.mean("site"), [1, 1 / 0.7, 1 / 1.4], rtol=0.02)
     np.testing.assert_allclose(
-        found.snr.mean("site"), 10 * np.log10(np.square(GAINS) * SPREAD**2 / np.square(ERRORS)), atol=0.5
+        found.snr.mean("site"), 10 * np.log10(np.square(GAINS) * TRUTH_STD**2 / np.square(ERRORS)), atol=0.5
     )
     assert (found.reason == "").all()
 
@@ -53,14 +53,14 @@ def test_equal_to_pytesmo() -> None:
         values = [s.values[site, days] for s in series]
         snr, std, beta = tcol_metrics(*values)
         q = np.cov(values)
-        # pytesmo takes the size of a negative error variance; ours gives no number there, and the reason.
+        # pytesmo uses the absolute value of a negative error variance; here the result is NaN with a reason.
         error = [q[0, 0] - q[0, 1] * q[0, 2] / q[1, 2], q[1, 1] - q[0, 1] * q[1, 2] / q[0, 2],
                  q[2, 2] - q[0, 2] * q[1, 2] / q[0, 1]]  # fmt: skip
         known = np.array(error) >= 0
         negative += int((~known).sum())
         r = np.sqrt(1 / (1 + 10 ** (-snr / 10)))
         np.testing.assert_allclose(found.scale[:, site], beta, rtol=1e-9)
-        # Theirs are rescaled to the first product.
+        # pytesmo rescales to the first product.
         for ours, theirs in (
             (found.snr[:, site], snr), (found.error_std[:, site] * found.scale[:, site], std), (found.R[:, site], r)
         ):  # fmt: skip
@@ -69,24 +69,26 @@ def test_equal_to_pytesmo() -> None:
 
 
 @pytest.mark.parametrize("lag1", [0.0, 0.9])
-def test_intervals_hold_the_planted_error(lag1: float) -> None:
+def test_intervals_cover_the_planted_error(lag1: float) -> None:
     found = triple_collocation(*triplets(300, 2000, lag1=lag1, seed=7), replicates=400)
-    r = [g * SPREAD / np.hypot(g * SPREAD, e) for g, e in zip(GAINS, ERRORS, strict=True)]
+    r = [g * TRUTH_STD / np.hypot(g * TRUTH_STD, e) for g, e in zip(GAINS, ERRORS, strict=True)]
     for name, truth in (("error_std", ERRORS), ("R", r)):
         t = np.array(truth)[:, None]
         share = ((found[f"{name}_lower"] <= t) & (found[f"{name}_upper"] >= t)).mean("site").values
-        # Three standard errors of 0.95 over 300 sites are 0.038; memory may take another 0.03.
+        # Three standard errors of 0.95 over 300 sites are 0.038; 0.03 more is allowed for autocorrelation.
         assert (share >= 0.88).all(), (name, share)
 
 
-def test_small_or_broken_samples_give_reasons_and_no_numbers() -> None:
+def test_small_or_invalid_samples_give_reasons() -> None:
     x, y, z = (s.copy() for s in triplets(6, 400, seed=1))
     x[0] = np.nan
     y[1, 90:] = np.nan
     z[2] = 0.3
     z[3] = -z[3]
     rng = np.random.default_rng(0)
-    x[4] = 0.2 + 0.05 * y[4] + 1e-6 * rng.normal(size=400)  # the error of y is in x: no error is left for x
+    x[4] = (
+        0.2 + 0.05 * y[4] + 1e-6 * rng.normal(size=400)
+    )  # x contains the error of y, and no error of its own
     found = triple_collocation(x, y, z, replicates=100)
     reasons = found.reason.values
     assert all("0 days with all three, fewer than 100" in r for r in reasons[:, 0])
@@ -103,8 +105,8 @@ def test_small_or_broken_samples_give_reasons_and_no_numbers() -> None:
     assert not without[:, 5].any()
 
 
-def test_noise_that_swamps_the_signal_gives_no_false_precision() -> None:
-    """Three unrelated series: hardly ever an interval, and never a narrow one."""
+def test_unrelated_series_give_no_narrow_interval() -> None:
+    """Three unrelated series rarely have an interval, and never a narrow one."""
     rng = np.random.default_rng(2)
     coords = {"site": np.arange(60), "time": pd.date_range("2015-04-01", periods=400)}
     x, y, z = (
@@ -115,12 +117,12 @@ def test_noise_that_swamps_the_signal_gives_no_false_precision() -> None:
     assert float(found.R_lower.notnull().mean()) < 0.1
 
 
-def test_seeded_and_named() -> None:
+def test_results_are_seeded_and_invalid_input_is_named() -> None:
     series = triplets(3, 400)
     xr.testing.assert_identical(
         triple_collocation(*series, replicates=100), triple_collocation(*series, replicates=100)
     )
-    with pytest.raises(DatasetError, match="three different ones"):
+    with pytest.raises(DatasetError, match="three different names"):
         triple_collocation(series[0], series[1], series[0])
     with pytest.raises(DatasetError, match="z has dimensions"):
         triple_collocation(series[0], series[1], series[2][0])

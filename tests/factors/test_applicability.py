@@ -1,4 +1,4 @@
-"""The area of applicability and the skill to expect: against hand computation, definitions, and held-out worlds."""
+"""Area of applicability and expected skill against worked cases, definitions and held-out networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_dissimilarity_by_hand() -> None:
     a, b = np.sqrt(3.0), 3 * np.sqrt(3.0)  # sides of the weighted rectangle
     average = (2 * a + 2 * b + 2 * np.hypot(a, b)) / 6
     assert area.average_distance == pytest.approx(average)
-    # Folds are the lower and the upper side: the nearest site of the other fold is across, at b.
+    # Folds are the lower and the upper side: the nearest site of the other fold is at distance b.
     np.testing.assert_allclose(area.training_index, b / average)
     assert area.threshold == pytest.approx(b / average)
     new = np.array([[0.0, 0.0], [np.sqrt(3) / 2, 0.0], [np.sqrt(3), 10.0], [np.nan, 0.0]])
@@ -32,16 +32,16 @@ def test_dissimilarity_by_hand() -> None:
     assert area.inside(new).tolist() == [True, True, False, False]
 
 
-def test_threshold_is_the_largest_that_is_no_outlier() -> None:
+def test_threshold_is_the_largest_non_outlier() -> None:
     x = np.r_[np.arange(20.0), 100.0][:, None]
     area = fit_applicability(x, np.arange(21))
-    # Every site's neighbour is one step away but the last one's, 81 steps.
+    # The nearest neighbour is 1 away, for the last site 81.
     assert area.threshold == pytest.approx(1 / np.sqrt(x.var(ddof=1)) / area.average_distance)
     assert area.training_index[-1] > area.threshold
     assert area.inside([[19.5], [21.5]]).tolist() == [True, False]
 
 
-def test_columns_of_no_importance_do_not_count_and_units_do_not_matter() -> None:
+def test_unimportant_columns_and_units_have_no_effect() -> None:
     rng = np.random.default_rng(0)
     x, new, fold = rng.normal(size=(50, 3)), rng.normal(size=(20, 3)), np.arange(50) % 5
     area = fit_applicability(x, fold, [1.0, 2.0, -0.1])
@@ -56,7 +56,7 @@ def test_columns_of_no_importance_do_not_count_and_units_do_not_matter() -> None
         fit_applicability(x, np.zeros(50))
 
 
-def test_quantiles_are_meinshausens() -> None:
+def test_quantiles_follow_meinshausen() -> None:
     rng = np.random.default_rng(0)
     x, new = rng.normal(size=(60, 2)), rng.normal(size=(9, 2))
     y, w = x[:, 0] + rng.normal(size=60), rng.uniform(0.1, 1, 60)
@@ -80,14 +80,14 @@ def test_conformal_correction_is_the_order_statistic() -> None:
     assert conformal_correction(outside, 0.5) == 10
 
 
-def test_interval_holds_in_networks_never_seen() -> None:
+def test_interval_covers_new_networks() -> None:
     scores, attributes = simulated(n=900, clusters=60, cluster_std=0.05, seed=3)
     old = attributes["network"].isin([f"net{k}" for k in range(40)]).values
     model = fit_skill(factor_table(scores.isel(site=old), attributes), coverage=0.9, settings=SMALL)
     found = model.predict(attributes.isel(site=~old))
     truth = scores["R"].values[~old]
     inside = ((found["lower"] <= truth) & (truth <= found["upper"])).values
-    # 300 sites in 20 networks that differ by as much as sites do: worth some 60 independent ones, 2.5 x 0.04.
+    # 300 sites in 20 networks with as much variance between as within: about 60 independent sites, 2.5 x 0.04.
     assert abs(inside.mean() - 0.9) < 0.1
     assert abs(model.covered - 0.9) < 0.05 and model.scheme == "network"
     best = np.sqrt((0.2**2 / 3) / (0.2**2 / 3 + 2 * 0.05**2))
@@ -95,7 +95,7 @@ def test_interval_holds_in_networks_never_seen() -> None:
     assert found["applicable"].mean() > 0.8
 
 
-def test_ground_unlike_all_others_is_marked_with_its_reason() -> None:
+def test_inapplicable_sites_have_reasons() -> None:
     scores, attributes = simulated()
     cover = np.random.default_rng(0).integers(0, 2, scores.sizes["site"]).astype(float)
     attributes["cover"] = ("site", cover, {"flag_values": [0, 1, 2], "flag_meanings": "bare grass ice"})
@@ -107,9 +107,9 @@ def test_ground_unlike_all_others_is_marked_with_its_reason() -> None:
     found = model.predict(new)
     reasons = [
         "",
-        "unlike all training sites",
-        "a factor is missing",
-        "a class that no training site has",
+        "outside the area of applicability",
+        "missing factor",
+        "class without training sites",
         "",
     ]
     assert found["reason"].values.tolist() == reasons
@@ -119,7 +119,7 @@ def test_ground_unlike_all_others_is_marked_with_its_reason() -> None:
         model.predict(new.drop_vars("driver"))
 
 
-def test_expected_skill_is_the_forests() -> None:
+def test_expected_skill_is_the_forest_prediction() -> None:
     table = simulated_table()
     model = fit_skill(table, settings=SMALL)
     x, _ = table.encoded()

@@ -1,4 +1,4 @@
-"""Accumulated local effects against functions whose effects are known in closed form."""
+"""Accumulated local effects against closed forms."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ SMALL = Settings(trees=30, rounds=30)
 
 
 def correlated(n: int = 5000) -> np.ndarray:
-    """The first column uniform from -1 to 1, the second its close companion (r = 0.94), the third apart."""
+    """The first column uniform from -1 to 1, the second correlated with it (r = 0.94), the third independent."""
     rng = np.random.default_rng(0)
     a = rng.uniform(-1, 1, n)
     return np.column_stack([a, a + rng.normal(0, 0.2, n), rng.normal(size=n)])
 
 
-def test_one_factor_alone_is_told_apart_from_its_correlate() -> None:
+def test_effects_of_correlated_factors_are_separated() -> None:
     x = correlated()
     edges = quantile_edges(x[:, 0], 40)
     found = ale(lambda a: a[:, 0] ** 2 + 3 * a[:, 1], x, 0, edges)
     np.testing.assert_allclose(np.diff(found), np.diff(edges**2), rtol=1e-9)
-    # The chord of x^2 over a bin of width h lies h^2 / 6 above it on average.
+    # The chord of x^2 over a bin of width h is on average h^2 / 6 above x^2.
     np.testing.assert_allclose(found, edges**2 - (x[:, 0] ** 2).mean(), atol=2 * 0.05**2 / 6)
     np.testing.assert_allclose(ale(lambda a: 3 * a[:, 1], x, 0, edges), 0, atol=1e-12)
 
 
-def test_centred_over_the_sites() -> None:
+def test_effect_is_centred_over_the_sites() -> None:
     x = correlated(500)
     edges = quantile_edges(x[:, 1], 7)
     found = ale(lambda a: np.exp(a[:, 1]), x, 1, edges)
@@ -47,21 +47,21 @@ def test_interaction_of_a_product_and_none_of_a_sum() -> None:
     np.testing.assert_allclose(
         ale_interaction(lambda a: a[:, 0] ** 3 - 2 * a[:, 1], x, (0, 1), edges), 0, atol=1e-12
     )
-    # Independent and uniform about 0: the product has no effect of one factor alone.
+    # Independent and uniform about 0: the product has no main effects.
     found = ale_interaction(lambda a: a[:, 0] * a[:, 1], x, (0, 1), edges)
     np.testing.assert_allclose(found, np.outer(*edges), atol=0.02)
     main = ale(lambda a: a[:, 0] * a[:, 1], x, 0, edges[0])
     np.testing.assert_allclose(main, 0, atol=0.02)
 
 
-def test_cells_without_a_site_take_their_neighbours_step() -> None:
+def test_empty_cells_are_filled_from_the_nearest_cell() -> None:
     rng = np.random.default_rng(1)
     a = rng.uniform(0, 1, 4000)
     x = np.column_stack([a, np.clip(a + rng.uniform(-0.15, 0.15, 4000), 0, 1)])
     edges = (np.array([x[:, 0].min(), 0.25, 0.5, 0.75, x[:, 0].max()]),) * 2
     found = ale_interaction(lambda z: z[:, 0] * z[:, 1], x, (0, 1), edges)
     assert np.isfinite(found).all()
-    # The step of a product over a cell is the cell's area, wherever it is: filling repeats it.
+    # The step of a product over a cell is the cell's area, which is equal for all cells.
     steps = np.diff(np.diff(found, axis=0), axis=1)
     np.testing.assert_allclose(steps[1:-1, 1:-1], 0.0625, rtol=1e-9)
 

@@ -1,4 +1,4 @@
-"""Importance: equal to scikit-learn's, to closed forms and to planted truth; honest about networks and noise."""
+"""Importance against scikit-learn, closed forms and planted relations, with clustered sites and noise."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def found() -> xr.Dataset:
     )
 
 
-def test_permutation_is_scikit_learns_shuffle_by_shuffle() -> None:
+def test_permutation_importance_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(120, 4)), rng.uniform(0.2, 2, 120)
     y = x[:, 0] + x[:, 1] ** 2 + rng.normal(0, 0.3, 120)
@@ -56,7 +56,7 @@ def test_permutation_is_scikit_learns_shuffle_by_shuffle() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-15)
 
 
-def test_impurity_is_scikit_learns() -> None:
+def test_impurity_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 3))
     y, w = x[:, 0] + rng.normal(size=100), rng.uniform(size=100)
@@ -72,7 +72,7 @@ class Sum:
         return x.sum(1)
 
 
-def test_two_copies_hide_each_other_until_moved_together() -> None:
+def test_grouped_permutation_shows_duplicated_factors() -> None:
     rng = np.random.default_rng(0)
     z = rng.normal(size=4000)
     x = np.column_stack([z, z, rng.normal(size=4000)])
@@ -80,13 +80,13 @@ def test_two_copies_hide_each_other_until_moved_together() -> None:
     alone, both, other = permutation_increase(
         Sum(), x, y, [np.array([0]), np.array([0, 1]), np.array([2])], repeats=20, seed=0
     ).mean(1)
-    # The mean of (z' - z)^2 over independent z' is 2 var(z): twice the variance alone, eight times together.
+    # The mean of (z' - z)^2 over independent z' is 2 var(z): twice the variance alone, eight times as a group.
     np.testing.assert_allclose(
         [alone, both, other], 2 * np.array([1, 4, x[:, 2].var() / z.var()]) * z.var(), rtol=0.03
     )
 
 
-def test_shap_values_add_up_and_agree_with_the_definition() -> None:
+def test_shap_values_follow_their_definition() -> None:
     pytest.importorskip("shap")
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2, size=(400, 2)).astype(float)
@@ -94,7 +94,7 @@ def test_shap_values_add_up_and_agree_with_the_definition() -> None:
     forest = RandomForestRegressor(1, bootstrap=False, random_state=0).fit(x, y)
     values = shap_values(forest, x)
     np.testing.assert_allclose(values.sum(1) + y.mean(), forest.predict(x), atol=1e-9)
-    # Shapley's values by hand: the tree's own expectations, one variable known or not. The tree splits column 0 first.
+    # Worked Shapley values: expectations of the tree with one variable known. The tree splits column 0 first.
     p1 = x[x[:, 0] == 1, 1].mean()
     known0 = np.where(x[:, 0] == 1, 3 + 2 * p1, 0.0)
     known1 = x[:, 0].mean() * (3 + 2 * x[:, 1])
@@ -102,13 +102,13 @@ def test_shap_values_add_up_and_agree_with_the_definition() -> None:
     np.testing.assert_allclose(values[:, 0], first, atol=1e-9)
 
 
-def test_shap_missing_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_shap_is_reported_before_fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "shap", None)
     with pytest.raises(GSM3Error, match=r"pip install 'gsm3\[shap\]'"):
         importance_of(simulated_table(), measures=("shap",))
 
 
-def test_split_interval_is_nadeau_and_bengios() -> None:
+def test_split_interval_follows_nadeau_and_bengio() -> None:
     values = np.random.default_rng(0).normal(size=(3, 15))
     mean, std, low, high = split_interval(values, 0.25, 0.9)
     half = t.ppf(0.95, 14) * np.sqrt((1 / 15 + 0.25) * values.var(1, ddof=1))
@@ -116,13 +116,13 @@ def test_split_interval_is_nadeau_and_bengios() -> None:
     np.testing.assert_allclose([low, high], [mean - half, mean + half])
 
 
-def test_the_driver_comes_out_on_top_and_what_says_nothing_does_not(found: xr.Dataset) -> None:
+def test_driver_ranks_first_and_unrelated_factors_last(found: xr.Dataset) -> None:
     for measure in ("permutation", "grouped_permutation"):
         for model in ("forest", "boosting"):
             one = found.sel(measure=measure, model=model)
             assert one["factor"].values[np.argmax(one["importance"].values)] == "driver"
             assert bool(one["above_noise"].sel(factor="driver"))
-            # Shuffling the only driver of a linear score doubles its variance: 2 x its share of the variance.
+            # Permuting the only driver of a linear score gives 2 x its share of the variance.
             assert float(one["importance"].sel(factor="driver")) > 1
             assert not one["above_noise"].sel(factor=["idle", "soil", NOISE]).any()
             assert (np.abs(one["importance"].sel(factor=["idle", "soil", NOISE])) < 0.05).all()
@@ -131,8 +131,8 @@ def test_the_driver_comes_out_on_top_and_what_says_nothing_does_not(found: xr.Da
     assert found.attrs["held_out"] == "network" and "not cause" in found.attrs["note"]
 
 
-def test_models_are_side_by_side_and_the_published_split_is_one_of_them(found: xr.Dataset) -> None:
-    # The truth is linear: no model can do better than the share of variance that is not noise.
+def test_fits_reach_the_explained_share_of_variance(found: xr.Dataset) -> None:
+    # The relation is linear: the best correlation follows from the share of variance that is not noise.
     best = np.sqrt(1 - 0.05**2 / (0.2**2 / 3 + 0.05**2))
     linear = found.sel(fitted="linear")
     np.testing.assert_allclose(linear["cv_correlation"], best, atol=0.02)
@@ -143,37 +143,37 @@ def test_models_are_side_by_side_and_the_published_split_is_one_of_them(found: x
     assert (found["moran_p"] > 0.001).all() and found["cv_correlation"].notnull().all()
 
 
-def test_random_folds_flatter_what_only_tells_networks_apart() -> None:
+def test_random_folds_overrate_network_identifiers() -> None:
     scores, attributes = simulated(signal=0.0, cluster_std=0.2)
-    table = factor_table(scores, attributes[["home"]])
+    table = factor_table(scores, attributes[["network_constant"]])
     exact = Settings(trees=30, leaf=2)
     found = importance_of(table, models=("forest",), measures=("permutation",), settings=exact, repeats=2)
     forest = found.sel(fitted="forest")
-    # 0.2^2 / (0.2^2 + 0.05^2) of the variance lies between networks: 0.97 is the most that knowing them gives.
+    # 0.2^2 / (0.2^2 + 0.05^2) of the variance is between networks: the correlation is at most 0.97.
     assert float(forest["cv_correlation"].sel(scheme="random")) > 0.8
-    for honest in ("network", "spatial_block"):
-        assert float(forest["cv_correlation"].sel(scheme=honest)) < 0.2
-        assert float(forest["cv_r2"].sel(scheme=honest)) < 0.1
-    assert not bool(found["above_noise"].sel(factor="home").any())
+    for grouped in ("network", "spatial_block"):
+        assert float(forest["cv_correlation"].sel(scheme=grouped)) < 0.2
+        assert float(forest["cv_r2"].sel(scheme=grouped)) < 0.1
+    assert not bool(found["above_noise"].sel(factor="network_constant").any())
 
 
-def test_the_training_mean_alone_scores_nothing() -> None:
-    """Where sites held out are high, those left are low: pooled, the mean alone would score far below nothing."""
+def test_training_mean_has_no_skill() -> None:
+    """High scores at held-out sites leave lower ones for training: pooled, the mean is negatively correlated."""
     table = simulated_table(signal=0.0, cluster_std=0.2)
     rng = np.random.default_rng(0)
-    plain = np.full((2, len(table)), np.nan)
+    training_mean = np.full((2, len(table)), np.nan)
     for repeat, test in splits(table, "network", folds=5, repeats=2, seed=0):
-        plain[repeat, test] = table.score[~test].mean()
-    predicted = plain + rng.normal(0, 1e-3, plain.shape)
+        training_mean[repeat, test] = table.score[~test].mean()
+    predicted = training_mean + rng.normal(0, 1e-3, training_mean.shape)
     draws = ClusterBootstrap.make(table.network, replicates=100, seed=0)
-    found = cross_validated(table, predicted, plain, draws, 0.95, 0)
+    found = cross_validated(table, predicted, training_mean, draws, 0.95, 0)
     assert np.mean([correlation(p, table.score) for p in predicted]) < -0.3
     # 240 sites, two draws: standard deviation 0.046.
     assert abs(found["cv_correlation"]) < 3 * 0.046
     assert found["cv_r2"] == pytest.approx(0, abs=0.01)
 
 
-def test_one_seed_one_result_another_another() -> None:
+def test_results_depend_on_the_seed() -> None:
     table = simulated_table(n=80, clusters=8)
     options = {
         "models": ("forest",),
@@ -187,20 +187,22 @@ def test_one_seed_one_result_another_another() -> None:
     assert not np.allclose(first["importance"], other["importance"])
 
 
-def test_what_the_table_lacks_is_left_open_not_made_up() -> None:
+def test_missing_networks_and_positions_give_nan() -> None:
     table = simulated_table(n=80, clusters=8)
-    nowhere = replace(table, network=np.full(80, ""), lat=np.full(80, np.nan), lon=np.full(80, np.nan))
-    found = importance_of(nowhere, models=("forest",), measures=("impurity",), settings=SMALL, repeats=1)
+    without_groups = replace(table, network=np.full(80, ""), lat=np.full(80, np.nan), lon=np.full(80, np.nan))
+    found = importance_of(
+        without_groups, models=("forest",), measures=("impurity",), settings=SMALL, repeats=1
+    )
     assert found.attrs["held_out"] == "random" and found.attrs["clusters"] == "site"
     assert found["cv_correlation"].sel(scheme=["network", "spatial_block"]).isnull().all()
     assert found["moran_i"].isnull().all()
     with pytest.raises(GSM3Error, match="one group"):
-        importance_of(nowhere, held_out="network")
+        importance_of(without_groups, held_out="network")
     with pytest.raises(GSM3Error, match="permutation"):
-        importance_of(nowhere, measures=("permutations",))
+        importance_of(without_groups, measures=("permutations",))
 
 
-def test_splits_test_every_site_once_and_never_part_a_group() -> None:
+def test_splits_test_every_site_once_by_whole_groups() -> None:
     table = simulated_table(n=200, clusters=23)
     for scheme, names in (("network", table.network), ("random", table.site), ("spatial_block", None)):
         seen = np.zeros((2, 200), int)
@@ -211,7 +213,7 @@ def test_splits_test_every_site_once_and_never_part_a_group() -> None:
         np.testing.assert_array_equal(seen, 1)
 
 
-def test_cross_validated_predictions_are_scikit_learns() -> None:
+def test_cross_validation_equals_scikit_learn() -> None:
     table = simulated_table(n=100, clusters=10)
     x, _ = table.encoded()
     folds = [test for _, test in splits(table, "network", folds=4, repeats=1, seed=0)]
@@ -226,7 +228,7 @@ def test_cross_validated_predictions_are_scikit_learns() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-def test_gaps_are_no_obstacle() -> None:
+def test_missing_factor_values_are_allowed() -> None:
     scores, attributes = simulated(n=80, clusters=8)
     attributes["idle"][::3] = np.nan
     found = gsm3core.factor_importance(scores, attributes, settings=SMALL, repeats=1, folds=3)
@@ -234,7 +236,7 @@ def test_gaps_are_no_obstacle() -> None:
     assert found["cv_correlation"].notnull().all()
 
 
-def test_a_factor_alone_in_its_group_is_shuffled_once_with_the_same_answer() -> None:
+def test_single_factor_groups_equal_single_factors() -> None:
     table = simulated_table(n=60, clusters=8)
     small = {
         "models": ("forest",),
@@ -249,7 +251,7 @@ def test_a_factor_alone_in_its_group_is_shuffled_once_with_the_same_answer() -> 
         np.testing.assert_array_equal(both[k].values, alone[0].values)
 
 
-def test_the_noise_column_is_shown_however_low_it_ranks() -> None:
+def test_noise_column_is_always_shown() -> None:
     table = simulated_table(n=60, clusters=8)
     found = importance_of(
         table,
@@ -261,10 +263,10 @@ def test_the_noise_column_is_shown_however_low_it_ranks() -> None:
         settings=Settings(trees=5),
     )
     found["importance"].loc[{"factor": "random noise"}] = -9.0
-    assert "random noise" in importance_text(found, most=1)
+    assert "random noise" in importance_text(found, max_factors=1)
 
 
-def test_a_site_without_a_network_goes_with_no_other() -> None:
+def test_site_without_a_network_is_its_own_group() -> None:
     scores, attributes = simulated(60, 8)
     attributes["network"] = "site", np.array([""] * 20 + ["a"] * 20 + ["b"] * 20)
     table = factor_table(scores, attributes.set_coords("network"))

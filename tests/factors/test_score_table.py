@@ -1,4 +1,4 @@
-"""Published scores as a factor table: `gsm3 factors --table`, good and bad files."""
+"""Published scores as a factor table: `gsm3 factors --table`, valid and invalid files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gsm3core.factors import read_score_table
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """60 cells in 20 climate cells; the score rises with warmth, and the kind of soil says nothing."""
+    """60 sites in 20 climate cells; the score increases with temperature and is independent of the soil."""
     rng = np.random.default_rng(0)
-    warmth = np.repeat(rng.uniform(270, 300, 20), 3).round(2)
+    temperature = np.repeat(rng.uniform(270, 300, 20), 3).round(2)
     frame = pd.DataFrame(
-        {"my_r": (warmth - 270) / 40 + rng.normal(0, 0.02, 60), "temp": warmth,
-         "soil": rng.choice(["loam", "sandy clay", "peat"], 60), "region": np.where(warmth > 285, "A", "B")}
+        {"my_r": (temperature - 270) / 40 + rng.normal(0, 0.02, 60), "temp": temperature,
+         "soil": rng.choice(["loam", "sandy clay", "peat"], 60), "region": np.where(temperature > 285, "A", "B")}
     )  # fmt: skip
     frame.loc[4, "my_r"] = np.nan
     frame.to_csv(tmp_path / "scores.csv", index=False)
@@ -41,21 +41,21 @@ def test_columns_become_score_factors_classes_and_clusters(table: Path) -> None:
     assert found.weights() is None and found.metric == "R"
 
 
-def test_bad_tables_are_named(table: Path, tmp_path: Path) -> None:
+def test_invalid_tables_are_named(table: Path, tmp_path: Path) -> None:
     read = factors.read_score_table
     with pytest.raises(DatasetError, match=r"no column 'my_R'\. Did you mean 'my_r'"):
         read(table, "my_R", ["temp"])
     with pytest.raises(DatasetError, match="does not exist"):
         read(tmp_path / "no.csv", "my_r", ["temp"])
-    with pytest.raises(DatasetError, match="No factor was named"):
+    with pytest.raises(DatasetError, match="No factors given"):
         read(table, "my_r", [])
-    with pytest.raises(DatasetError, match="factor of itself"):
+    with pytest.raises(DatasetError, match="cannot also be a factor"):
         read(table, "my_r", ["my_r"])
     with pytest.raises(DatasetError, match="row 2: soil is"):
         read(table, "soil", ["temp"])
     frame = pd.read_csv(table)
     frame.assign(site="one").to_csv(table, index=False)
-    with pytest.raises(DatasetError, match="site 'one' more than once"):
+    with pytest.raises(DatasetError, match="duplicate site id 'one'"):
         read(table, "my_r", ["temp"])
     frame.head(10).to_csv(table, index=False)
     with pytest.raises(DatasetError, match="at least 20"):
@@ -91,7 +91,7 @@ def test_command_line(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(both, ConfigError) and "either a run or --table" in str(both)
 
 
-def test_what_cannot_be_an_r_or_a_factor_is_refused(tmp_path: Path) -> None:
+def test_invalid_scores_and_factors_are_rejected(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"site": [f"s{k}" for k in range(30)], "R": rng.uniform(0, 1, 30), "lat": rng.uniform(30, 50, 30),
                           "lon": rng.uniform(0, 9, 30), "rmse": rng.uniform(1, 2, 30)})  # fmt: skip
@@ -100,10 +100,10 @@ def test_what_cannot_be_an_r_or_a_factor_is_refused(tmp_path: Path) -> None:
     found = read_score_table(path, "R", ["lat"])
     np.testing.assert_allclose(found.column("latitude"), frame["lat"])
     np.testing.assert_allclose(found.lat, frame["lat"])
-    with pytest.raises(DatasetError, match="which no R can be"):
+    with pytest.raises(DatasetError, match="an R is within -1 and 1"):
         read_score_table(path, "rmse", ["lat"])
     assert read_score_table(path, "rmse", ["lat"], metric="RMSE").metric == "RMSE"
-    with pytest.raises(DatasetError, match="names the sites"):
+    with pytest.raises(DatasetError, match="is the site id"):
         read_score_table(path, "R", ["site"])
-    with pytest.raises(DatasetError, match="named twice"):
+    with pytest.raises(DatasetError, match="duplicate factor"):
         read_score_table(path, "R", ["lat", "lat"])

@@ -1,4 +1,4 @@
-"""The factor table: what is beside what, what is left out and why, and how sites are weighted."""
+"""The factor table: matching of sites, factors, excluded factors and weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def real_shaped(n: int = 40) -> tuple[xr.Dataset, xr.Dataset]:
     return scores, ds
 
 
-def test_sites_are_matched_by_name_and_those_without_a_score_left_out() -> None:
+def test_sites_are_matched_by_id_and_need_a_score() -> None:
     scores, ds = real_shaped()
     scores["R"][0, 3] = np.nan
     table = factor_table(scores.isel(site=slice(None, None, -1)), ds.isel(site=slice(2, None)))
@@ -44,7 +44,7 @@ def test_sites_are_matched_by_name_and_those_without_a_score_left_out() -> None:
         assert table.lat[k] == float(ds["lat"].sel(site=site))
 
 
-def test_aspect_becomes_poleward_and_means_are_over_the_record() -> None:
+def test_poleward_aspect_and_means_of_records() -> None:
     scores, ds = real_shaped()
     table = factor_table(scores, ds)
     expected = np.cos(np.radians(ds["aspect"].values)) * np.sign(ds["lat"].values)
@@ -54,14 +54,14 @@ def test_aspect_becomes_poleward_and_means_are_over_the_record() -> None:
     assert table.moisture == "mean_sm_smap" and not table.circular
 
 
-def test_moisture_of_another_record_and_circularity() -> None:
+def test_records_of_mean_soil_moisture_and_circularity() -> None:
     scores, ds = real_shaped()
     insitu = factor_table(scores, ds, moisture="sm_insitu")
     np.testing.assert_allclose(
         insitu.column("mean_sm_insitu"), np.nanmean(ds["sm_insitu"].values, 1), rtol=1e-5
     )
     assert insitu.circular and "circular" in insitu.note and "not cause" in insitu.note
-    # The product under test is SMAP itself: its own mean is in its own score.
+    # The product is SMAP itself: its mean and its score share errors.
     assert factor_table(scores, ds, product="SMAP").circular
     assert factor_table(scores.assign_attrs(reference="sm_smap"), ds).circular
     ds = ds.assign_coords(product=["ERA5"])
@@ -76,58 +76,58 @@ def test_moisture_of_another_record_and_circularity() -> None:
         factor_table(scores, ds, moisture="ERA6")
 
 
-def test_classes_are_columns_of_their_own() -> None:
+def test_each_class_has_its_own_column() -> None:
     scores, ds = real_shaped()
     table = factor_table(scores, ds)
     assert table.classes["land_cover"] == {1.0: "a", 10.0: "b", 12.0: "c"}
-    x, owner = table.encoded()
-    mine = x[:, owner == table.factors.index("land_cover")]
-    assert mine.shape[1] == 3
-    np.testing.assert_array_equal(mine.sum(1), 1)
-    np.testing.assert_array_equal(mine @ [1, 10, 12], ds["land_cover"].values)
+    x, column_factor = table.encoded()
+    class_columns = x[:, column_factor == table.factors.index("land_cover")]
+    assert class_columns.shape[1] == 3
+    np.testing.assert_array_equal(class_columns.sum(1), 1)
+    np.testing.assert_array_equal(class_columns @ [1, 10, 12], ds["land_cover"].values)
 
 
-def test_near_duplicates_keep_one_and_say_so() -> None:
+def test_near_duplicates_are_excluded_with_a_reason() -> None:
     scores, attributes = simulated()
     driver = attributes["driver"]
     rng = np.random.default_rng(2)
-    attributes["steep"] = np.exp(5 * driver)  # the same order: trees cannot tell them apart
+    attributes["steep"] = np.exp(5 * driver)  # the same ranks: equivalent for trees
     attributes["turned"] = -driver
     gaps = rng.permutation(len(driver))[:5]
     attributes["turned"][gaps] = np.nan
-    attributes["alike"] = driver + rng.normal(0, 0.25, len(driver))
+    attributes["correlated"] = driver + rng.normal(0, 0.25, len(driver))
     attributes["flat"] = driver * 0
     attributes["rare"] = driver.where(np.arange(len(driver)) < 50)
     table = factor_table(scores, attributes)
-    r = spearmanr(driver, attributes["alike"]).statistic
-    assert 0.7 < r < 0.95 and "alike" in table.factors
+    r = spearmanr(driver, attributes["correlated"]).statistic
+    assert 0.7 < r < 0.95 and "correlated" in table.factors
     assert [n for n in ("driver", "steep", "turned") if n in table.factors] == ["driver"]
     assert "driver" in table.dropped["steep"]
-    assert "same at every site" in table.dropped["flat"] and "missing at 190" in table.dropped["rare"]
+    assert "constant over the sites" in table.dropped["flat"] and "missing at 190" in table.dropped["rare"]
     group = dict(zip(table.factors, table.groups, strict=True))
-    assert group["alike"] == group["driver"] != group["idle"]
+    assert group["correlated"] == group["driver"] != group["idle"]
     assert (
         "steep"
         in factor_table(scores, attributes, duplicate_correlation=1.01, factors=["driver", "steep"]).factors
     )
-    with pytest.raises(DatasetError, match=r"left out: goes along with driver"):
+    with pytest.raises(DatasetError, match="excluded: near-duplicate of driver"):
         table.column("steep")
 
 
-def test_weights_are_those_of_a_random_effects_meta_analysis() -> None:
+def test_weights_equal_a_random_effects_meta_analysis() -> None:
     scores, attributes = simulated()
     table = factor_table(scores, attributes)
     s2 = 1 / (scores["n_effective"].values - 3)
     oracle = combine_effects(np.arctanh(scores["R"].values), s2, method_re="chi2")
     expected = 1 / (s2 + oracle.tau2)
     np.testing.assert_allclose(table.weights(), expected / expected.mean(), rtol=1e-6)
-    scores["n_effective"][0] = 2.5  # nothing is known of a correlation over three days or fewer
+    scores["n_effective"][0] = 2.5  # the variance of R is infinite with three days or fewer
     weights = factor_table(scores, attributes).weights()
     assert weights is not None and 0 < weights[0] < 1e-5 * weights[1:].min()
     assert factor_table(scores.drop_vars("n_effective"), attributes).weights() is None
 
 
-def test_weights_of_another_score_are_from_its_interval() -> None:
+def test_weights_of_other_metrics_use_their_intervals() -> None:
     scores, attributes = simulated()
     half = np.linspace(0.01, 0.1, scores.sizes["site"])
     rmse = 0.05 + 0.01 * scores["R"].values
@@ -138,7 +138,7 @@ def test_weights_of_another_score_are_from_its_interval() -> None:
     np.testing.assert_allclose(np.sqrt(table.sampling_variance), half / 1.959963985, rtol=1e-6)
 
 
-def test_mistakes_are_named() -> None:
+def test_invalid_input_is_named() -> None:
     scores, attributes = simulated()
     with pytest.raises(DatasetError, match="'driver'"):
         factor_table(scores, attributes, factors=["drivr"])
@@ -147,11 +147,11 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(DatasetError, match="5 sites"):
         factor_table(scores.isel(site=slice(5)), attributes)
     many = scores.expand_dims(product=["a", "b"])
-    with pytest.raises(DatasetError, match="name one"):
+    with pytest.raises(DatasetError, match="product is missing"):
         factor_table(many, attributes)
 
 
-def test_selection_keeps_rows_together() -> None:
+def test_selection_applies_to_all_arrays() -> None:
     table = simulated_table()
     part = table.select(table.score > 0.5)
     assert (part.score > 0.5).all() and len(part) == len(part.site) == len(part.values) < len(table)
@@ -163,7 +163,7 @@ def test_importing_loads_no_model_library() -> None:
     assert not {"torch", "sklearn", "shap", "panel"} & set(done.stdout.split())
 
 
-def test_sites_that_tell_nothing_of_their_error_leave_a_fit_unweighted() -> None:
+def test_unknown_sampling_errors_give_no_weights() -> None:
     scores, attributes = simulated(60, 8)
     unknown = scores.assign(n_effective=scores["n_effective"] * 0 + 2)
     assert factor_table(unknown, attributes).weights() is None
@@ -171,7 +171,7 @@ def test_sites_that_tell_nothing_of_their_error_leave_a_fit_unweighted() -> None
     assert factor_table(exact, attributes, metric="RMSE").weights() is None
 
 
-def test_nothing_to_explain_is_said() -> None:
+def test_constant_score_or_no_factor_is_an_error() -> None:
     scores, attributes = simulated(60, 8)
     with pytest.raises(DatasetError, match="R is the same at all 60 sites"):
         factor_table(scores.assign(R=scores["R"] * 0 + 0.5), attributes)
@@ -179,29 +179,29 @@ def test_nothing_to_explain_is_said() -> None:
         factor_table(scores, xr.Dataset(coords=attributes.coords))
 
 
-def test_an_infinite_attribute_is_a_missing_one() -> None:
+def test_infinite_attributes_are_missing() -> None:
     scores, attributes = simulated(60, 8)
     attributes["soil"][3] = np.inf
     table = factor_table(scores, attributes)
     assert np.isnan(table.column("soil")[3]) and np.isfinite(np.delete(table.column("soil"), 3)).all()
 
 
-def test_the_run_itself_is_explained_whatever_its_model() -> None:
+def test_default_product_is_the_run() -> None:
     scores, attributes = simulated(60, 8)
     three = xr.concat(
         [scores * 0.5, scores, scores * 0.2], pd.Index(["SMAP", "Gradient boosting", "SMOS"], name="product")
     )
     np.testing.assert_array_equal(factor_table(three, attributes).score, scores["R"].values)
     two_models = three.assign_coords(product=["GSM3 LSTM", "Gradient boosting", "SMOS"])
-    with pytest.raises(DatasetError, match="name one of the scores' products"):
+    with pytest.raises(DatasetError, match="product is missing"):
         factor_table(two_models, attributes)
 
 
-def test_simulated_and_circular_are_said_with_every_result() -> None:
+def test_note_states_simulated_and_circular() -> None:
     scores, attributes = simulated(60, 8)
     assert "Simulated" not in factor_table(scores, attributes).note
     assert factor_table(scores, attributes.assign_attrs(simulated="true")).note.startswith("Simulated data")
-    # SMAP the product is SMAP the record: either name makes it circular.
+    # The product SMAP and the record sm_smap are the same: both are circular.
     days = (
         attributes["mean_sm_smap"]
         .expand_dims(time=pd.date_range("2020-01-01", periods=3))

@@ -1,4 +1,4 @@
-"""The whole analysis on the demonstration world and on published scores of real products."""
+"""The factor analysis of simulated data with planted effects and of published scores."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from gsm3core.factors import (
 
 @cache
 def world_table(aspect_effect: bool) -> FactorTable:
-    """R of what a perfect model would say: the truth without the disturbance that no input tells of."""
+    """Scores of a perfect model: the simulated truth without the unpredictable disturbance."""
     world = demo_world(n_sites=400, end="2017-03-31", seed=0, planted=Scenario(aspect_effect=aspect_effect))
     modelled = world.truth["sm_modelled"].assign_attrs(units="m3 m-3")
     scores = site_scores(modelled, world.dataset["sm_insitu"], intervals="R")
     return factor_table(scores, world.dataset)
 
 
-def test_stratum_is_lower_where_planted_and_not_where_not() -> None:
+def test_planted_aspect_effect_is_detected() -> None:
     on, off = (skill_strata(world_table(e), permutations=999, replicates=300) for e in (True, False))
     assert float(on["outer_p_holm"][0]) < 0.01 and float(on["outer_difference_upper"][0]) < 0
     assert float(off["outer_p_holm"][0]) > 0.05
-    # Nothing was planted at moist sites: they are the same in both worlds.
+    # No effect was planted at moist sites: they are the same in both worlds.
     xr.testing.assert_allclose(on.isel(stratum=1)["second_median"], off.isel(stratum=1)["second_median"])
 
 
 @pytest.mark.slow
-def test_planted_factors_are_on_top_and_noise_at_the_floor() -> None:
+def test_planted_factors_rank_first_and_noise_at_zero() -> None:
     found = importance_of(world_table(True), measures=("permutation",), repeats=2)
     one = found.sel(measure="permutation", model="forest")
     order = one["factor"].values[np.argsort(-one["importance"].values)]
@@ -56,7 +56,7 @@ def test_planted_factors_are_on_top_and_noise_at_the_floor() -> None:
 
 
 @pytest.mark.slow
-def test_surface_and_expected_skill_of_the_world() -> None:
+def test_surface_and_expected_skill_of_planted_effects() -> None:
     table = world_table(True)
     surface = effect_surface(table)
     dry = surface["effect"].isel(second_edge=slice(0, 2)).mean("second_edge")
@@ -67,7 +67,7 @@ def test_surface_and_expected_skill_of_the_world() -> None:
 
 @pytest.mark.slow
 def test_published_scores_of_two_products(real_data: Path) -> None:
-    """Cells of one climate cell share aridity and temperature to the last digit: random folds know half the answer."""
+    """Sites of one climate cell have identical aridity and temperature, so random folds overrate the fit."""
     table = pd.read_csv(real_data / "somo_published_scores.csv")
     climate = ["arid", "temp", "region"]
     site = np.array([f"cell {i}" for i in range(len(table))])

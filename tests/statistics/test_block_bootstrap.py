@@ -1,4 +1,4 @@
-"""Block bootstrap: what it resamples, how it is widened, and whether it holds the truth as often as it says."""
+"""Block bootstrap: replicates, corrections and coverage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gsm3core.statistics.small_sample import missed_variance, percentiles
 ERRORS = [METRICS[n] for n in ("bias", "RMSE", "ubRMSE")]
 
 
-def test_a_replicate_is_its_blocks_put_one_after_another() -> None:
+def test_replicate_is_the_concatenation_of_its_blocks() -> None:
     rng = np.random.default_rng(0)
     x, y = np.where(rng.random((2, 100)) < 0.2, np.nan, rng.random((2, 100)) + 5)
     draws = BlockDraws.make(100, block_days=30, replicates=100)
@@ -34,8 +34,8 @@ def test_a_replicate_is_its_blocks_put_one_after_another() -> None:
         np.testing.assert_allclose(found[replicate], paired_moments(x[days], y[days]).to_array(), atol=1e-12)
 
 
-def test_errors_from_difference_sums_equal_those_from_all_moments() -> None:
-    """The fast path in single precision against the general one, at its percentiles."""
+def test_errors_from_differences_equal_those_from_moments() -> None:
+    """Percentiles of the fast single-precision path against those of the general one."""
     rng = np.random.default_rng(1)
     x, y, _ = known_pair(rng, 12, 700, 0.9, seasonal=True, gaps=0.3)
     draws = BlockDraws.make(700)
@@ -56,8 +56,8 @@ def test_errors_from_difference_sums_equal_those_from_all_moments() -> None:
 @pytest.mark.parametrize("lag1", [0.0, 0.5, 0.9, 0.98])
 @pytest.mark.parametrize("length", [10, 30, 90])
 @pytest.mark.parametrize("share", [1.0, 0.4])
-def test_missed_variance_is_exact_for_ar1_and_white_noise(lag1: float, length: int, share: float) -> None:
-    """Long-run variance over the variance of a block's mean, summed term by term."""
+def test_missed_variance_is_exact_for_ar1_and_noise(lag1: float, length: int, share: float) -> None:
+    """Long-run variance divided by the variance of a block mean, summed by lag."""
     lags = np.arange(-length + 1, length)
     rho = np.where(lags == 0, 1.0, share * lag1 ** np.abs(lags))
     of_block = ((length - np.abs(lags)) * rho).sum() / length
@@ -78,22 +78,26 @@ def test_percentiles_leave_out_empty_replicates() -> None:
     low, middle, high = percentiles(values, 0.9)
     ranks = 1002 * np.array([0.05, 0.5, 0.95]) - 1
     np.testing.assert_allclose([low[0], middle[0], high[0]], ranks)
-    np.testing.assert_allclose([low[1], middle[1], high[1]], np.nanquantile(values[1], [0.05, 0.5, 0.95], method="weibull"))
+    np.testing.assert_allclose(
+        [low[1], middle[1], high[1]], np.nanquantile(values[1], [0.05, 0.5, 0.95], method="weibull")
+    )
     assert np.isnan([low[2], middle[2], high[2]]).all()
 
 
-CASES = {"plain": {}, "white noise": {"white": 0.04}, "a look every 3 days": {"every": 3}}
+CASES = {"plain": {}, "white noise": {"white": 0.04}, "three-day revisit": {"every": 3}}
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("lag1", [0.0, 0.9, 0.95])
-def test_nominal_intervals_hold_the_truth(lag1: float, case: str) -> None:
+def test_coverage_is_near_nominal(lag1: float, case: str) -> None:
     """600 pairs: three standard errors of a share of 0.95 are 0.027; 0.015 more is allowed for under-covering."""
     found = coverage(lag1, pairs=600, days=2100, seed=21, **CASES[case])
     for metric, share in found["ours"].items():
         assert 0.908 <= share <= 0.99, (metric, share)
     if lag1 >= 0.9 and case == "plain":
-        assert max(found["independent days"].values()) < 0.6, "what the field's usual intervals do here"
+        assert max(found["independent days"].values()) < 0.6, (
+            "without the correction intervals are too narrow"
+        )
         assert all(found["plain blocks"][m] < found["ours"][m] for m in ("bias", "RMSE", "ubRMSE"))
 
 
@@ -111,7 +115,7 @@ def scored(**options: object) -> xr.Dataset:
     return site_scores(a, b, min_days=5, **options)
 
 
-def test_ends_in_site_scores() -> None:
+def test_interval_ends_in_site_scores() -> None:
     found = scored(metrics=["R", "RMSE", "ubRMSE", "bias", "KGE", "anomaly_R"])
     for name in ("R", "RMSE", "ubRMSE", "bias", "KGE"):
         lower, value, upper = (found[n].values for n in (f"{name}_lower", name, f"{name}_upper"))
@@ -120,14 +124,14 @@ def test_ends_in_site_scores() -> None:
         assert (upper[known] >= value[known] - 1e-12).all()
         assert known[2:].all()
     assert "anomaly_R_lower" not in found
-    assert np.isnan(found.RMSE_lower[0]), "one block tells nothing about a spread"
+    assert np.isnan(found.RMSE_lower[0]), "one block gives no variance between blocks"
     np.testing.assert_allclose([found.bias_lower[1], found.bias_upper[1]], 0.05, atol=1e-6)
     assert (found.RMSE_lower[2:] > 0).all()
     wide = scored(confidence=0.99)
     assert (wide.bias_upper - wide.bias_lower > found.bias_upper - found.bias_lower)[2:].all()
 
 
-def test_one_seed_one_result_and_a_switch() -> None:
+def test_intervals_are_seeded_and_optional() -> None:
     xr.testing.assert_identical(scored(), scored())
     assert not scored().identical(scored(seed=1))
     assert not any(str(n).startswith("bias_") for n in scored(intervals="R"))
@@ -135,7 +139,7 @@ def test_one_seed_one_result_and_a_switch() -> None:
     assert not any("_lower" in str(n) for n in scored(intervals="none"))
 
 
-def test_effective_days_below_the_least_are_a_reason() -> None:
+def test_too_few_effective_days_give_a_reason() -> None:
     found = scored(min_effective=40.0)
     few = found.n_effective.values < 40
     assert few.any()

@@ -46,19 +46,19 @@ def test_replicates_equal_explicit_resampling() -> None:
     np.testing.assert_allclose(draws.medians(y), [np.median(y[r]) for r in rows])
 
 
-def test_networks_that_differ_widen_the_interval() -> None:
+def test_differences_between_networks_widen_the_interval() -> None:
     """20 networks of 30 sites, standard deviation 1 between networks and 0.2 within."""
     rng = np.random.default_rng(3)
     network = np.repeat(np.arange(20), 30)
-    held = {NETWORKS: 0, SITES: 0}
+    covered = {NETWORKS: 0, SITES: 0}
     for _ in range(60):
         values = rng.normal(size=20)[network] + 0.2 * rng.normal(size=600)
         for kind, names in ((NETWORKS, network), (SITES, None)):
             found = median_interval(values, names, replicates=300)
-            held[kind] += found.lower <= 0 <= found.upper
+            covered[kind] += found.lower <= 0 <= found.upper
             assert found.resampled == kind
-    assert held[NETWORKS] / 60 >= 0.86  # three standard errors below 0.95
-    assert held[SITES] / 60 < 0.6
+    assert covered[NETWORKS] / 60 >= 0.86  # three standard errors below 0.95
+    assert covered[SITES] / 60 < 0.6
 
 
 def test_few_networks_are_resampled_by_site() -> None:
@@ -71,8 +71,8 @@ def test_few_networks_are_resampled_by_site() -> None:
     assert np.isnan(nothing[:3]).all() and nothing.sites == nothing.clusters == 0
 
 
-def test_sites_without_a_score_change_nothing() -> None:
-    """Neither the interval nor the rule for few networks sees sites without a score."""
+def test_sites_without_a_score_are_ignored() -> None:
+    """Sites without a score affect neither the interval nor the minimum number of networks."""
     rng = np.random.default_rng(1)
     values, names = rng.normal(size=40), np.repeat(list("abcdefgh"), 5)
     more = np.append(values, np.full(10, np.nan))
@@ -97,7 +97,7 @@ def test_difference_of_equal_products_is_zero() -> None:
 
 
 def test_difference_of_groups_uses_one_bootstrap() -> None:
-    """Two groups of sites in the same networks: the interval by hand, from the same counts."""
+    """Two groups of sites in the same networks: the interval computed from the same counts."""
     rng = np.random.default_rng(4)
     values, names = rng.normal(size=60), np.repeat(np.arange(12), 5)
     first = np.arange(60) % 2 == 0
