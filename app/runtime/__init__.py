@@ -1,1 +1,1 @@
-"""Threads, event-loop batching and session lifetime of the server."""
+"""Background tasks, batched document updates and session lifetime."""

@@ -1,4 +1,12 @@
-"""When a visitor is forgotten: soon after leaving, late while the page has not been seen yet."""
+"""Workaround: expire a session soon after its last connection is lost, but not before its page was loaded.
+
+Package: bokeh 3.9.2.
+Issue: none known for the lifetimes; https://github.com/bokeh/bokeh/issues/14416 for the blank page after expiry.
+Problem: one setting, ``unused_session_lifetime_milliseconds``, covers both a session that was never connected and one
+    whose tab was closed. If short, a slow browser connects after its session has expired and stays blank, because the
+    new session's models have other ids. If long, closed tabs hold some megabytes each.
+Remove: when Bokeh has separate lifetimes, or reloads the page of an expired session.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +14,19 @@ from bokeh.document import Document
 from bokeh.events import ConnectionLost
 from tornado.ioloop import IOLoop
 
-# Bokeh's tokens are good for as long. A page whose session has gone before the browser connects stays empty for ever:
-# what it then gets has other models than the page was made for.
-UNSEEN_MILLISECONDS = 300_000
-GRACE_SECONDS = 30.0  # for a tab that loses its connection and comes back; each visitor holds some megabytes
+NEVER_CONNECTED_MILLISECONDS = 300_000  # as long as Bokeh's session tokens are valid
+GRACE_SECONDS = 30.0  # for a tab that reconnects
 
 
 def expire_after_disconnect(document: Document | None, grace: float = GRACE_SECONDS) -> None:
-    """Let a session expire a while after its last connection is lost, unless the visitor comes back.
+    """Expire a session after its last connection is lost, unless it reconnects.
 
     Parameters
     ----------
     document
-        Of the visitor; ``None`` without one (a script, a test).
+        The session's document; ``None`` outside a server (script, test).
     grace
-        Seconds.
+        Seconds between the loss of the connection and the expiry.
     """
     if document is None or document.session_context is None:
         return
@@ -31,7 +37,7 @@ def expire_after_disconnect(document: Document | None, grace: float = GRACE_SECO
         if session is not None and session.connection_count == 0:
             session.request_expiration()
 
-    def lost(_: ConnectionLost) -> None:
+    def on_connection_lost(_: ConnectionLost) -> None:
         IOLoop.current().call_later(grace, expire)
 
-    document.on_event(ConnectionLost, lost)
+    document.on_event(ConnectionLost, on_connection_lost)

@@ -1,4 +1,4 @@
-"""Slow reading away from the event loop: done in a thread, handed back under the visitor's document lock."""
+"""Background tasks: work in a thread, its result applied under the session's document lock."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from threading import Thread
 from typing import Any, Generic, TypeVar
 
 import panel as pn
-from bokeh.document import Document
-from panel.io.state import set_curdoc
 
 from app.runtime.batching import batched_updates
+from app.runtime.first_render import call_after_first_render
 from gsm3core.errors import GSM3Error
 
 T = TypeVar("T")
@@ -23,121 +22,112 @@ _log = logging.getLogger(__name__)
 _POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gsm3-reader")
 
 
-class _OneByOne:
-    """One thread for long work. A server that is stopped does not wait for it, as it would for an executor's."""
+class _SingleWorker:
+    """One daemon thread for long work. Unlike an executor's threads, it does not delay the server's shutdown."""
 
     def __init__(self, name: str) -> None:
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
-        Thread(target=self._work, name=name, daemon=True).start()
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        Thread(target=self._run, name=name, daemon=True).start()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
-        self._waiting.put((future, work))
+        self._queue.put((future, work))
         return future
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
-            future, work = self._waiting.get()
+            future, work = self._queue.get()
             try:
                 future.set_result(work())
-            except BaseException as error:  # noqa: BLE001  # handed to whoever asked
+            except BaseException as error:  # noqa: BLE001  # raised again by future.result()
                 future.set_exception(error)
 
 
-_LONG = _OneByOne("gsm3-analysis")
+_LONG_TASKS = _SingleWorker("gsm3-analysis")
 
 
-class Latest(Generic[T]):
-    """Runs one piece of work at a time for one purpose; only the answer to the last question is handed back.
+class LatestTask(Generic[T]):
+    """Run tasks of one purpose and report only the result of the latest one.
 
     Parameters
     ----------
-    done
-        Gets the result.
-    failed
-        Gets the message of an error that the user can act on.
+    on_result
+        Called with the result.
+    on_error
+        Called with an error message for the user.
     long
-        Whether the work takes many seconds: it then waits for its like, and nobody's reading waits for it.
+        Whether a task takes many seconds. Long tasks run one at a time in a thread of their own, so that short ones do
+        not wait for them.
     """
 
     def __init__(
-        self, done: Callable[[T], None], failed: Callable[[str], None], *, long: bool = False
+        self, on_result: Callable[[T], None], on_error: Callable[[str], None], *, long: bool = False
     ) -> None:
-        self._done = done
-        self._failed = failed
-        self._pool: ThreadPoolExecutor | _OneByOne = _LONG if long else _POOL
-        self._asked = 0
+        self._on_result = on_result
+        self._on_error = on_error
+        self._executor: ThreadPoolExecutor | _SingleWorker = _LONG_TASKS if long else _POOL
+        self._latest = 0
 
-    def now(self, work: Callable[[], T]) -> None:
-        """Do quick work here and now; an answer that is still on its way is dropped."""
-        self._asked += 1
-        self._answer(self._asked, work)
+    def run_now(self, work: Callable[[], T]) -> None:
+        """Run a short task in this thread; the result of an earlier one still running is discarded."""
+        self._latest += 1
+        self._finish(self._latest, work)
 
-    def later(self, work: Callable[[], T]) -> None:
-        """Do slow work in a thread. Without a visitor's document (a script, a test), do it here."""
-        self._asked += 1
-        question = self._asked
+    def run_in_background(self, work: Callable[[], T]) -> None:
+        """Run a task in a background thread; without a session (script, test) in this one."""
+        self._latest += 1
+        number = self._latest
         document = pn.state.curdoc
         if document is None or document.session_context is None:
-            self._answer(question, work)
+            self._finish(number, work)
             return
 
-        def hand_back(finished: Future[T | None]) -> None:
-            # A plot may only be changed under its document's lock; this asks the event loop for it.
+        def on_done(future: Future[T | None]) -> None:
+            # A document may only be changed under its lock, which the event loop holds for this callback.
             if document.session_context is not None:
                 document.add_next_tick_callback(
-                    lambda: when_drawn(document, lambda: self._answer(question, finished.result))
+                    lambda: call_after_first_render(document, lambda: self._finish(number, future.result))
                 )
 
-        def still_wanted() -> T | None:
-            return work() if question == self._asked else None
+        def work_if_latest() -> T | None:
+            return work() if number == self._latest else None
 
-        self._pool.submit(still_wanted).add_done_callback(hand_back)
+        self._executor.submit(work_if_latest).add_done_callback(on_done)
 
-    def drop(self) -> None:
-        """Want no answer any more to what was asked."""
-        self._asked += 1
+    def cancel(self) -> None:
+        """Discard the result of the task that is running, if any."""
+        self._latest += 1
 
-    def _answer(self, question: int, result: Callable[[], T | None]) -> None:
-        if question != self._asked:
+    def _finish(self, number: int, result: Callable[[], T | None]) -> None:
+        if number != self._latest:
             return
         with batched_updates():
-            self._hand_over(result)
+            self._report(result)
 
-    def _hand_over(self, result: Callable[[], T | None]) -> None:
+    def _report(self, result: Callable[[], T | None]) -> None:
         try:
-            answer = result()
+            value = result()
         except (GSM3Error, OSError) as error:
-            self._failed(str(error))
+            self._on_error(str(error))
             return
-        except Exception as error:  # noqa: BLE001  # else the sign of work would stay for ever
-            _log.exception("Work for a visitor failed.")
-            self._failed(
-                f"This went wrong in the program itself ({type(error).__name__}: {error}); its log says more."
+        except Exception as error:  # noqa: BLE001  # otherwise the progress bar would stay forever
+            _log.exception("A background task failed.")
+            self._on_error(
+                f"Unexpected error in GSM3 ({type(error).__name__}: {error}). See the server log for details."
             )
             return
-        self._done(answer)  # type: ignore[arg-type]  # None only where the question was dropped
+        self._on_result(value)  # type: ignore[arg-type]  # None only for a task that was superseded
 
 
-def soon(act: Callable[[], None]) -> None:
-    """Change the page of the visitor at hand as soon as it is drawn; without one (a script, a test), now."""
+def run_after_render(action: Callable[[], None]) -> None:
+    """Change the current session's page once it is rendered; without a session (script, test) at once."""
     document = pn.state.curdoc
     if document is None or document.session_context is None:
-        act()
+        action()
         return
 
-    def together_when_drawn() -> None:
+    def batched_action() -> None:
         with batched_updates():
-            act()
+            action()
 
-    when_drawn(document, together_when_drawn)
-
-
-def when_drawn(document: Document, act: Callable[[], None]) -> None:
-    """Change a visitor's page now, or as soon as the browser has drawn it for the first time.
-
-    A change that crosses the page's first drawing on the wire names plots that the browser does not know yet or no
-    longer knows: it then shows nothing at all.
-    """
-    with set_curdoc(document):
-        pn.state.onload(act)
+    call_after_first_render(document, batched_action)

@@ -1,4 +1,4 @@
-"""Who may see the dashboard: this machine alone, or others with a password from an address that is named."""
+"""Access control: the dashboard serves this machine alone, or others with a password from a named origin."""
 
 from __future__ import annotations
 
@@ -12,82 +12,81 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.ui.workarounds.local_resources import login_templates
 from gsm3core.errors import ConfigError
-from gsm3core.resources import assets_folder
 
 PASSWORD_VARIABLE = "GSM3_APP_PASSWORD"
-SHORTEST = 10
+MIN_PASSWORD_LENGTH = 10
 _ORIGIN = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(\d{1,5}))?")
 _USER = re.compile(r"[\w.@-]{1,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How the dashboard is served.
+    """Access rules of the server.
 
     Parameters
     ----------
     origins
-        ``host:port`` that a browser may show the dashboard under.
+        ``host:port`` of the pages that may open a websocket.
     passwords
-        User -> password; empty where none is asked for.
+        User -> password; empty without authentication.
     """
 
     origins: tuple[str, ...]
     passwords: dict[str, str]
 
     def options(self) -> dict[str, Any]:
-        """Return what :func:`panel.serve` is told."""
+        """Return the keyword arguments of :func:`panel.serve`."""
         options: dict[str, Any] = {"websocket_origin": list(self.origins)}
         if self.passwords:
-            # Panel's own pages of login and logout ask another server for their icon.
             options |= {
                 "basic_auth": self.passwords,
                 "cookie_secret": secrets.token_hex(32),
-                "login_template": str(assets_folder() / "login.html"),
-                "logout_template": str(assets_folder() / "logout.html"),
+                **login_templates(),
             }
         return options
 
 
-def decide(host: str, port: int, *, origins: Sequence[str] = (), auth: str | Path | None = None) -> Access:
-    """Decide how the dashboard may be served.
+def decide_access(
+    host: str, port: int, *, origins: Sequence[str] = (), auth: str | Path | None = None
+) -> Access:
+    """Return the access rules of the server.
 
     Parameters
     ----------
     host, port
-        Where it listens.
+        Address that the server listens on.
     origins
-        ``host`` or ``host:port`` of the address bar of others.
+        ``host`` or ``host:port`` that other machines' browsers show in the address bar.
     auth
-        File of ``name:password`` lines. Without it, the password in the environment variable ``GSM3_APP_PASSWORD``, of
-        the user ``gsm3``, if there is one.
+        File of ``name:password`` lines. Without it, the environment variable ``GSM3_APP_PASSWORD``, if set, is the
+        password of the user ``gsm3``.
 
     Raises
     ------
     ConfigError
-        If others could reach it without a password, or without the address that they may come from being named; or if
-        the file of passwords cannot be used.
+        If other machines could connect without a password or without a named origin, or the password file is not valid.
     """
     passwords = _passwords(auth)
-    named = tuple(_origin(o) for o in origins)
-    open_to_others = not is_loopback(host) or any(not is_loopback(_host(o)) for o in named)
-    if open_to_others and not passwords:
+    allowed = tuple(_origin(o) for o in origins)
+    is_public = not is_loopback(host) or any(not is_loopback(_host(o)) for o in allowed)
+    if is_public and not passwords:
         raise ConfigError(
-            f"The dashboard would be open to everyone who can reach {host}:{port}: they could start experiments and add data. "
-            f"Give a file of name:password lines (--auth FILE) or set {PASSWORD_VARIABLE}; or listen on 127.0.0.1 alone."
+            f"No password: everyone who can reach {host}:{port} could start experiments and add data. Give a file of "
+            f"name:password lines (--auth FILE), set {PASSWORD_VARIABLE}, or listen on 127.0.0.1."
         )
-    if not is_loopback(host) and not named:
+    if not is_loopback(host) and not allowed:
         raise ConfigError(
-            f"Listening on {host} needs the address that browsers will show, else a page of another site could speak for its "
-            f"visitors: --allow-origin NAME:{port}, for instance the name of this machine."
+            f"Listening on {host} requires --allow-origin with the address that browsers show, for example "
+            f"--allow-origin NAME:{port}. It prevents pages of other sites from using a logged-in session."
         )
-    own = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", *([host] if is_loopback(host) else []))}
-    return Access(origins=(*sorted(own), *named), passwords=passwords)
+    local = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", *([host] if is_loopback(host) else []))}
+    return Access(origins=(*sorted(local), *allowed), passwords=passwords)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address is this machine's own alone."""
+    """Return whether an address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -100,7 +99,7 @@ def _origin(text: str) -> str:
     match = _ORIGIN.fullmatch(text.strip())
     if match is None or (match[2] and not 0 < int(match[2]) < 65536):
         raise ConfigError(
-            f"--allow-origin {text!r} is no address: write host or host:port as the browser shows it, without http:// and *."
+            f"Invalid --allow-origin {text!r}: expected host or host:port as the browser shows it, without http:// and *."
         )
     return text.strip()
 
@@ -113,31 +112,35 @@ def _host(origin: str) -> str:
 def _passwords(auth: str | Path | None) -> dict[str, str]:
     if auth is None:
         given = os.environ.get(PASSWORD_VARIABLE, "")
-        return {"gsm3": _long_enough(given, PASSWORD_VARIABLE)} if given else {}
+        return {"gsm3": _checked_password(given, PASSWORD_VARIABLE)} if given else {}
     path = Path(auth)
     try:
         mode = path.stat().st_mode
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The file of passwords {path} cannot be read: {error}.") from error
+        raise ConfigError(f"Password file {path} cannot be read: {error}.") from error
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{path} can be read by other users of this machine: chmod 600 {path}")
-    found: dict[str, str] = {}
+        raise ConfigError(
+            f"Password file {path} is readable by other users of this machine. Run: chmod 600 {path}"
+        )
+    passwords: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         user, colon, password = line.partition(":")
         if not colon or not _USER.fullmatch(user):
             raise ConfigError(f"{path}, line {number}: expected name:password.")
-        if user in found:
-            raise ConfigError(f"{path}, line {number}: {user!r} is there twice.")
-        found[user] = _long_enough(password, f"{path}, line {number}")
-    if not found:
-        raise ConfigError(f"{path} holds no name:password line.")
-    return found
+        if user in passwords:
+            raise ConfigError(f"{path}, line {number}: duplicate user {user!r}.")
+        passwords[user] = _checked_password(password, f"{path}, line {number}")
+    if not passwords:
+        raise ConfigError(f"Password file {path} has no name:password line.")
+    return passwords
 
 
-def _long_enough(password: str, where: str) -> str:
-    if len(password) < SHORTEST:
-        raise ConfigError(f"{where}: a password has at least {SHORTEST} characters.")
+def _checked_password(password: str, where: str) -> str:
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise ConfigError(
+            f"{where}: the password is too short; it needs at least {MIN_PASSWORD_LENGTH} characters."
+        )
     return password

@@ -1,4 +1,4 @@
-"""Serves the dashboard; prepares a first dataset and a first run where there are none."""
+"""Start the dashboard; create the demonstration dataset and a first run if there are none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import panel as pn
 
-from app.runtime.session_expiry import UNSEEN_MILLISECONDS
-from app.server.access import decide, is_loopback
+from app.runtime.session_expiry import NEVER_CONNECTED_MILLISECONDS
+from app.server.access import decide_access, is_loopback
 from app.server.shell import make_page
 from app.services.run_monitor import RunMonitor
 from app.services.store import Store
@@ -25,7 +25,7 @@ from gsm3core.errors import GSM3Error
 from gsm3core.jobs.queue import JobQueue
 
 DEMO = "demo.zarr"
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
 
@@ -40,63 +40,63 @@ def serve(
     first_run: bool = True,
     origins: Sequence[str] = (),
     auth: str | Path | None = None,
-    say: Say = print,
+    echo: Echo = print,
 ) -> None:
     """Serve the dashboard until interrupted.
 
     Parameters
     ----------
     host, port
-        Where to listen. Everything that the page needs comes from here. No request of a browser leaves for elsewhere,
-        unless a visitor turns on the online map, see :mod:`app.ui.map.tile_source`.
+        Address to listen on. Browsers load everything from it, except map tiles if a user turns on the online map, see
+        :mod:`app.ui.map.tile_source`.
     data
-        Folder of datasets; where it holds none, the simulated demonstration dataset is made in it.
+        Folder of datasets; if it has none, the simulated demonstration dataset is written to it.
     runs
         Folder of runs.
     show
-        Open a browser.
+        Whether to open a browser.
     first_run
-        Where there is no run yet, train one on the demonstration dataset in the background.
+        Whether to train a run on the demonstration dataset in the background if there is no run yet.
     origins, auth
-        See :func:`app.server.access.decide`: others may look only with a password, from an address that is named.
-    say
-        Gets a line of text for every step.
+        See :func:`app.server.access.decide_access`.
+    echo
+        Called with a line of text for every step.
 
     Raises
     ------
     GSM3Error
-        If it would be open to others without a password, or the port cannot be used.
+        If the access rules are not valid, or the port cannot be used.
     """
-    access = decide(host, port, origins=origins, auth=auth)
+    access = decide_access(host, port, origins=origins, auth=auth)
     check_port(host, port)
     store = Store(Path(data), Path(runs))
     store.runs_folder.mkdir(parents=True, exist_ok=True)
     queue = JobQueue(store.runs_folder)
-    ensure_dataset(store, say)
-    activity = RunMonitor(store, queue)
+    ensure_dataset(store, echo)
+    monitor = RunMonitor(store, queue)
     if first_run and not store.runs():
-        submit_first_run(store, queue, say)
-    tiles.look_later()
-    prepare()
-    warm_up(store, activity, say)
-    # What is there by now stays. To walk all of it again and again for garbage would stop every visitor for a while.
+        submit_first_run(store, queue, echo)
+    tiles.probe_in_background()
+    configure_panel()
+    warm_up(store, monitor, echo)
+    # These objects live as long as the server; collecting them again and again would pause all sessions.
     gc.collect()
     gc.freeze()
-    stop = activity.start()
+    stop = monitor.start()
     name = "localhost" if is_loopback(host) or host == "0.0.0.0" else host
-    say(f"The dashboard is at http://{name}:{port} (Ctrl+C ends it; experiments go on).")
+    echo(f"The dashboard is at http://{name}:{port} (Ctrl+C stops it; running experiments continue).")
     try:
         pn.serve(
-            {"/": lambda: make_page(store, activity)},
+            {"/": lambda: make_page(store, monitor)},
             address=host,
             port=port,
             show=show,
             title="GSM3",
             verbose=False,
             liveness=True,
-            # A page that a slow browser still loads keeps its place. Who leaves is forgotten sooner: app.runtime.session_expiry.
+            # Sessions that never connected; a closed tab expires sooner, see app.runtime.session_expiry.
             check_unused_sessions_milliseconds=5000,
-            unused_session_lifetime_milliseconds=UNSEEN_MILLISECONDS,
+            unused_session_lifetime_milliseconds=NEVER_CONNECTED_MILLISECONDS,
             **access.options(),
         )
     finally:
@@ -104,12 +104,12 @@ def serve(
 
 
 def check_port(host: str, port: int) -> None:
-    """Say at once that a port cannot be used, before anything is made or trained.
+    """Check that the port can be used, before any dataset is written or run started.
 
     Raises
     ------
     GSM3Error
-        If another program listens there, or the address is not this machine's.
+        If the port is in use, or the address is not this machine's.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -117,59 +117,59 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise GSM3Error(
-                f"The dashboard cannot listen on {host}:{port} ({error}). Choose another port with --port."
+                f"Cannot listen on {host}:{port}: {error}. Choose another port with --port."
             ) from error
 
 
-def ensure_dataset(store: Store, say: Say) -> None:
-    """Make the demonstration dataset where there is no dataset at all."""
+def ensure_dataset(store: Store, echo: Echo) -> None:
+    """Write the demonstration dataset if there is no dataset."""
     if store.datasets():
         return
     from gsm3core.demo import demo_dataset
     from gsm3core.schema import save_dataset
 
-    say(f"No dataset in {store.data}: making the demonstration dataset. It is simulated, not measured.")
+    echo(f"No dataset in {store.data}. Simulating the demonstration dataset.")
     save_dataset(demo_dataset(), store.data / DEMO)
-    say(f"Made {store.data / DEMO}.")
+    echo(f"Wrote {store.data / DEMO}.")
 
 
-def submit_first_run(store: Store, queue: JobQueue, say: Say) -> None:
-    """Queue one quick run on the demonstration dataset, so that there soon is a model to look at."""
+def submit_first_run(store: Store, queue: JobQueue, echo: Echo) -> None:
+    """Queue one quick run on the demonstration dataset, so that a model is available soon."""
     path = store.datasets().get(DEMO)
     if path is None:
-        return  # somebody else's data: nothing is trained on them unasked
+        return  # nothing is trained on the user's own data without a request
     config = (
         ExperimentConfig.load("quick").replace("data", dataset=str(path)).replace("holdout", name="temporal")
     )
     try:
         queue.submit(config.model_copy(update={"title": "First run, temporal"}))
     except GSM3Error as error:
-        say(f"The first run cannot start: {error}")
+        echo(f"The first run could not be started: {error}")
         return
-    say("A first LSTM is training in the background, and appears on the page when it is done.")
+    echo("A first LSTM is training in the background; the dashboard shows it when it is finished.")
 
 
-def prepare() -> None:
-    """Load what every page needs; no page may ask another server for it."""
+def configure_panel() -> None:
+    """Configure Panel: extensions, notifications and sizing."""
     pn.extension("tabulator", "filedropper", notifications=True)
     pn.config.throttled = True
     pn.config.respect_explicit_sizing = True
 
 
-def warm_up(store: Store, activity: RunMonitor, say: Say) -> None:
-    """Read and compute once what the first visitor would otherwise wait for."""
+def warm_up(store: Store, monitor: RunMonitor, echo: Echo) -> None:
+    """Load and score the default dataset before the first session needs it."""
     for layer in ("coast", "borders"):
         outline(layer)
-    activity.look()
+    monitor.poll()
     try:
-        dataset, run, reference = Selection().wanted(store)
+        dataset, run, reference = Selection().resolve(store)
         if dataset:
-            say(f"Reading {dataset} and scoring its products.")
+            echo(f"Reading {dataset} and scoring its products.")
             store.evaluation(dataset, run, reference)
     except (GSM3Error, OSError) as error:
-        say(str(error))  # the page shows it too, with what to do
+        echo(str(error))  # the page shows it too
         return
-    make_page(store, activity)
+    make_page(store, monitor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,13 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of runs")
     parser.add_argument("--no-show", action="store_true", help="do not open a browser")
-    parser.add_argument("--no-first-run", action="store_true", help="train nothing unasked")
+    parser.add_argument("--no-first-run", action="store_true", help="do not train a first run")
     parser.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="HOST[:PORT]",
-        help="address under which others see the dashboard; needs passwords",
+        help="address that browsers on other machines show; requires passwords",
     )
     parser.add_argument(
         "--auth", type=Path, metavar="FILE", help="name:password lines; or set GSM3_APP_PASSWORD"
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
-    def say(text: str) -> None:
+    def echo(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             first_run=not given.no_first_run,
             origins=given.allow_origin,
             auth=given.auth,
-            say=say,
+            echo=echo,
         )
     except KeyboardInterrupt:
         return 0

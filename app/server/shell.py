@@ -1,4 +1,4 @@
-"""The layout of the page: header, navigation, and the part that is turned to."""
+"""Page shell: header, navigation and the selected page."""
 
 from __future__ import annotations
 
@@ -6,29 +6,25 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 from bokeh.models import CustomJS
-from panel.io.resources import LOCAL_DIST
 
 from app.pages import PAGES
 from app.runtime.batching import batched_updates
 from app.runtime.session_expiry import expire_after_disconnect
 from app.services.run_monitor import RunMonitor
 from app.services.store import Store
-from app.session import url as address
 from app.session.controller import SessionController
 from app.session.selection import Selection
-from app.ui.banner import simulated_strip
-from app.ui.page_layout import Part
+from app.session.url import from_query, sync_url
+from app.ui.banner import simulated_data_message
+from app.ui.page_layout import PageSection
 from app.ui.theme import THEME
 from app.ui.workarounds.accessible_names import add_accessible_names
+from app.ui.workarounds.busy_flag import SessionPage
+from app.ui.workarounds.loading_overlay import TRANSPARENT_OVERLAY
+from app.ui.workarounds.local_resources import use_local_stylesheets
 from gsm3core.resources import assets_folder
 
-_LOOK_EVERY = 1000  # milliseconds
-# The page shows through while it is drawn, instead of lying in the dark until the last plot is there. It takes no
-# click before that: the answer would cross the first drawing on the wire (app.runtime.tasks.when_drawn).
-_CALM_LOADER = """
-#loader { background: none; cursor: progress; }
-#loader .spinner { width: 34px; height: 34px; border-color: rgba(127,127,127,.25); border-top-color: #0f6b7b; }
-"""
+_POLL_MILLISECONDS = 1000
 _PAGE_STYLE = {
     "& .header": {
         "backgroundColor": "#124d5a",
@@ -42,59 +38,37 @@ _PAGE_STYLE = {
 }
 
 
-class Page(pmui.Page):
-    """The page of this application.
-
-    pmui's own page follows Panel's busy flag, of which there is one for the whole process: every action of
-    every visitor then updates everybody's page, and keeps the pages of those who have left. Not this one.
-    """
-
-    busy = param.Parameter(default=False, allow_refs=False, doc="Always false.")
-
-    def __init__(self, **params: object) -> None:
-        super().__init__(**params)
-        self.busy = False
-
-
-def make_page(store: Store, activity: RunMonitor) -> Page:
-    """Return the page of one visitor.
-
-    Parameters
-    ----------
-    store, activity
-        Of the server.
-    """
-    if pn.state.curdoc is not None:
-        # A browser so slow that its session has expired gets a new one, which Panel would point to its CDN.
-        pn.state.curdoc.template_variables.setdefault("dist_url", LOCAL_DIST)
+def make_page(store: Store, monitor: RunMonitor) -> SessionPage:
+    """Return the page of a new session; store and monitor are shared by all sessions."""
+    use_local_stylesheets(pn.state.curdoc)
     expire_after_disconnect(pn.state.curdoc)
-    query, unknown = address.from_query(_search())
+    query, invalid = from_query(_search())
     selection = Selection(**query)
     selection.batched_updates = batched_updates
-    visitor = SessionController(selection, store, activity)
-    visitor.load()
+    controller = SessionController(selection, store, monitor)
+    controller.load()
 
-    main = pn.Column(simulated_strip(selection), sizing_mode="stretch_width", margin=0)
+    main = pn.Column(simulated_data_message(selection), sizing_mode="stretch_width", margin=0)
     sidebar = pn.Column(sizing_mode="stretch_width", margin=0)
-    built: dict[str, Part] = {}
+    sections: dict[str, PageSection] = {}
 
-    def turn(*_: param.parameterized.Event) -> None:
-        # A part is built when it is first turned to: the first visit then has half as much to draw.
-        if selection.page not in built:
-            part = built[selection.page] = PAGES[selection.page](selection, visitor)
-            main.append(part.main)
-            sidebar.append(part.sidebar)
-        for name, part in built.items():
-            part.main.visible = part.sidebar.visible = name == selection.page
+    def show_section(*_: param.parameterized.Event) -> None:
+        # A section is built when it is first selected, which halves the time until the first page is rendered.
+        if selection.page not in sections:
+            section = sections[selection.page] = PAGES[selection.page](selection, controller)
+            main.append(section.main)
+            sidebar.append(section.sidebar)
+        for name, section in sections.items():
+            section.main.visible = section.sidebar.visible = name == selection.page
 
-    def look() -> None:
+    def poll() -> None:
         with batched_updates():
-            runs_changed = visitor.look()
-            for name, part in built.items():
+            runs_changed = controller.poll_runs()
+            for name, section in sections.items():
                 if name == selection.page or runs_changed:
-                    part.look(runs_changed)
+                    section.refresh(runs_changed)
 
-    page = Page(
+    page = SessionPage(
         title="GSM3",
         logo=assets_folder() / "logo.svg",
         favicon=assets_folder() / "favicon.svg",
@@ -105,24 +79,24 @@ def make_page(store: Store, activity: RunMonitor) -> Page:
         theme_config=THEME,
         dark_theme=selection.dark,
         busy_indicator=None,
-        raw_css=[_CALM_LOADER],
+        raw_css=[TRANSPARENT_OVERLAY],
         sx=_PAGE_STYLE,
     )
     page.param.watch(
         lambda event: setattr(selection, "theme", "dark" if event.new else "light"), "dark_theme"
     )
-    selection.param.watch(turn, "page")
-    turn()
+    selection.param.watch(show_section, "page")
+    show_section()
     if pn.state.curdoc is not None and pn.state.location is not None:
-        address.follow(selection, pn.state.location)
-        pn.state.onload(lambda: pn.state.add_periodic_callback(look, period=_LOOK_EVERY))
-        # The browser's Back button changes the address alone: load the view that it stands for.
-        back = CustomJS(code="window.addEventListener('popstate', () => window.location.reload())")
-        pn.state.curdoc.js_on_event("document_ready", back, add_accessible_names())
-        if unknown and pn.state.notifications is not None:
+        sync_url(selection, pn.state.location)
+        pn.state.onload(lambda: pn.state.add_periodic_callback(poll, period=_POLL_MILLISECONDS))
+        # The browser's Back button changes the URL without loading it.
+        reload = CustomJS(code="window.addEventListener('popstate', () => window.location.reload())")
+        pn.state.curdoc.js_on_event("document_ready", reload, add_accessible_names())
+        if invalid and pn.state.notifications is not None:
             pn.state.onload(
                 lambda: pn.state.notifications.warning(
-                    f"The address was not understood: {', '.join(unknown)}", duration=8000
+                    f"Unknown values in the URL were ignored: {', '.join(invalid)}", duration=8000
                 )
             )
     return page

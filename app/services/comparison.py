@@ -74,7 +74,7 @@ class Comparison:
         Returns
         -------
         pandas.DataFrame
-            Indexed by product: ``median``, ``lower``, ``upper``, ``sites``, ``clusters``, ``median_loss`` (what the
+            Indexed by product: ``median``, ``lower``, ``upper``, ``sites``, ``clusters``, ``resampled``, ``median_loss`` (what the
             order is of: of the bias, its absolute value) and ``best_at`` (number of sites where no other is better).
         """
         part = self.at(sample, metric)
@@ -88,6 +88,7 @@ class Comparison:
                 "upper": part["upper"].values,
                 "sites": part["n_sites"].values.astype(int),
                 "clusters": part["clusters"].values.astype(int),
+                "resampled": part["resampled"].values.astype(str),
                 "median_loss": [
                     np.median(x[np.isfinite(x)]) if np.isfinite(x).any() else np.nan for x in loss
                 ],

@@ -18,7 +18,7 @@ from gsm3core.errors import DatasetError
 from gsm3core.evaluation.scoring import own_product, score_run
 from gsm3core.metrics import METRICS
 from gsm3core.run import Run
-from gsm3core.statistics.cluster_bootstrap import median_interval
+from gsm3core.statistics.cluster_bootstrap import SITES, median_interval
 
 COLUMNS = ("median", "lower", "upper", "sites", "clusters", "resampled")
 _BY_EVALUATION: ResultCache[tuple[Evaluation, pd.DataFrame]] = ResultCache(16)
@@ -77,6 +77,16 @@ def _run_medians(run: Run) -> pd.DataFrame:
         for reference, ours in scores.items()
     ]
     return pd.concat(tables) if tables else _table([], "reference", lambda *_: np.empty(0), [], 0.95)
+
+
+def resampling(*tables: pd.DataFrame) -> str:
+    """Return what the intervals of some tables resample, as text."""
+    units = {unit for table in tables for unit in table["resampled"]}
+    if units == {SITES}:
+        return "single sites resampled, as there are fewer than five networks"
+    if SITES in units:
+        return "networks resampled, or single sites where there are fewer than five networks"
+    return "networks resampled"
 
 
 def _own_scores(run: Run, reference: str) -> xr.Dataset:

@@ -1,1 +1,1 @@
-"""The state of one browser session: selection, URL, loading."""
+"""State of one browser session: selection, URL, and the loading of scores."""

@@ -1,10 +1,12 @@
-"""One visitor: loads what the selection asks for, and follows the experiments while the page is open."""
+"""Controller of one session: loads the scores of the selection and follows the experiments."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import param
 
-from app.runtime.tasks import Latest
+from app.runtime.tasks import LatestTask
 from app.services.evaluation import ALL_YEAR, Evaluation
 from app.services.run_monitor import Experiment, RunMonitor
 from app.services.store import Store
@@ -13,89 +15,115 @@ from gsm3core.errors import GSM3Error
 from gsm3core.metrics import MORE_METRICS
 
 _NO_DATASET = (
-    "There is no dataset in {folder}. Put a SiteDataset there (.zarr or .nc), or start again with an empty "
-    "data folder to get the simulated demonstration dataset; then reload this page."
+    "There is no dataset in {folder}. Put a SiteDataset there (.zarr or .nc), or restart with an empty data folder to "
+    "get the simulated demonstration dataset; then reload this page."
 )
-_DOING = ("Reading {} and scoring its products at every site", "Computing these scores of {}")
+
+
+@dataclass(frozen=True)
+class _EvaluationQuery:
+    """What determines the scores that are loaded."""
+
+    dataset: str
+    run: str
+    reference: str
+    season: str
+    further_metrics: bool = False
+    min_days: int = 0
+
+    def of_scores(self) -> tuple[str, str, str, str, bool]:
+        return self.dataset, self.run, self.reference, self.season, self.further_metrics
 
 
 class SessionController:
-    """Keeps a selection and what is loaded for it together.
+    """Keep a selection and the scores loaded for it consistent.
 
     Parameters
     ----------
     selection
-        Of this visitor.
-    store, activity
-        Of the server.
+        Selection of this session.
+    store, monitor
+        Shared by all sessions.
     """
 
-    def __init__(self, selection: Selection, store: Store, activity: RunMonitor) -> None:
+    def __init__(self, selection: Selection, store: Store, monitor: RunMonitor) -> None:
         self.selection = selection
         self.store = store
-        self.activity = activity
-        self._evaluating: Latest[Evaluation] = Latest(selection.show, selection.fail)
-        self._runs_seen: tuple[str, ...] = ()
-        self._asked: tuple[str, str, str, str, bool, int] = ("", "", "", "", False, 0)
-        selection.param.watch(self._load, list(LOADED))
-        selection.param.watch(self._score, "metric")
+        self.monitor = monitor
+        self._evaluating: LatestTask[Evaluation] = LatestTask(
+            selection.apply_evaluation, selection.show_error
+        )
+        self._known_runs: tuple[str, ...] = ()
+        self._query: _EvaluationQuery | None = None
+        selection.param.watch(self._on_change, list(LOADED))
+        selection.param.watch(self._on_metric, "metric")
 
     def load(self) -> None:
-        """Load what the selection asks for."""
+        """Load the scores of the selected dataset, run, reference and season."""
         selection, store = self.selection, self.store
         try:
-            dataset, run, reference = selection.wanted(store)
-            self._runs_seen = tuple(store.runs_of(dataset))
+            dataset, run, reference = selection.resolve(store)
+            self._known_runs = tuple(store.runs_of(dataset))
         except (GSM3Error, OSError) as error:
-            selection.fail(str(error))
+            selection.show_error(str(error))
             return
         if not dataset:
-            selection.fail(_NO_DATASET.format(folder=store.data))
+            selection.show_error(_NO_DATASET.format(folder=store.data))
             return
-        about = (dataset, run, reference, selection.season)
-        # Once the further scores are there, they stay, until other days or another run are asked for.
-        more = selection.metric in MORE_METRICS or (self._asked[:4] == about and bool(self._asked[4]))
-        asked = (*about, more, selection.min_days)
-        if asked == self._asked and selection.evaluation is not None:
+        query = self._next_query(_EvaluationQuery(dataset, run, reference, selection.season))
+        if query == self._query and selection.evaluation is not None:
             return
-        self._asked = asked
+        self._query = query
 
         def work() -> Evaluation:
-            return store.evaluation(*about, more).with_at_least(asked[-1])
+            return store.evaluation(*query.of_scores()).with_at_least(query.min_days)
 
-        if store.is_evaluated(*about, more):
-            self._evaluating.now(work)
+        if store.is_evaluated(*query.of_scores()):
+            self._evaluating.run_now(work)
             return
-        selection.working_on = _DOING[more or selection.season != ALL_YEAR].format(dataset)
-        self._evaluating.later(work)
+        computes = query.further_metrics or query.season != ALL_YEAR
+        selection.loading_message = (
+            f"Computing scores of {dataset}" if computes else f"Reading {dataset} and scoring its products"
+        )
+        self._evaluating.run_in_background(work)
 
-    def look(self) -> bool:
-        """Notice runs that have finished; return whether the list of runs to choose from has changed."""
+    def poll_runs(self) -> bool:
+        """Look for newly finished runs; return whether the list of runs has changed."""
         evaluation = self.selection.evaluation
         if evaluation is None:
             return False
         runs = tuple(self.store.runs_of(evaluation.dataset))
-        if runs == self._runs_seen:
+        if runs == self._known_runs:
             return False
-        # The first run appears by itself. Later ones do not take the place of what somebody is looking at.
-        first = not self._runs_seen
-        self._runs_seen = runs
+        # Only the first run is shown without being selected; later ones do not replace what the user is viewing.
+        first = not self._known_runs
+        self._known_runs = runs
         if first and self.selection.run == NEWEST:
             self.load()
         return True
 
-    def training_first_run(self) -> Experiment | None:
-        """Return the experiment that will be the first run on the dataset shown, if one is under way."""
+    def first_run_in_progress(self) -> Experiment | None:
+        """Return the active experiment on the dataset shown, if the dataset has no finished run yet."""
         evaluation = self.selection.evaluation
-        if evaluation is None or self._runs_seen:
+        if evaluation is None or self._known_runs:
             return None
-        active = self.activity.newest_active()
+        active = self.monitor.newest_active()
         return active if active is not None and active.dataset == evaluation.dataset else None
 
-    def _load(self, *_: param.parameterized.Event) -> None:
+    def _next_query(self, query: _EvaluationQuery) -> _EvaluationQuery:
+        """Return the query with the selected metric and minimum days.
+
+        Further metrics stay loaded until the dataset, run, reference or season changes.
+        """
+        last = self._query
+        loaded = last is not None and last.further_metrics and last.of_scores()[:4] == query.of_scores()[:4]
+        further = loaded or self.selection.metric in MORE_METRICS
+        return replace(query, further_metrics=further, min_days=self.selection.min_days)
+
+    def _on_change(self, *_: param.parameterized.Event) -> None:
         self.load()
 
-    def _score(self, *_: param.parameterized.Event) -> None:
+    def _on_metric(self, *_: param.parameterized.Event) -> None:
         evaluation = self.selection.evaluation
         if evaluation is not None and not evaluation.has(self.selection.metric):
             self.load()

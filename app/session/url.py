@@ -1,4 +1,4 @@
-"""The page's address: the selection as a query string and back, so that a link opens the same view."""
+"""URL of the page: the selection as a query string and back, so that a link opens the same view."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlencode
 
 import param
 
-from app.services import polygon as area
+from app.services import polygon
 from app.session.selection import FILTERS, Selection
 
-IN_ADDRESS = (
+URL_PARAMETERS = (
     "page",
     "dataset",
     "run",
@@ -30,50 +30,48 @@ IN_ADDRESS = (
     "other",
     "other_run",
     "sample",
-    "spread",
+    "difference_limit",
     "background",
     "factor",
     "factor_moisture",
     "theme",
 )
-_MOST_NAMES = 100
+_MAX_NAMES = 100
 
 
 def to_query(selection: Selection) -> str:
-    """Return the query string of a selection: only what differs from the default."""
-    chosen = {n: getattr(selection, n) for n in IN_ADDRESS}
-    chosen["run"] = selection.run or selection.run_shown
-    told = {n: _text(n, x) for n, x in chosen.items() if x != selection.param[n].default}
-    return urlencode(told, doseq=True, safe=",;")
+    """Return the query string of a selection, without the parameters that have their default value."""
+    values = {n: getattr(selection, n) for n in URL_PARAMETERS}
+    values["run"] = selection.run or selection.run_shown
+    changed = {n: _text(n, x) for n, x in values.items() if x != selection.param[n].default}
+    return urlencode(changed, doseq=True, safe=",;")
 
 
 def from_query(query: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the selected values of a query string, and the parts that were not understood.
+    """Return the values of a query string, and the parameters that are not valid, as ``name=value``.
 
     Parameters
     ----------
     query
-        With or without its question mark. Names stay strings: a site may be called ``1023``.
+        With or without the question mark. Names stay strings: a site may be called ``1023``.
     """
     values: dict[str, Any] = {}
-    unknown = []
+    invalid = []
     for name, given in parse_qs(query.removeprefix("?")).items():
         try:
-            if name not in IN_ADDRESS:
+            if name not in URL_PARAMETERS:
                 raise ValueError(name)
             values[name] = _value(name, given)
         except ValueError:
-            unknown.append(f"{name}={given[-1]}")
-    return values, unknown
+            invalid.append(f"{name}={given[-1]}")
+    return values, invalid
 
 
-def follow(selection: Selection, location: param.Parameterized | Mapping[str, str]) -> None:
-    """Keep the address up to date with the selection.
+def sync_url(selection: Selection, location: param.Parameterized | Mapping[str, str]) -> None:
+    """Write every change of the selection to the URL.
 
     Parameters
     ----------
-    selection
-        What is watched.
     location
         Panel's ``pn.state.location``, or anything with a ``search`` parameter.
     """
@@ -82,13 +80,13 @@ def follow(selection: Selection, location: param.Parameterized | Mapping[str, st
         query = to_query(selection)
         location.search = f"?{query}" if query else ""  # type: ignore[union-attr]
 
-    selection.param.watch(write, [*IN_ADDRESS, "run_shown"])
+    selection.param.watch(write, [*URL_PARAMETERS, "run_shown"])
 
 
 def _text(name: str, value: Any) -> str | list[str]:
-    """A list is given once for each of its names; a range as ``0.1..0.3``."""
+    """Return a value as URL text: a list as one parameter per name, a range as ``0.1..0.3``."""
     if name == "area":
-        return area.to_text(value)
+        return polygon.to_text(value)
     if isinstance(value, tuple):
         return "..".join(f"{end:g}" for end in value)
     if isinstance(value, float):
@@ -99,14 +97,14 @@ def _text(name: str, value: Any) -> str | list[str]:
 def _value(name: str, given: list[str]) -> Any:
     known, last = Selection.param[name], given[-1]
     if name == "area":
-        return area.from_text(last)
+        return polygon.from_text(last)
     if isinstance(known, param.Range):
         low, high = (float(end) for end in last.split(".."))
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(last)
         return low, high
     if isinstance(known, param.List):
-        return given[:_MOST_NAMES]
+        return given[:_MAX_NAMES]
     if isinstance(known, param.Integer):
         number = int(last)
         if not known.bounds[0] <= number <= known.bounds[1]:

@@ -1,4 +1,4 @@
-"""One thing that a page works out: asked for, computed in a thread under a visible sign, drawn when in sight."""
+"""Panel of one result: computed in the background with a progress line, drawn when the page is visible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import panel as pn
 
-from app.runtime.tasks import Latest
+from app.runtime.tasks import LatestTask
 from app.session.selection import Selection
 from app.ui.status_line import StatusLine
 from app.ui.visibility import while_visible
@@ -16,66 +16,66 @@ T = TypeVar("T")
 
 
 class AsyncPanel(Generic[T]):
-    """A place on the page that fills when its result is there.
+    """Part of a page that is filled when its result is computed.
 
     Parameters
     ----------
     main
-        What the page shows; nothing is drawn while it is out of sight.
+        The page; nothing is drawn while it is hidden.
     selection
-        Of the visitor; a new theme draws again.
-    doing
-        What the sign says while it is worked out.
+        A change of the theme redraws the result.
+    message
+        Shown while computing.
     draw
-        Draws a result and returns the views, the same ones every time.
+        Draws a result and returns its views, the same objects every time.
     long
-        Whether it takes many seconds, see :class:`app.runtime.tasks.Latest`.
+        Whether computing takes many seconds, see :class:`app.runtime.tasks.LatestTask`.
     """
 
     def __init__(
         self,
         main: pn.Column,
         selection: Selection,
-        doing: str,
+        message: str,
         draw: Callable[[T], Sequence[pn.viewable.Viewable]],
         *,
         long: bool = False,
     ) -> None:
-        self._doing = doing
+        self._message = message
         self._draw_result = draw
-        self._waiting = StatusLine()
+        self._status = StatusLine()
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
-        self.column = pn.Column(self._waiting.column, self._body, sizing_mode="stretch_width", margin=0)
+        self.column = pn.Column(self._status.column, self._body, sizing_mode="stretch_width", margin=0)
         self.result: T | None = None
         self.busy = False
-        self._latest: Latest[T] = Latest(self._take, self._fail, long=long)
+        self._task: LatestTask[T] = LatestTask(self._show, self._fail, long=long)
         self._redraw = while_visible(main, selection, ["theme"], self._draw)
 
-    def ask(self, work: Callable[[], T], *, quick: bool = False) -> None:
-        """Work it out, ``quick`` at once (it is kept already), else in a thread."""
-        if quick:
-            self._latest.now(work)
+    def compute(self, work: Callable[[], T], *, immediate: bool = False) -> None:
+        """Compute the result in the background; ``immediate`` for a cached one, which needs no thread."""
+        if immediate:
+            self._task.run_now(work)
             return
         self.busy = True
-        self._waiting.begin(self._doing)
-        self._latest.later(work)
+        self._status.begin(self._message)
+        self._task.run_in_background(work)
 
     def clear(self) -> None:
-        """Forget the result: it no longer answers what is asked."""
-        self._latest.drop()
+        """Remove the result, which no longer fits the selection."""
+        self._task.cancel()
         self.result, self.busy = None, False
-        self._waiting.end()
+        self._status.end()
         self._body.objects = []
 
-    def _take(self, result: T) -> None:
+    def _show(self, result: T) -> None:
         self.result, self.busy = result, False
-        self._waiting.end()
+        self._status.end()
         self._redraw()
 
     def _fail(self, problem: str) -> None:
         self.result, self.busy = None, False
         self._body.objects = []
-        self._waiting.fail(problem)
+        self._status.fail(problem)
 
     def _draw(self) -> None:
         if self.result is not None:

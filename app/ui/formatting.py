@@ -1,4 +1,4 @@
-"""How numbers are written on the page: minus signs, intervals, p-values, tables."""
+"""Formatting of numbers, intervals, p-values and HTML tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NONE = "–"
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:
-    """Return a number with so many decimals and a true minus sign; a dash where it is missing."""
+    """Return a number with this many decimals and a true minus sign; a dash if it is not finite."""
     if not math.isfinite(value):
         return NONE
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
@@ -50,24 +50,26 @@ def p_value(p: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as whole percent."""
+    """Return a fraction as whole percent."""
     return NONE if not math.isfinite(share) else f"{100 * share:.0f} %"
 
 
-def defined(metric: str, words: str) -> str:
-    """Return words about a metric that tell on hover how it is defined."""
-    return f'<span title="{escape(ALL_METRICS[metric].meaning)}">{escape(words)}</span>'
+def with_definition(metric: str, label: str) -> str:
+    """Return a label as HTML with the metric's definition as its tooltip."""
+    return f'<span title="{escape(ALL_METRICS[metric].meaning)}">{escape(label)}</span>'
 
 
 def html_table(head: Sequence[str], rows: Sequence[str], *, texts: int = 1) -> str:
-    """Return an HTML table; ``rows`` are whole ``<tr>`` elements, escaped already.
+    """Return an HTML table.
 
     Parameters
     ----------
-    head, rows
-        Column titles, and rows.
+    head
+        Column titles, escaped.
+    rows
+        Whole ``<tr>`` elements, escaped.
     texts
-        How many columns from the left are text and stand left.
+        Number of text columns, from the left; they are left-aligned.
     """
     cells = "".join(
         f"<{'th scope=col' if title else 'td'}{' class=text' if k < texts else ''}>{title}</{'th' if title else 'td'}>"

@@ -1,17 +1,17 @@
-"""What choices are called in a menu."""
+"""Labels of menu options."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 
-def distinct(labels: dict[str, str]) -> dict[str, str]:
-    """Return label -> name, the name added to every label that more than one has.
+def unique_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Return label -> name, with the name appended to labels that occur more than once.
 
     Parameters
     ----------
     labels
-        What each name is called.
+        Name -> label.
     """
-    called = Counter(labels.values())
-    return {label if called[label] == 1 else f"{label} ({name})": name for name, label in labels.items()}
+    counts = Counter(labels.values())
+    return {label if counts[label] == 1 else f"{label} ({name})": name for name, label in labels.items()}

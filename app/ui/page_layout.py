@@ -1,4 +1,4 @@
-"""One part of the page: what it shows, what its visitor chooses, and how it is kept up to date."""
+"""Layout of a page: its section (views, sidebar, refresh), stacks and rows."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ STRETCHED = {"min-width": "0", "height": "auto", "align-self": "stretch"}
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the page.
+class PageSection:
+    """Section of the page that one navigation button shows.
 
     Parameters
     ----------
     main, sidebar
-        What it shows, and what its visitor chooses.
-    look
-        Called now and then to show what has happened; told whether there are other runs to choose from.
+        Views, and controls.
+    refresh
+        Called periodically; its argument is whether the list of runs has changed.
     """
 
     main: pn.Column
     sidebar: pn.Column
-    look: Callable[[bool], None]
+    refresh: Callable[[bool], None]
 
 
 def stack(*contents: pn.viewable.Viewable) -> pn.Column:
-    """Return views one below the other, with room between them."""
+    """Return views one below the other."""
     return pn.Column(*contents, sizing_mode="stretch_width", stylesheets=[STACK], margin=0)
 
 
 def side_by_side(*contents: pn.viewable.Viewable) -> pn.Row:
-    """Return views beside each other, one below the other where the page is narrow."""
+    """Return views in a row that wraps on a narrow page."""
     return pn.Row(*contents, sizing_mode="stretch_width", stylesheets=[SIDE_BY_SIDE], margin=0)

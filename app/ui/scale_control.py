@@ -1,4 +1,4 @@
-"""The ends of the score's scale: fixed, so that two maps can be compared, unless a visitor changes them."""
+"""Control of the colour scale's limits, which are fixed per metric unless the user changes them."""
 
 from __future__ import annotations
 
@@ -7,57 +7,49 @@ import panel_material_ui as pmui
 import param
 
 from app.session.selection import Selection
+from app.ui.bound_widgets import UserChanges
 from app.ui.theme import scale_of
 
 _FIELD = {"size": "small", "margin": (6, 4), "width": 108}
 
 
 class ScaleControl:
-    """Two numbers, and a button that takes them back.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """Lower and upper limit, and a reset button."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._following = False
+        self._user_changes = UserChanges()
         self.low = pmui.FloatInput(
-            label="Scale from", description="Scores below take the first colour.", **_FIELD
+            label="Scale from", description="Lower scores have the first colour.", **_FIELD
         )
-        self.high = pmui.FloatInput(label="to", description="Scores above take the last colour.", **_FIELD)
-        self.back = pmui.IconButton(
-            icon="restart_alt", size="small", margin=(10, 0), on_click=self._take_back,
-            description="Back to the usual scale of this score",
+        self.high = pmui.FloatInput(label="to", description="Higher scores have the last colour.", **_FIELD)
+        self.reset = pmui.IconButton(
+            icon="restart_alt", size="small", margin=(10, 0), on_click=self._reset,
+            description="Reset the scale of this metric",
         )  # fmt: skip
         for field in (self.low, self.high):
-            field.param.watch(self._take, "value")
+            self._user_changes.watch(field, self._set_limits)
         self.column = pn.Row(
-            self.low, self.high, self.back, sizing_mode="stretch_width", margin=(0, 12, 4, 12)
+            self.low, self.high, self.reset, sizing_mode="stretch_width", margin=(0, 12, 4, 12)
         )
-        selection.param.watch(self._follow, ["metric", "limits"])
-        self._follow()
+        selection.param.watch(self._update, ["metric", "limits"])
+        self._update()
 
-    def _follow(self, *_: param.parameterized.Event) -> None:
+    def _update(self, *_: param.parameterized.Event) -> None:
         scale = scale_of(self._selection.metric, self._selection.limits)
-        self._following = True
-        try:
+        with self._user_changes.silenced():
             self.low.param.update(value=scale.low, error_state=False)
             self.high.param.update(value=scale.high, error_state=False)
-            self.back.visible = self._selection.limits is not None
-        finally:
-            self._following = False
+            self.reset.visible = self._selection.limits is not None
 
-    def _take(self, _: param.parameterized.Event) -> None:
-        if self._following or self.low.value is None or self.high.value is None:
+    def _set_limits(self, _: float) -> None:
+        if self.low.value is None or self.high.value is None:
             return
-        upside_down = self.low.value >= self.high.value
+        reversed_limits = self.low.value >= self.high.value
         for field in (self.low, self.high):
-            field.error_state = upside_down
-        if not upside_down:
+            field.error_state = reversed_limits
+        if not reversed_limits:
             self._selection.limits = (float(self.low.value), float(self.high.value))
 
-    def _take_back(self, _: param.parameterized.Event) -> None:
+    def _reset(self, _: param.parameterized.Event) -> None:
         self._selection.limits = None

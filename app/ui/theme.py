@@ -1,4 +1,4 @@
-"""Colours and scales: of the page, the products and the metrics, for the light and the dark page."""
+"""Colours of pages, products and metric scales, for the light and the dark theme."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsm3core import vocabulary as v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colours:
-    """What the figures of one page, light or dark, are drawn with."""
+    """Colours of figures in one theme."""
 
     ink: str
     muted: str
@@ -59,11 +59,11 @@ DARK = Colours(
 
 
 def colours(dark: bool) -> Colours:
-    """Return the colours of the dark or the light page."""
+    """Return the colours of the dark or the light theme."""
     return DARK if dark else LIGHT
 
 
-# After Okabe and Ito: told apart with any colour vision. A product keeps its colour everywhere.
+# After Okabe and Ito, distinguishable with any colour vision. A product has the same colour on every page.
 _PRODUCT = MappingProxyType(
     {
         v.MULTITASK_LSTM: ("#0072b2", "#56b4e9"),
@@ -78,21 +78,21 @@ _MORE = (("#7a6a2f", "#cbb868"), ("#4f7d2a", "#9ccc65"), ("#8d6e63", "#bcaaa4"),
 
 
 def product_colour(product: str, *, dark: bool) -> str:
-    """Return the colour of a product; one that has none of its own gets the same spare colour every time."""
+    """Return the colour of a product; unknown products get one of four spare colours, by name."""
     pair = _PRODUCT.get(product) or _MORE[sum(product.encode()) % len(_MORE)]
     return pair[dark]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How a metric is coloured and read.
+    """Colour scale of a metric.
 
     Parameters
     ----------
     palette, low, high, ticks
-        Fixed limits, so that two maps can be compared; values beyond take the end colour.
-    mark
-        A value worth a line on an axis, and ``mark_label``, what it is.
+        Fixed limits make maps comparable; values beyond take the end colour.
+    mark, mark_label
+        Reference value drawn as a line on axes, and its label.
     digits
         Decimals in tables.
     """
@@ -108,7 +108,7 @@ class Scale:
 
 _HIGH_IS_GOOD = tuple(Viridis256)
 _BROWN_TO_GREEN = interp_palette(BrBG11[::-1], 256)
-_ERROR = interp_palette(YlOrBr9[::-1], 256)  # Bokeh lists it from dark to light; a large error is dark
+_ERROR = interp_palette(YlOrBr9[::-1], 256)  # Bokeh's order is dark to light; large errors are dark
 
 _CORRELATION = Scale(palette=_HIGH_IS_GOOD, low=0, high=1, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1), digits=2)
 _EFFICIENCY = Scale(
@@ -136,7 +136,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             mark=0.04,
             mark_label="0.04, the goal of the SMAP mission",
         ),
-        # Brown is a product too dry, blue-green one too wet.
+        # Brown is a dry bias, blue-green a wet one.
         "bias": Scale(
             palette=_BROWN_TO_GREEN,
             low=-0.1,
@@ -153,7 +153,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 
 
 def scale_of(metric: str, limits: tuple[float, float] | None = None) -> Scale:
-    """Return the scale of a metric, its own ends replaced where a visitor has chosen others."""
+    """Return the scale of a metric, with the user's limits if there are any."""
     scale = SCALES[metric]
     if limits is None or limits == (scale.low, scale.high):
         return scale
@@ -181,8 +181,8 @@ THEME: dict[str, Any] = {
 }
 
 
-def quiet(fig: figure) -> figure:
-    """Return the figure without what distracts: logo, outline, minor ticks, idle toolbar."""
+def style_figure(fig: figure) -> figure:
+    """Return the figure without logo, outline and minor ticks, its toolbar hidden until hovered."""
     fig.toolbar.logo = None
     fig.toolbar.autohide = True
     fig.outline_line_color = None

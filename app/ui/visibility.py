@@ -1,4 +1,4 @@
-"""Work that follows the selection only while its page is in sight."""
+"""Callbacks that run only while their page is visible."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from app.session.selection import Selection
 def while_visible(
     main: pn.Column, selection: Selection, on: Sequence[str], work: Callable[[], None]
 ) -> Callable[[], None]:
-    """Call ``work`` when a part of the selection changes; out of sight, once when the page is turned to again.
+    """Call ``work`` when the selection changes; while the page is hidden, once when it is shown again.
 
     Parameters
     ----------
     main
-        What the page shows.
+        The page.
     selection, on
-        Of the visitor, and which parts of it.
+        The selection and the parameters watched.
     work
-        Draws or computes. A plot that is first drawn out of sight has no size and fails in the browser, and what
-        nobody sees need not be computed.
+        Draws or computes. Bokeh fails in the browser if a plot is first drawn, or changed, while it is hidden and has no
+        size.
 
     Returns
     -------
     Callable
-        Asks for the work as a change does: at once in sight, else when the page is turned to.
+        Calls ``work`` as a change does: at once if the page is visible, else when it is shown.
     """
-    owed = False
+    pending = False
 
-    def changed(*_: param.parameterized.Event) -> None:
-        nonlocal owed
-        owed = not main.visible
+    def on_change(*_: param.parameterized.Event) -> None:
+        nonlocal pending
+        pending = not main.visible
         if main.visible:
             work()
 
-    def turned(event: param.parameterized.Event) -> None:
-        if event.new and owed:
-            changed()
+    def on_visible(event: param.parameterized.Event) -> None:
+        if event.new and pending:
+            on_change()
 
-    selection.param.watch(changed, list(on))
-    main.param.watch(turned, "visible")
-    return changed
+    selection.param.watch(on_change, list(on))
+    main.param.watch(on_visible, "visible")
+    return on_change

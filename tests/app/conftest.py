@@ -1,4 +1,4 @@
-"""Fixtures of the dashboard's tests without a browser: folders, a dataset and a finished run made without training."""
+"""Fixtures of the dashboard tests without a browser: folders, a dataset, and finished runs made without training."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def store(data_folder: Path, runs_folder: Path) -> Store:
 
 @pytest.fixture
 def make_run(store: Store) -> Callable[..., Run]:
-    """Leave a run on disk as an experiment does; its prediction is in situ with noise."""
+    """Write a run as an experiment does; its prediction is in situ soil moisture with noise."""
 
     def make(run_id: str, *, finished: bool = True, title: str = "") -> Run:
         path = store.data / "bucket.zarr"
@@ -63,12 +63,12 @@ def make_run(store: Store) -> Callable[..., Run]:
         predicted = (ds[v.SM_INSITU].fillna(0.2) + noise).astype(np.float32).reset_coords(drop=True)
         predicted.attrs["units"] = v.SM_UNITS
         in_test = xr.DataArray(np.arange(ds.sizes[v.TIME]) < 200, dims=v.TIME).broadcast_like(predicted)
-        made = xr.Dataset({v.SM_PREDICTED: predicted, v.IN_TEST: in_test.transpose(v.SITE, v.TIME)})
-        run.write_predictions(made.assign_coords({v.FOLD: (v.SITE, ["temporal"] * ds.sizes[v.SITE])}))
-        every = {v.MULTITASK_LSTM: predicted} | {
+        predictions = xr.Dataset({v.SM_PREDICTED: predicted, v.IN_TEST: in_test.transpose(v.SITE, v.TIME)})
+        run.write_predictions(predictions.assign_coords({v.FOLD: (v.SITE, ["temporal"] * ds.sizes[v.SITE])}))
+        compared = {v.MULTITASK_LSTM: predicted} | {
             n: a.reset_coords(drop=True) for n, a in products(ds).items()
         }
-        stacked = xr.concat(list(every.values()), dim=v.PRODUCT).assign_coords({v.PRODUCT: list(every)})
+        stacked = xr.concat(list(compared.values()), dim=v.PRODUCT).assign_coords({v.PRODUCT: list(compared)})
         run.write_scores(v.SM_INSITU, site_scores(stacked.where(in_test), ds[v.SM_INSITU]))
         run.append_event("run_finished", seconds=2.0)
         return run

@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: Chromium that reaches nothing but this machine, and the real server in its own process."""
+"""Fixtures of the browser tests: Chromium restricted to this machine, and the server in a process of its own."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from gsm3core.schema import open_dataset, products, save_dataset
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 LOCAL_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"
-PATIENCE = 60_000  # milliseconds; the machines that test are shared
-expect.set_options(timeout=PATIENCE)
+TIMEOUT_MS = 60_000  # test machines are shared
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            # pytest-base-url, which pytest-playwright brings, is behind the newest pytest.
+            # Raised by pytest-base-url, a dependency of pytest-playwright.
             item.add_marker(
                 pytest.mark.filterwarnings("ignore:Session-scoped fixtures defined as instance methods")
             )
@@ -78,7 +78,7 @@ def demo(data_folder: Path) -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, demo: xr.Dataset) -> Run:
-    """A run as an experiment leaves it, without training: its prediction is in-situ soil moisture with noise."""
+    """A finished run made without training; its prediction is in situ soil moisture with noise."""
     path = data_folder / "demo.zarr"
     config = (
         ExperimentConfig.load("quick").replace("data", dataset=str(path)).replace("holdout", name="temporal")
@@ -108,9 +108,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, data_folder: Path, de
 def serve(
     data_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., tuple[str, Path]]]:
-    """Start a server for a folder of runs; return its address and its working directory.
+    """Start a server for a folder of runs; return its URL and working directory.
 
-    An error in its log fails the module.
+    Errors in its log fail the module.
     """
     started: list[tuple[subprocess.Popen[bytes], Path]] = []
 
@@ -135,7 +135,7 @@ def serve(
         server.terminate()
         server.wait(20)
     for _, log in started:
-        # A tab that closes during a write leaves these two, one caused by the other; they are harmless.
+        # Logged when a tab closes during a write; harmless.
         blocks = re.split(r"(?=Traceback|ERROR)", log.read_text(errors="replace"))
         closed = re.compile("WebSocketClosedError|StreamClosedError")
         errors = [b for b in blocks if re.match(r"Traceback|ERROR", b) and not closed.search(b)]
@@ -154,14 +154,14 @@ def _wait_until_alive(port: int, server: subprocess.Popen[bytes], log: Path) -> 
     pytest.fail(f"the server did not answer:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def watch(page: Any) -> list[str]:
-    """Collect every console error, page error and request that would leave this machine."""
-    bad: list[str] = []
-    page.set_default_timeout(PATIENCE)
-    page.on("console", lambda m: bad.append(f"console: {m.text}") if m.type == "error" else None)
-    page.on("pageerror", lambda e: bad.append(f"page: {e}"))
-    page.on("request", lambda r: bad.append(f"outside: {r.url}") if _leaves(r.url) else None)
-    return bad
+def record_errors(page: Any) -> list[str]:
+    """Collect console errors, page errors and requests to other machines."""
+    errors: list[str] = []
+    page.set_default_timeout(TIMEOUT_MS)
+    page.on("console", lambda m: errors.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda e: errors.append(f"page: {e}"))
+    page.on("request", lambda r: errors.append(f"outside: {r.url}") if _leaves(r.url) else None)
+    return errors
 
 
 def _leaves(url: str) -> bool:
@@ -172,29 +172,29 @@ def _leaves(url: str) -> bool:
 
 @pytest.fixture
 def clean_page(page: Any) -> Iterator[Any]:
-    """A page that fails the test on any console error, page error or outside request."""
-    bad = watch(page)
+    """A page that fails the test on a console error, page error or request to another machine."""
+    errors = record_errors(page)
     yield page
-    assert not bad, bad
+    assert not errors, errors
 
 
 @pytest.fixture
 def new_clean_page(browser: Any, browser_context_args: dict[str, Any]) -> Iterator[Callable[[], Any]]:
-    """Open further visitors, each as strict as ``clean_page``."""
+    """Open further sessions, each as strict as ``clean_page``."""
     opened: list[tuple[Any, list[str]]] = []
 
     def open_one() -> Any:
         page = browser.new_context(**browser_context_args).new_page()
-        opened.append((page, watch(page)))
+        opened.append((page, record_errors(page)))
         return page
 
     yield open_one
-    for page, bad in opened:
+    for page, errors in opened:
         page.context.close()
-        assert not bad, bad
+        assert not errors, errors
 
 
-# Text on a canvas is not in the page: read Bokeh's own models. {renderer name} -> the columns of its data.
+# Canvas text is not in the DOM: read the data source of the renderer with this name from Bokeh's models.
 _DATA = """name => {
   for (const d of window.Bokeh?.documents ?? []) for (const m of d._all_models.values())
     if (m.type === 'GlyphRenderer' && m.name === name) {
@@ -220,7 +220,7 @@ _WHERE = f"""([name, x, y]) => {{ {_FIND}
 _DRAWN = f"""name => {{ {_FIND}
   return Bokeh.documents.every(d => d.is_idle) && figure(name)?.frame != null
 }}"""
-# Scrolls to a figure that is not wholly seen; tells whether it had to.
+# Scrolls to a figure that is not fully visible; returns whether it did.
 _INTO_VIEW = f"""name => {{ {_FIND}
   const el = figure(name).el, r = el.getBoundingClientRect()
   if (r.top >= 70 && r.bottom <= window.innerHeight) return false
@@ -231,25 +231,25 @@ _INTO_VIEW = f"""name => {{ {_FIND}
 
 @pytest.fixture(scope="session")
 def map_data() -> Callable[[Any], dict[str, list[Any]]]:
-    """Read the columns of the sites on the map."""
+    """Read the data of the sites on the map."""
     return lambda page: page.evaluate(_DATA, "sites") or {}
 
 
 @pytest.fixture(scope="session")
 def drawn() -> Callable[[Any, str], dict[str, list[Any]]]:
-    """Read the columns of any named line or set of points."""
+    """Read the data of a named renderer."""
     return lambda page, name: page.evaluate(_DATA, name) or {}
 
 
 @pytest.fixture(scope="session")
 def pixel() -> Callable[[Any, str, float, float], list[float]]:
-    """Return where a place of a named figure, in its own numbers, is on the screen; scrolled to where it is seen."""
+    """Return the screen position of data coordinates in a named figure, after scrolling to it."""
 
     def find(page: Any, name: str, x: float, y: float) -> list[float]:
         page.wait_for_function(_DRAWN, arg=name)
         page.evaluate(_INTO_VIEW, name)
         found: list[float] = []
-        while True:  # until the page has settled
+        while True:  # until the layout is stable
             page.wait_for_timeout(400)
             now = page.evaluate(_WHERE, [name, x, y])
             if now == found:
@@ -261,10 +261,10 @@ def pixel() -> Callable[[Any, str, float, float], list[float]]:
 
 @pytest.fixture(scope="session")
 def click_map() -> Callable[[Any, float, float], None]:
-    """Click a place of the map, in Mercator metres."""
+    """Click on the map at web-Mercator metres."""
 
     def click(page: Any, x: float, y: float) -> None:
-        page.wait_for_timeout(800)  # until the ranges have settled in the browser
+        page.wait_for_timeout(800)  # until the ranges are stable
         left, top = page.evaluate(_WHERE, ["site_map", x, y])
         page.mouse.click(left, top)
 

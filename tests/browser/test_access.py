@@ -1,4 +1,4 @@
-"""A visitor of a served dashboard logs in; nothing of it is shown before, and the login page asks nobody else."""
+"""Login: nothing is shown without a password, and the login page loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log_in(page, password):
     page.get_by_role("button", name="Log in").click()
 
 
-def test_only_who_knows_the_password_sees_the_dashboard(clean_page, url):
+def test_dashboard_requires_the_password(clean_page, url):
     page = clean_page
     page.goto(url)
     expect(page).to_have_url(re.compile("/login"))
@@ -35,7 +35,7 @@ def test_only_who_knows_the_password_sees_the_dashboard(clean_page, url):
     expect(page.get_by_role("button", name="Experiments", exact=True)).to_be_visible()
 
 
-def test_the_socket_is_closed_to_others(url):
+def test_websocket_requires_login(url):
     request = urllib.request.Request(
         f"{url}ws",
         headers={

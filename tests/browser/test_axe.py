@@ -1,4 +1,4 @@
-"""Every page by the rules of axe-core, in light and dark, and by keyboard alone; skipped where axe-core is not here."""
+"""Accessibility of every page: axe-core in both themes (skipped without axe-core), and keyboard navigation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from playwright.sync_api import expect
 
 AXE = Path(os.environ.get("AXE", Path(__file__).parent / ".axe" / "axe.min.js"))
 PAGES = {
-    "overview": "How good the products are",
+    "overview": "Product skill",
     "sites": "R by product",
     "compare": "Best product by R",
-    "factors": "Which factors matter",
+    "factors": "Factor importance",
     "experiments": "All experiments",
-    "data": "Catalogue of sources",
+    "data": "Data sources",
 }
-# The table widget puts its placeholder and pages into what it calls a grid; nothing here can change that.
+# Tabulator puts its placeholder and pages into an element with the role grid.
 _GRID = "aria-required-children"
-_ASK = """async () => {
+_RUN_AXE = """async () => {
   const found = await axe.run(document, {resultTypes: ['violations']})
   return found.violations.map(v => ({rule: v.id, nodes: v.nodes.map(n => n.html.slice(0, 200)), help: v.help}))
 }"""
@@ -33,7 +33,7 @@ def url(serve, finished_run):
 
 def violations(page: Any) -> list[dict[str, Any]]:
     page.evaluate(AXE.read_text())
-    found = page.evaluate(_ASK)
+    found = page.evaluate(_RUN_AXE)
     return [
         one
         for one in found
@@ -42,7 +42,7 @@ def violations(page: Any) -> list[dict[str, Any]]:
 
 
 def wait_until_named(page: Any) -> None:
-    """Names are given now and then: wait for a time that began after the page was drawn."""
+    """Wait until accessible names were set after the last render (app.ui.workarounds.accessible_names)."""
     page.wait_for_timeout(1000)
     page.wait_for_function(
         "since => Number(document.documentElement.dataset.named ?? 0) > since",
@@ -52,7 +52,7 @@ def wait_until_named(page: Any) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", list(PAGES))
-def test_axe_finds_nothing(clean_page, url, name, theme):
+def test_axe_finds_no_violations(clean_page, url, name, theme):
     if not AXE.exists():
         pytest.skip(f"no axe-core at {AXE}: `make axe` fetches it where there is npm, or set AXE")
     page = clean_page
@@ -64,12 +64,12 @@ def test_axe_finds_nothing(clean_page, url, name, theme):
     assert not found, found
 
 
-def test_the_page_is_walked_by_keyboard(clean_page, url):
-    """Every stop of the tabulator key has a name and is seen to have the focus; a page is turned to without a mouse."""
+def test_pages_are_usable_by_keyboard(clean_page, url):
+    """Every focus stop has a name, and a page can be selected without a mouse."""
     page = clean_page
     page.goto(f"{url}?page=overview")
     expect(page.locator("#loader")).to_be_hidden()
-    expect(page.get_by_role("heading", name="How good the products are")).to_be_visible()
+    expect(page.get_by_role("heading", name="Product skill")).to_be_visible()
     wait_until_named(page)
     stops = []
     for _ in range(40):

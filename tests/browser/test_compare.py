@@ -1,4 +1,4 @@
-"""A visitor compares products and runs; the page shows the numbers of gsm3core."""
+"""The Compare page in a browser shows the numbers of gsm3core."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def url(serve, finished_run, two_runs):
 
 @pytest.fixture(scope="module")
 def two_runs(finished_run):
-    """Beside the finished run, a second one that is worse."""
+    """The finished run and a second one with larger errors."""
     made = finished_run.predictions()
     noise = np.random.default_rng(2).normal(0, 0.05, made[v.SM_PREDICTED].shape).astype(np.float32)
     made[v.SM_PREDICTED] = made[v.SM_PREDICTED] + noise
@@ -40,7 +40,7 @@ def two_runs(finished_run):
 
 @pytest.fixture(scope="module")
 def expected(finished_run, demo):
-    """What gsm3core says of the run and the products on the run's test days."""
+    """The comparison of the run and the products on the run's test days, computed by gsm3core."""
     made = finished_run.predictions()
     every = {v.MULTITASK_LSTM: made[v.SM_PREDICTED]} | products(demo)
     stacked = xr.concat([a.reset_coords(drop=True) for a in every.values()], dim=v.PRODUCT).assign_coords(
@@ -65,14 +65,14 @@ def test_ranks_pairs_and_maps_are_those_of_gsm3core(clean_page, url, finished_ru
     for k, name in enumerate(order):
         one = part.sel({v.PRODUCT: name})
         expect(rows.nth(k)).to_contain_text(str(name))
-        told = f"{float(one['median']):.2f}"
-        if np.isfinite(one["lower"]):  # of a few sites there is no interval
-            told += f" [{float(one['lower']):.2f}, {float(one['upper']):.2f}]"
-        expect(rows.nth(k)).to_contain_text(told.replace("-", "−"))
+        expected_text = f"{float(one['median']):.2f}"
+        if np.isfinite(one["lower"]):  # too few sites have no interval
+            expected_text += f" [{float(one['lower']):.2f}, {float(one['upper']):.2f}]"
+        expect(rows.nth(k)).to_contain_text(expected_text.replace("-", "−"))
 
-    expect(page.get_by_text("Own days uses more", exact=False)).to_be_visible()
+    expect(page.get_by_text("Paired days uses more", exact=False)).to_be_visible()
 
-    page.get_by_role("button", name="Own days", exact=True).click()
+    page.get_by_role("button", name="Paired days", exact=True).click()
     expect(page).to_have_url(re.compile("sample=pairwise"))
     own = expected.sel(sample="pairwise", metric="R")["score"]
     a, b = own.sel({v.PRODUCT: v.MULTITASK_LSTM}), own.sel({v.PRODUCT: v.SMAP})
@@ -97,18 +97,18 @@ def test_ranks_pairs_and_maps_are_those_of_gsm3core(clean_page, url, finished_ru
     )
 
 
-def test_the_metric_changes_everything(clean_page, url, finished_run, expected):
+def test_change_of_metric_updates_the_page(clean_page, url, finished_run, expected):
     page = clean_page
     open_compare(page, url, f"&run={finished_run.id}&sample=pairwise")
     page.get_by_role("button", name="RMSE", exact=True).click()
-    expect(page.get_by_text("RMSE (m³ m⁻³) of every product", exact=True)).to_be_visible()
+    expect(page.get_by_text("Median RMSE (m³ m⁻³) by product", exact=True)).to_be_visible()
     part = expected.sel(sample="pairwise", metric="RMSE")
     best = str(part[v.PRODUCT].values[np.nanargmin(part["median"].values)])
     expect(page.locator(".rank-table tbody tr").first).to_contain_text(best)
     expect(page.locator(".pair-table")).to_contain_text("SMOS")
 
 
-def test_two_runs_side_by_side(clean_page, url, two_runs):
+def test_second_run_is_ranked_by_its_title(clean_page, url, two_runs):
     page = clean_page
     first, second = two_runs
     open_compare(page, url, f"&run={first.id}&other_run={second.id}&other={second.title.replace(' ', '+')}")
@@ -122,7 +122,7 @@ def test_two_runs_side_by_side(clean_page, url, two_runs):
     assert not [t for t in texts if v.MULTITASK_LSTM in t]
 
 
-def test_filters_leave_fewer_sites(clean_page, url, finished_run, demo, drawn):
+def test_filters_reduce_the_sites(clean_page, url, finished_run, demo, drawn):
     page = clean_page
     open_compare(page, url, f"&run={finished_run.id}&region=CONUS")
     expect(page.get_by_text("Median over CONUS", exact=False)).to_be_visible()
@@ -130,7 +130,7 @@ def test_filters_leave_fewer_sites(clean_page, url, finished_run, demo, drawn):
     assert set(drawn(page, "best")["site"]) <= conus
 
 
-def test_narrow_and_dark(clean_page, url, finished_run):
+def test_narrow_dark_page_is_not_cut(clean_page, url, finished_run):
     page = clean_page
     page.set_viewport_size({"width": 900, "height": 1200})
     open_compare(page, url, f"&run={finished_run.id}&theme=dark")
@@ -142,40 +142,39 @@ def eventually(page, condition, seconds=30):
         if condition():
             return
         page.wait_for_timeout(200)
-    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+    raise AssertionError(f"condition not met within {seconds} s: {condition.__name__}")
 
 
-def test_take_away(clean_page, url, finished_run, expected, tmp_path):
-    """The picture, the numbers and the answer of a card are what the card shows."""
+def test_exports_contain_what_the_card_shows(clean_page, url, finished_run, expected, tmp_path):
     page = clean_page
     open_compare(page, url, f"&run={finished_run.id}&sample=pairwise&other=SMAP")
-    page.get_by_role("button", name="Take away: best product").click()
-    expect(page.get_by_role("heading", name="Take away: best product")).to_be_visible()
-    taken = {}
-    for name in ("SVG", "Numbers (CSV)", "All of it (netCDF)"):
+    page.get_by_role("button", name="Export: best product").click()
+    expect(page.get_by_role("heading", name="Export: best product")).to_be_visible()
+    saved = {}
+    for name in ("SVG", "Numbers (CSV)", "All results (netCDF)"):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).first.click()
-        taken[name] = tmp_path / download.value.suggested_filename
-        download.value.save_as(taken[name])
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
     part = expected.sel(sample="pairwise", metric="R")
-    table = pd.read_csv(taken["Numbers (CSV)"], comment="#", index_col=0, keep_default_na=False)
+    table = pd.read_csv(saved["Numbers (CSV)"], comment="#", index_col=0, keep_default_na=False)
     assert list(table["best"]) == list(part["best"].values.astype(str))
     scores = pd.to_numeric(table[f"R of {v.SMAP}"])
     np.testing.assert_allclose(scores, part["score"].sel({v.PRODUCT: v.SMAP}).values)
-    with xr.open_dataset(taken["All of it (netCDF)"]) as back:
+    with xr.open_dataset(saved["All results (netCDF)"]) as back:
         np.testing.assert_allclose(back["median"].sel(sample="pairwise", metric="R"), part["median"].values)
-    drawing = taken["SVG"].read_text()
-    assert "SIMULATED" in drawing  # away from the page the picture says it itself
+    drawing = saved["SVG"].read_text()
+    assert "SIMULATED" in drawing  # the exported picture states it
     assert "fewer than two have a score" in drawing
     page.keyboard.press("Escape")
-    # and on the page it is as it was
+    # the title is removed from the page again
     title = page.evaluate(
         "() => [...Bokeh.documents[0]._all_models.values()].find(m => m.type === 'Figure' && m.name === 'best_map').title.text"
     )
     assert title == ""
 
 
-def test_the_scale_of_differences_is_fixed_and_can_be_changed(clean_page, url, finished_run):
+def test_colour_limits_are_fixed_until_changed(clean_page, url, finished_run):
     page = clean_page
     open_compare(page, url, f"&run={finished_run.id}")
     ends = """() => {
@@ -184,9 +183,9 @@ def test_the_scale_of_differences_is_fixed_and_can_be_changed(clean_page, url, f
       return [mapper.low, mapper.high]
     }"""
     eventually(page, lambda: page.evaluate(ends) == [-0.2, 0.2])
-    page.get_by_label("Differences up to").click()
+    page.get_by_label("Colour limits").click()
     page.get_by_role("menuitem", name="± 0.4").or_(page.get_by_role("option", name="± 0.4")).click()
     eventually(page, lambda: page.evaluate(ends) == [-0.4, 0.4])
-    expect(page).to_have_url(re.compile("spread=0.4"))
+    expect(page).to_have_url(re.compile("difference_limit=0.4"))
     page.get_by_role("button", name="RMSE", exact=True).click()
     eventually(page, lambda: page.evaluate(ends) == [-0.04, 0.04])

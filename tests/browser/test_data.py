@@ -1,4 +1,4 @@
-"""A visitor looks at what is here, and adds a table."""
+"""The Data page: datasets, data sources, export and upload."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gsm3core.schema import open_dataset, save_dataset
 
 @pytest.fixture(scope="module")
 def data_folder(tmp_path_factory):
-    """A folder of its own: these tests write to it."""
+    """A separate folder: these tests write to it."""
     folder = tmp_path_factory.mktemp("own-data")
     save_dataset(demo_dataset(n_sites=20, end="2016-03-31"), folder / "small.zarr")
     return folder
@@ -49,13 +49,13 @@ def table(tmp_path, text, name="mine.csv"):
     return path
 
 
-def test_what_is_here(clean_page, url):
+def test_datasets_and_sources_are_listed(clean_page, url):
     page = clean_page
     open_data(page, url)
     row = page.locator(".datasets tbody tr").first
     expect(row).to_contain_text("20")
     expect(row).to_contain_text("2015-04-01 to 2016-03-31")
-    expect(page.locator(".dataset-detail")).to_contain_text("variables, with source and terms")
+    expect(page.locator(".dataset-detail")).to_contain_text("variables with source and license")
     sources = page.locator(".catalogue details")
     expect(sources).to_have_count(len(source_entries()))
     sources.filter(has_text="smap-l3e").locator("summary").click()
@@ -64,13 +64,13 @@ def test_what_is_here(clean_page, url):
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
 
 
-def test_what_is_here_is_taken_away(clean_page, url, data_folder, tmp_path):
+def test_tables_are_exported(clean_page, url, data_folder, tmp_path):
     page = clean_page
     open_data(page, url)
 
-    def taken(card, name):
-        page.get_by_role("button", name=f"Take away: {card}").click()
-        expect(page.get_by_role("heading", name=f"Take away: {card}")).to_be_visible()
+    def exported(card, name):
+        page.get_by_role("button", name=f"Export: {card}").click()
+        expect(page.get_by_role("heading", name=f"Export: {card}")).to_be_visible()
         with page.expect_download() as download:
             page.get_by_role("button", name=f"{name} (CSV)").click()
         path = tmp_path / download.value.suggested_filename
@@ -79,20 +79,20 @@ def test_what_is_here_is_taken_away(clean_page, url, data_folder, tmp_path):
         return pd.read_csv(path, comment="#", index_col=0)
 
     ds = open_dataset(data_folder / "small.zarr")
-    datasets = taken("datasets here", "Datasets")
+    datasets = exported("available datasets", "Datasets")
     one = datasets.loc["small.zarr"]
     assert (one["sites"], one["networks"]) == (20, len(np.unique(ds[v.NETWORK].values)))
     assert (one["first_day"], one["last_day"]) == ("2015-04-01", "2016-03-31")
-    variables = taken("datasets here", "Variables of the one looked at")
+    variables = exported("available datasets", "Variables")
     assert variables.loc[v.SM_INSITU, "units"] == "m3 m-3"
     assert set(variables.index) <= set(ds.data_vars)
-    sources = taken("catalogue of sources", "Sources")
+    sources = exported("data sources", "Sources")
     assert list(sources.index.sort_values()) == sorted(source_entries())
-    page.get_by_role("button", name="Take away: datasets here").click()
+    page.get_by_role("button", name="Export: available datasets").click()
     expect(page.get_by_text("gsm3 data describe")).to_contain_text(str(data_folder / "small.zarr"))
 
 
-def test_a_table_is_checked_added_and_shown(clean_page, url, data_folder, sites, tmp_path):
+def test_table_is_checked_added_and_shown(clean_page, url, data_folder, sites, tmp_path):
     page = clean_page
     before = fingerprint(data_folder / "small.zarr")
     rows = [f"{s},2015-04-{d:02d},{0.1 + 0.001 * d:.3f},m3 m-3" for s in sites[:3] for d in range(1, 31)]
@@ -111,11 +111,11 @@ def test_a_table_is_checked_added_and_shown(clean_page, url, data_folder, sites,
     added = ds[v.SM_PRODUCT].sel({v.PRODUCT: "Mine", v.SITE: sites[1], v.TIME: "2015-04-07"})
     assert np.isclose(added.item(), 0.107)
     assert fingerprint(data_folder / "small.zarr") == before
-    page.get_by_role("button", name="Show it on the Sites page").click()
+    page.get_by_role("button", name="Show the new dataset").click()
     expect(page.get_by_text("Mine", exact=True).first).to_be_visible()
 
 
-def test_a_large_table_comes_in_parts(clean_page, url, sites, tmp_path):
+def test_large_table_is_uploaded_in_chunks(clean_page, url, sites, tmp_path):
     page = clean_page
     open_data(page, url)
     times = (
@@ -124,36 +124,36 @@ def test_a_large_table_comes_in_parts(clean_page, url, sites, tmp_path):
     )
     rows = "".join(f"{sites[0]},{t},0.2,m3 m-3\n" for t in times)
     path = table(tmp_path, f"site,time,value,units\n{rows}", "large.csv")
-    assert path.stat().st_size > 20_000_000  # more than one message may hold
+    assert path.stat().st_size > 20_000_000  # more than one message can hold
     page.locator("input[type=file]").set_input_files(path)
     expect(page.locator(".upload-summary")).to_contain_text("600,000 of 600,000 can be used", timeout=180_000)
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "said"),
+    ("text", "name", "message"),
     [
         ("site,time\na,2015-04-01\n", "mine.csv", "no column 'value'"),
-        ("site,time,value,units\na,01/02/2015,0.2,m3 m-3\n", "mine.csv", "cannot be read"),
+        ("site,time,value,units\na,01/02/2015,0.2,m3 m-3\n", "mine.csv", "invalid time"),
         ("site,time,value,units\na,2015-04-01,20,m3 m-3\n", "mine.csv", "It looks like percent"),
     ],
 )
-def test_a_table_that_is_not_in_order_is_explained(clean_page, url, tmp_path, text, name, said):
+def test_invalid_table_is_reported(clean_page, url, tmp_path, text, name, message):
     page = clean_page
     open_data(page, url)
     page.locator("input[type=file]").set_input_files(table(tmp_path, text, name))
-    expect(page.get_by_text(said, exact=False).first).to_be_visible()
+    expect(page.get_by_text(message, exact=False).first).to_be_visible()
     expect(page.get_by_role("button", name="Add to a new dataset")).to_be_disabled()
 
 
-def test_a_name_that_is_a_path_is_refused(clean_page, url, data_folder, sites, tmp_path):
+def test_path_as_dataset_name_is_rejected(clean_page, url, data_folder, sites, tmp_path):
     page = clean_page
     open_data(page, url)
     page.locator("input[type=file]").set_input_files(
         table(tmp_path, f"site,time,value,units\n{sites[0]},2015-04-01,0.2,m3 m-3\n")
     )
     expect(page.locator(".upload-summary")).to_contain_text("1 of 1 can be used")
-    there = sorted(data_folder.parent.rglob("*outside*"))
+    before = sorted(data_folder.parent.rglob("*outside*"))
     fill(page, "Name of the new dataset", "../outside")
     page.get_by_role("button", name="Add to a new dataset").click()
-    expect(page.get_by_text("is no name for a dataset", exact=False)).to_be_visible()
-    assert sorted(data_folder.parent.rglob("*outside*")) == there
+    expect(page.get_by_text("Invalid dataset name", exact=False)).to_be_visible()
+    assert sorted(data_folder.parent.rglob("*outside*")) == before

@@ -1,4 +1,4 @@
-"""A visitor launches, follows, cancels and looks at experiments."""
+"""The Experiments page: launch, progress, cancel, resume, comparison and export of runs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from app.services.mercator import mercator
 from gsm3core import vocabulary as v
 from gsm3core.baselines import GRADIENT_BOOSTING
 from gsm3core.config import ExperimentConfig
 from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.experiment import create_run
 from gsm3core.experiment.folds import folds_of
+from gsm3core.geography.mercator import mercator
 from gsm3core.jobs import JobQueue
 from gsm3core.run import Run, list_runs
 
-TRAINING = 300_000  # milliseconds; training shares the machine with everything else
-# Leaves the server's process id where a test finds it.
+TRAINING = 300_000  # milliseconds; training shares the machine with other jobs
+# Writes the server's process id to a file.
 WITH_PID = """
 import os, sys
 from pathlib import Path
@@ -55,7 +55,7 @@ def open_experiments(page, url):
     expect(page.get_by_text("New experiment", exact=True)).to_be_visible()
 
 
-def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data):
+def test_launched_run_is_shown_on_the_map(clean_page, serve, runs_folder, map_data):
     page = clean_page
     url = serve(runs_folder)[0]
     page.goto(f"{url}?page=sites")
@@ -87,7 +87,7 @@ def test_launch_follow_and_show_on_map(clean_page, serve, runs_folder, map_data)
     assert run.id in page.url
 
 
-def test_first_run_appears_by_itself(clean_page, serve, runs_folder):
+def test_first_run_appears_without_reload(clean_page, serve, runs_folder):
     page = clean_page
     url = serve(runs_folder)[0]
     page.goto(f"{url}?page=sites")
@@ -101,7 +101,7 @@ def test_first_run_appears_by_itself(clean_page, serve, runs_folder):
     expect(page.get_by_text("The first LSTM run")).to_be_hidden()
 
 
-def test_cancel(clean_page, serve, runs_folder):
+def test_cancelled_run_can_be_resumed(clean_page, serve, runs_folder):
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
     fill_epochs(page, 500)
@@ -115,7 +115,7 @@ def test_cancel(clean_page, serve, runs_folder):
 
 
 @pytest.mark.parametrize("epochs", [0, -3])
-def test_a_value_that_makes_no_sense_is_explained(clean_page, serve, runs_folder, epochs):
+def test_invalid_epochs_are_reported(clean_page, serve, runs_folder, epochs):
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
     fill_epochs(page, epochs)
@@ -139,14 +139,14 @@ def eventually(page, condition, seconds=30):
         if condition():
             return
         page.wait_for_timeout(200)
-    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+    raise AssertionError(f"condition not met within {seconds} s: {condition.__name__}")
 
 
-def test_folds_are_on_the_map_before_anything_is_launched(clean_page, serve, runs_folder, demo, drawn):
+def test_folds_are_previewed_on_the_map(clean_page, serve, runs_folder, demo, drawn):
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
     expect(page.locator(".fold-table tbody tr")).to_have_count(1)
-    choose(page, "Hold out", "Random spatial")
+    choose(page, "Holdout", "Random spatial")
     expect(page.locator(".fold-table tbody tr")).to_have_count(5)
     config = ExperimentConfig.load("quick").replace("holdout", name="random_spatial")
     expected = {}
@@ -167,10 +167,10 @@ def test_folds_are_on_the_map_before_anything_is_launched(clean_page, serve, run
     assert not list_runs(runs_folder)
 
 
-def test_an_area_is_drawn_and_held_out(clean_page, serve, runs_folder, demo, pixel):
+def test_sites_in_a_drawn_area_are_tested(clean_page, serve, runs_folder, demo, pixel):
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
-    choose(page, "Hold out", "My own choice")
+    choose(page, "Holdout", "Custom")
     expect(page.get_by_text("A custom holdout needs", exact=False)).to_be_visible()
     page.get_by_role("button", name="Draw an area").click()
     page.wait_for_timeout(800)
@@ -178,12 +178,12 @@ def test_an_area_is_drawn_and_held_out(clean_page, serve, runs_folder, demo, pix
     for lon, lat in corners:
         x, y = mercator(lon, lat)
         page.mouse.click(*pixel(page, "folds_map", float(x), float(y)))
-        page.wait_for_timeout(600)  # two quick clicks would be a double one
+        page.wait_for_timeout(600)  # faster clicks would be a double click
     page.get_by_role("button", name="Close the area").click()
     lon, lat = demo[v.LON].values, demo[v.LAT].values
     inside = int(((lon > -130) & (lon < -60) & (lat > 20) & (lat < 55)).sum())
     assert 0 < inside < demo.sizes[v.SITE]
-    expect(page.get_by_text(f"{inside} sites are held out and tested, once", exact=False)).to_be_visible()
+    expect(page.get_by_text(f"{inside} test sites", exact=False)).to_be_visible()
 
 
 def test_ticked_runs_are_compared(clean_page, serve, tmp_path, finished_run):
@@ -219,13 +219,11 @@ def test_ticked_runs_are_compared(clean_page, serve, tmp_path, finished_run):
 
 
 @pytest.mark.slow
-def test_a_training_outlives_the_server_and_is_resumed_to_the_same_numbers(
-    serve, runs_folder, new_clean_page
-):
+def test_training_survives_the_server_and_resumes_exactly(serve, runs_folder, new_clean_page):
     first = new_clean_page()
     url, home = serve(runs_folder, ["-c", WITH_PID])
     open_experiments(first, url)
-    fill_epochs(first, 80)  # long enough for a new server and a new page to find it at work
+    fill_epochs(first, 80)  # long enough to be running when the new server and page are ready
     first.get_by_role("button", name="Launch").click()
     expect(first.locator(".experiment-status")).to_contain_text(
         re.compile(r"epoch \d+ of 80"), timeout=TRAINING
@@ -233,10 +231,10 @@ def test_a_training_outlives_the_server_and_is_resumed_to_the_same_numbers(
     first.close()
     os.kill(int((home / "pid.txt").read_text()), signal.SIGKILL)
     (run,) = list_runs(runs_folder)
-    told = len(list(run.events()))
+    n_events = len(list(run.events()))
     deadline = time.monotonic() + TRAINING / 1000
-    while len(list(run.events())) <= told + 1:
-        assert time.monotonic() < deadline, "the training stopped with its server"
+    while len(list(run.events())) <= n_events + 1:
+        assert time.monotonic() < deadline, "training stopped with its server"
         time.sleep(0.2)
 
     second = new_clean_page()
@@ -244,32 +242,32 @@ def test_a_training_outlives_the_server_and_is_resumed_to_the_same_numbers(
     status = second.locator(".experiment-status")
     expect(status).to_contain_text(re.compile(r"epoch \d+ of 80"), timeout=TRAINING)
     os.killpg(JobQueue(runs_folder).get(run.id).pid, signal.SIGKILL)
-    expect(status).to_contain_text("Stopped without a word")
+    expect(status).to_contain_text("Worker exited unexpectedly")
     second.get_by_role("button", name="Resume").click()
     expect(status).to_contain_text("Finished", timeout=TRAINING)
 
-    undisturbed = create_run(run.config, runs_folder.with_name("undisturbed"))
-    subprocess.run([sys.executable, "-m", "gsm3core.jobs.worker", str(undisturbed.folder)], check=True)
+    uninterrupted = create_run(run.config, runs_folder.with_name("uninterrupted"))
+    subprocess.run([sys.executable, "-m", "gsm3core.jobs.worker", str(uninterrupted.folder)], check=True)
     for name in (v.SM_PREDICTED, v.IN_TEST):
-        np.testing.assert_array_equal(run.predictions()[name].values, undisturbed.predictions()[name].values)
+        np.testing.assert_array_equal(
+            run.predictions()[name].values, uninterrupted.predictions()[name].values
+        )
 
 
-def test_a_comparison_model_is_launched_and_its_scores_are_those_of_gsm3core(
-    clean_page, serve, runs_folder, demo, map_data
-):
-    """Gradient boosting from the form to the map: its numbers are those of site_scores on what it predicts."""
+def test_baseline_run_shows_the_scores_of_gsm3core(clean_page, serve, runs_folder, demo, map_data):
+    """Gradient boosting from form to map: the map shows site_scores of its predictions."""
     page = clean_page
     open_experiments(page, serve(runs_folder)[0])
-    choose(page, "Model", "Gradient boosting, to compare")
+    choose(page, "Model", "Gradient boosting (baseline)")
     expect(page.get_by_label("Epochs")).to_be_hidden()
-    page.get_by_label("Title (optional)").fill("To beat")
+    page.get_by_label("Title (optional)").fill("Baseline")
     page.get_by_role("button", name="Launch").click()
     expect(page.locator(".experiment-status")).to_contain_text("Finished", timeout=TRAINING)
     page.get_by_role("button", name="Show on map").click()
     own = v.MODEL_PRODUCTS[GRADIENT_BOOSTING]
     expect(page.get_by_text(f"R of {own}", exact=True)).to_be_visible()
     run = list_runs(runs_folder)[0]
-    assert run.title == "To beat"
+    assert run.title == "Baseline"
     assert run.config.model.name == GRADIENT_BOOSTING
     made = run.predictions()
     tested = made[v.SM_PREDICTED].where(made[v.IN_TEST]).assign_attrs(units=v.SM_UNITS)
@@ -277,17 +275,19 @@ def test_a_comparison_model_is_launched_and_its_scores_are_those_of_gsm3core(
     expected = site_scores(
         tested.reset_coords(drop=True), demo[v.SM_INSITU], min_days=run.config.scores.min_days
     )["R"]
-    told = {str(s): float(x) for s, x in zip(expected[v.SITE].values, expected.values, strict=True) if x == x}
+    site_r = {
+        str(s): float(x) for s, x in zip(expected[v.SITE].values, expected.values, strict=True) if x == x
+    }
     columns = map_data(page)
-    assert dict(zip(columns["site"], columns["value"], strict=True)) == pytest.approx(told)
-    # It learnt something: better than a shuffled record would be.
-    assert np.median(list(told.values())) > 0.3
+    assert dict(zip(columns["site"], columns["value"], strict=True)) == pytest.approx(site_r)
+    # Skill well above that of a shuffled record.
+    assert np.median(list(site_r.values())) > 0.3
 
 
-def test_what_is_held_out_and_how_it_learnt_are_taken_away(clean_page, serve, finished_run, tmp_path):
+def test_holdout_folds_export(clean_page, serve, finished_run, tmp_path):
     page = clean_page
     open_experiments(page, serve(finished_run.folder.parent)[0])
-    page.get_by_role("button", name="Take away: what is held out").click()
+    page.get_by_role("button", name="Export: holdout folds").click()
     with page.expect_download() as download:
         page.get_by_text("Numbers (CSV)", exact=True).click()
     download.value.save_as(tmp_path / "folds.csv")

@@ -1,4 +1,4 @@
-"""A visitor asks what goes along with good and bad scores; the page shows the numbers of gsm3core."""
+"""The Factors page shows the results of gsm3core.factors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table(finished_run, demo):
 def open_factors(page, url, query=""):
     page.goto(f"{url}?page=factors{query}")
     expect(page.locator("#loader")).to_be_hidden()
-    expect(page.locator(".strata-tests")).to_contain_text("Dry against moist", timeout=SLOW)
+    expect(page.locator(".strata-tests")).to_contain_text("Dry vs moist", timeout=SLOW)
 
 
 def eventually(page, condition, seconds=60):
@@ -36,7 +36,7 @@ def eventually(page, condition, seconds=60):
         if condition():
             return
         page.wait_for_timeout(200)
-    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+    raise AssertionError(f"condition not met within {seconds} s: {condition.__name__}")
 
 
 def test_strata_are_those_of_gsm3core(clean_page, url, finished_run, table, drawn):
@@ -44,80 +44,82 @@ def test_strata_are_those_of_gsm3core(clean_page, url, finished_run, table, draw
     open_factors(page, url, f"&run={finished_run.id}")
     expect(page.get_by_text("Association, not cause.").first).to_be_visible()
     strata = skill_strata(table)
-    here = strata["first_sites"].values > 0
+    occupied = strata["first_sites"].values > 0
     boxes = drawn(page, "strata_first_boxes")
     for name in ("median", "lower", "upper", "q25", "q75", "sites"):
-        np.testing.assert_allclose(boxes[name], strata[f"first_{name}"].values[here], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            boxes[name], strata[f"first_{name}"].values[occupied], rtol=1e-4, atol=1e-5
+        )
     expect(page.get_by_text("R of GSM3 LSTM by mean soil moisture and aspect")).to_be_visible()
 
     page.get_by_label("Mean soil moisture bins").fill("0.1, 0.2, 0.3")
     page.get_by_label("Mean soil moisture bins").press("Enter")
-    again = skill_strata(table, first_edges=(0.1, 0.2, 0.3))
-    wanted = again["first_sites"].values[again["first_sites"].values > 0]
-    eventually(page, lambda: list(drawn(page, "strata_first_boxes")["sites"]) == list(wanted))
+    changed = skill_strata(table, first_edges=(0.1, 0.2, 0.3))
+    expected = changed["first_sites"].values[changed["first_sites"].values > 0]
+    eventually(page, lambda: list(drawn(page, "strata_first_boxes")["sites"]) == list(expected))
 
     page.get_by_label("Mean soil moisture bins").fill("0.3, 0.2")
     page.get_by_label("Mean soil moisture bins").press("Enter")
-    expect(page.get_by_text("the edges must rise", exact=False)).to_be_visible()
+    expect(page.get_by_text("the edges must increase", exact=False)).to_be_visible()
 
 
-def test_moisture_of_the_reference_is_called_circular(clean_page, url, finished_run):
+def test_moisture_of_the_reference_is_flagged_as_circular(clean_page, url, finished_run):
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}&factor_moisture=sm_insitu")
     expect(page.get_by_text("is circular", exact=False)).to_be_visible()
 
 
-def test_a_factor_on_the_map_and_its_effect(clean_page, url, finished_run, table, drawn):
+def test_factor_map_and_effect(clean_page, url, finished_run, table, drawn):
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}&factor=elevation")
     expect(page.get_by_text("Sites by elevation", exact=False)).to_be_visible()
     points = drawn(page, "factor_sites")
     assert set(points["site"]) == set(table.site)
-    expect(page.get_by_text("R along elevation", exact=True)).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Effect of elevation on R", exact=True)).to_be_visible(timeout=SLOW)
 
 
-def test_ranking_and_expected_scores(clean_page, url, finished_run, demo, drawn):
+def test_importance_and_expected_skill(clean_page, url, finished_run, demo, drawn):
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}")
-    page.get_by_role("button", name="Rank the factors").click()
+    page.get_by_role("button", name="Compute importance").click()
     expect(page.get_by_text("this takes a minute or more", exact=False)).to_be_visible()
-    expect(page.locator(".fits-table tbody tr")).to_have_count(3, timeout=SLOW)
+    expect(page.locator(".cross-validation tbody tr")).to_have_count(3, timeout=SLOW)
     bars = drawn(page, "factors")
     assert "random noise" in bars["label"]
     assert bars["importance"] == sorted(bars["importance"], reverse=True)
     expect(page).to_have_url(re.compile("factor="))
 
-    page.get_by_role("button", name="Work out the expected score").click()
-    expect(page.get_by_text("Told from the factors alone", exact=False)).to_be_visible(timeout=SLOW)
+    page.get_by_role("button", name="Compute expected skill").click()
+    expect(page.get_by_text("Predicted from the factors alone", exact=False)).to_be_visible(timeout=SLOW)
     expected = drawn(page, "expected")
     assert 0 < len(expected["site"]) <= demo.sizes[v.SITE]
 
 
-def test_turning_away_while_it_works_and_back(clean_page, url, finished_run):
+def test_page_switched_during_computation(clean_page, url, finished_run):
     page = clean_page
     page.goto(f"{url}?page=factors&run={finished_run.id}&metric=RMSE")
     expect(page.get_by_text("Association, not cause.").first).to_be_visible()
     page.get_by_role("button", name="Data", exact=True).click()
-    expect(page.get_by_text("Datasets here")).to_be_visible()
-    page.wait_for_timeout(6000)  # the answer comes while the page is out of sight
+    expect(page.get_by_text("Available datasets")).to_be_visible()
+    page.wait_for_timeout(6000)  # the result arrives while the page is hidden
     page.get_by_role("button", name="Factors", exact=True).click()
-    expect(page.locator(".strata-tests")).to_contain_text("Dry against moist", timeout=SLOW)
+    expect(page.locator(".strata-tests")).to_contain_text("Dry vs moist", timeout=SLOW)
     page.wait_for_timeout(1000)
 
 
-def test_too_few_sites_are_explained(clean_page, url, finished_run):
+def test_too_few_sites_are_reported(clean_page, url, finished_run):
     page = clean_page
     page.goto(f"{url}?page=factors&run={finished_run.id}&region=Alaska")
     expect(page.get_by_text("at least 20 are needed", exact=False)).to_be_visible(timeout=SLOW)
 
 
-def test_take_away(clean_page, url, finished_run, table, tmp_path):
-    """The strata leave the page as three pictures and one table, and their lines of Python make the same."""
+def test_strata_export(clean_page, url, finished_run, table, tmp_path):
+    """Strata are exported as three pictures and a table; the exported script reproduces them."""
     page = clean_page
     open_factors(page, url, f"&run={finished_run.id}")
-    page.get_by_role("button", name="Take away: strata of mean soil moisture and aspect").click()
+    page.get_by_role("button", name="Export: strata of mean soil moisture and aspect").click()
     expect(
-        page.get_by_role("heading", name="Take away: strata of mean soil moisture and aspect")
+        page.get_by_role("heading", name="Export: strata of mean soil moisture and aspect")
     ).to_be_visible()
     expect(page.get_by_role("button", name="SVG")).to_have_count(3)
     with page.expect_download() as download:
@@ -125,7 +127,7 @@ def test_take_away(clean_page, url, finished_run, table, tmp_path):
     download.value.save_as(tmp_path / "strata.csv")
     rows = pd.read_csv(tmp_path / "strata.csv", comment="#")
     strata = skill_strata(table)
-    first = rows[rows["sites of"] == "all"]
+    first = rows[rows["stratum"] == "all"]
     np.testing.assert_allclose(first["median"], strata["first_median"].values, rtol=1e-6)
     assert list(first["sites"]) == list(strata["first_sites"].values)
     made: dict = {}

@@ -1,4 +1,4 @@
-"""A visitor who leaves takes everything along: neither the page nor its plots stay on the server."""
+"""Memory: closed sessions are released by the server."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-# Counts the selections that are alive, one of which every visitor has, while the server runs.
-COUNTING = """
+# Counts the selections in memory while the server runs; every session has one.
+COUNT_SESSIONS = """
 import gc, sys, threading, time
 from pathlib import Path
 import app.server.serve
@@ -18,7 +18,7 @@ def count():
     while True:
         time.sleep(4)
         gc.collect()
-        number = sum(type(thing) is Selection for thing in gc.get_objects())
+        number = sum(type(x) is Selection for x in gc.get_objects())
         Path("alive.txt").write_text(str(number))
 
 threading.Thread(target=count, daemon=True).start()
@@ -26,24 +26,24 @@ sys.exit(app.server.serve.main(sys.argv[1:]))
 """
 
 
-@pytest.mark.slow  # a session is kept for half a minute, for a tab that loses its connection
-def test_visitors_who_leave_are_forgotten(serve, finished_run, new_clean_page):
-    url, home = serve(finished_run.folder.parent, ["-c", COUNTING])
+@pytest.mark.slow  # a session is kept for half a minute after its connection is lost
+def test_closed_sessions_are_released(serve, finished_run, new_clean_page):
+    url, home = serve(finished_run.folder.parent, ["-c", COUNT_SESSIONS])
     alive = home / "alive.txt"
 
     def count():
         return int(alive.read_text() or -1) if alive.exists() else -1
 
     pages = [new_clean_page() for _ in range(3)]
-    for visitor in pages:
-        visitor.goto(f"{url}?page=sites")
-        expect(visitor.locator("#loader")).to_be_hidden()
-        visitor.get_by_role("button", name="bias", exact=True).click()
-        expect(visitor.get_by_text("Bias (m³ m⁻³) of GSM3 LSTM", exact=True)).to_be_visible()
+    for page in pages:
+        page.goto(f"{url}?page=sites")
+        expect(page.locator("#loader")).to_be_hidden()
+        page.get_by_role("button", name="bias", exact=True).click()
+        expect(page.get_by_text("Bias (m³ m⁻³) of GSM3 LSTM", exact=True)).to_be_visible()
     time.sleep(8)
     assert count() >= len(pages)
-    for visitor in pages:
-        visitor.goto("about:blank")
+    for page in pages:
+        page.goto("about:blank")
     deadline = time.monotonic() + 180
     while count() != 0 and time.monotonic() < deadline:
         time.sleep(1)

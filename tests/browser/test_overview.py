@@ -1,4 +1,4 @@
-"""A visitor arrives at the Overview page: what is loaded, the medians, the paper's table, what needs attention."""
+"""The Overview page in a browser: product skill, the published Table 1, and warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from gsm3core import vocabulary as v
 from gsm3core.report.published import paper_table
-from gsm3core.statistics.cluster_bootstrap import ClusterDraws, median_interval
+from gsm3core.statistics.cluster_bootstrap import median_interval
 
 
 @pytest.fixture(scope="module")
@@ -22,25 +22,25 @@ def minus(text):
     return text.replace("-", "−")
 
 
-def test_the_first_page_tells_how_good_the_products_are(clean_page, url, finished_run, demo):
+def test_medians_and_intervals_are_those_of_gsm3core(clean_page, url, finished_run, demo):
     page = clean_page
     page.goto(url)
     expect(page.locator("#loader")).to_be_hidden()
-    expect(page.get_by_text("How good the products are", exact=True)).to_be_visible()
+    expect(page.get_by_text("Product skill", exact=True)).to_be_visible()
     scores = finished_run.scores()
     networks = demo[v.NETWORK].values.astype(str)
     for product in (v.MULTITASK_LSTM, "SMOS"):
         row = page.locator("tr", has=page.get_by_role("cell", name=product, exact=True)).first
         for metric, digits in (("R", 2), ("RMSE", 3), ("bias", 3)):
             values = scores[metric].sel({v.PRODUCT: product}).values
-            median, low, high = median_interval(values, ClusterDraws.make(networks), 0.95)
+            median, low, high, *_ = median_interval(values, networks, metric=metric)
             sign = "+" if metric == "bias" else ""
-            told = f"{median:{sign}.{digits}f} [{low:{sign}.{digits}f}, {min(high, 1):{sign}.{digits}f}]"
-            # A number that rounds to nothing has no minus.
-            expect(row).to_contain_text(minus(re.sub(r"-(0\.0+)(?!\d)", r"\1", told)))
+            expected = f"{median:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+            # A number that rounds to zero has no minus sign.
+            expect(row).to_contain_text(minus(re.sub(r"-(0\.0+)(?!\d)", r"\1", expected)))
 
 
-def test_the_papers_table_stands_beside_ours(clean_page, url, finished_run, demo):
+def test_published_values_are_below_those_of_the_run(clean_page, url, finished_run, demo):
     page = clean_page
     page.goto(url)
     expect(page.locator("#loader")).to_be_hidden()
@@ -55,7 +55,7 @@ def test_the_papers_table_stands_beside_ours(clean_page, url, finished_run, demo
     expect(page.get_by_text("they cannot be compared", exact=False)).to_be_visible()
 
 
-def test_what_needs_attention_leads_to_the_sites(clean_page, url, finished_run, demo):
+def test_button_of_a_warning_shows_the_worst_region(clean_page, url, finished_run, demo):
     page = clean_page
     page.goto(url)
     expect(page.locator("#loader")).to_be_hidden()
@@ -65,15 +65,15 @@ def test_what_needs_attention_leads_to_the_sites(clean_page, url, finished_run, 
     medians = {r: np.nanmedian(ours.values[regions == r]) for r in set(regions)
                if np.isfinite(ours.values[regions == r]).sum() >= 5}  # fmt: skip
     worst = min(medians, key=medians.get)
-    page.get_by_role("button", name="Show it", exact=True).click()
+    page.get_by_role("button", name="Show region", exact=True).click()
     expect(page).to_have_url(re.compile(f"page=sites.*region={worst}"))
     expect(page.get_by_text("R of GSM3 LSTM", exact=True)).to_be_visible()
 
 
-def test_narrow_page_has_nothing_cut(clean_page, url):
+def test_narrow_page_is_not_cut(clean_page, url):
     page = clean_page
     page.set_viewport_size({"width": 900, "height": 1200})
     page.goto(url)
     expect(page.locator("#loader")).to_be_hidden()
-    expect(page.get_by_text("Beside the paper", exact=True)).to_be_visible()
+    expect(page.get_by_text("Comparison with the published Table 1", exact=True)).to_be_visible()
     assert page.evaluate("() => document.querySelector('*').scrollWidth") <= 900

@@ -1,4 +1,4 @@
-"""A visitor looks a site up: the table begins with the worst by the chosen score, and a field finds one by its name."""
+"""Table of sites and site search in a browser."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ def column(page, field):
     return page.locator(f".tabulator-row [tabulator-field={field}]").all_inner_texts()
 
 
-def worst(demo, metric, badness):
-    """The ten sites that are worst by a score, worst first, computed apart from the page."""
+def worst(demo, metric, loss):
+    """The ten worst values of a score, worst first, computed by gsm3core."""
     both = products(demo)[PRODUCT], demo[v.SM_INSITU]
     values = site_scores(*both, metrics=(metric,), intervals="none")[metric].values
-    order = np.argsort(-badness(values[np.isfinite(values)]), kind="stable")[:10]
+    order = np.argsort(-loss(values[np.isfinite(values)]), kind="stable")[:10]
     return values[np.isfinite(values)][order]
 
 
 @pytest.mark.parametrize(
-    ("metric", "badness"), [("R", np.negative), ("RMSE", np.positive), ("bias", np.abs)], ids=lambda x: str(x)
+    ("metric", "loss"), [("R", np.negative), ("RMSE", np.positive), ("bias", np.abs)], ids=lambda x: str(x)
 )
-def test_the_worst_by_the_chosen_score_come_first(page, demo, metric, badness):
+def test_worst_sites_by_the_selected_score_come_first(page, demo, metric, loss):
     page.get_by_role("button", name=metric, exact=True).click()
 
     expect(page.get_by_text(re.compile(f"^Worst {metric} first"))).to_be_visible()
     digits = 2 if metric == "R" else 3
-    expected = [f"{value:.{digits}f}" for value in worst(demo, metric, badness)]
+    expected = [f"{value:.{digits}f}" for value in worst(demo, metric, loss)]
     cells = page.locator(f".tabulator-row [tabulator-field={metric}]")
     expect(cells).to_have_text(expected)
 
 
-def test_a_further_score_has_a_column_of_its_own(page, demo):
+def test_further_score_has_its_own_column(page, demo):
     heads = page.locator(".tabulator-col:visible .tabulator-col-title")
     expect(heads).to_have_text(
-        ["Station", "Network", "Region", "R", "RMSE", "ubRMSE", "Bias", "Days", "Why no score"]
+        ["Station", "Network", "Region", "R", "RMSE", "ubRMSE", "Bias", "Days", "Reason for no score"]
     )
     page.get_by_role("combobox", name=re.compile("^Further scores")).click()
     page.get_by_role("menuitem", name="KGE", exact=True).click()
@@ -68,7 +68,7 @@ def test_a_further_score_has_a_column_of_its_own(page, demo):
     expect(heads.nth(3)).to_have_text("R")
 
 
-def test_a_site_is_found_by_its_name_without_a_mouse(page, demo):
+def test_site_is_found_by_name_with_the_keyboard(page, demo):
     last = demo.isel({v.SITE: -1})
     station, network = str(last[v.STATION].item()), str(last[v.NETWORK].item())
     field = page.get_by_role("combobox", name="Find a site")

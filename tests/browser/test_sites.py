@@ -1,4 +1,4 @@
-"""A visitor looks at the Sites page: scores, map, series, links."""
+"""The Sites page in a browser: scores, map, boxplots, time series, URL, export."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def url(serve, finished_run):
     return serve(finished_run.folder.parent)[0]
 
 
-def open_page(page, url, patience=None):
+def open_page(page, url, timeout_ms=None):
     page.goto(f"{url}&page=sites" if "?" in url else f"{url}?page=sites")
-    expect(page.locator("#loader")).to_be_hidden(timeout=patience)
+    expect(page.locator("#loader")).to_be_hidden(timeout=timeout_ms)
     expect(page.get_by_text("Reading the", exact=False)).to_have_count(0)
 
 
@@ -32,10 +32,10 @@ def eventually(page, condition, seconds=20):
         if condition():
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"not so within {seconds} s: {condition.__name__}")
+    raise AssertionError(f"condition not met within {seconds} s: {condition.__name__}")
 
 
-def test_map_metric_and_click(clean_page, url, demo, map_data, drawn, click_map):
+def test_click_on_the_map_shows_the_time_series(clean_page, url, demo, map_data, drawn, click_map):
     page = clean_page
     open_page(page, f"{url}?run=none")
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
@@ -50,14 +50,14 @@ def test_map_metric_and_click(clean_page, url, demo, map_data, drawn, click_map)
     assert after["value"] != before["value"]
 
     x, y = np.array(before["x"]), np.array(before["y"])
-    lonely = int(np.argmax([np.sort(np.hypot(x - x[k], y - y[k]))[1] for k in range(len(x))]))
-    click_map(page, float(x[lonely]), float(y[lonely]))
+    isolated = int(np.argmax([np.sort(np.hypot(x - x[k], y - y[k]))[1] for k in range(len(x))]))
+    click_map(page, float(x[isolated]), float(y[isolated]))
     expect(page).to_have_url(
-        re.compile("site=" + re.escape(quote(before["site"][lonely], safe="")) + "(&|$)")
+        re.compile("site=" + re.escape(quote(before["site"][isolated], safe="")) + "(&|$)")
     )
-    station, region = before["station"][lonely], before["region"][lonely].replace("_", " ")
+    station, region = before["station"][isolated], before["region"][isolated].replace("_", " ")
     expect(page.get_by_text(f"{station}, {region}", exact=True)).to_be_visible()
-    record = demo[v.SM_INSITU].sel({v.SITE: before["site"][lonely]}).values
+    record = demo[v.SM_INSITU].sel({v.SITE: before["site"][isolated]}).values
 
     def is_drawn():
         shown = np.array(drawn(page, v.IN_SITU)["value"], dtype=float)
@@ -66,7 +66,7 @@ def test_map_metric_and_click(clean_page, url, demo, map_data, drawn, click_map)
     eventually(page, is_drawn)
 
 
-def test_legend_shows_and_hides(clean_page, url):
+def test_legend_shows_and_hides_lines(clean_page, url):
     page = clean_page
     open_page(page, f"{url}?run=none")
     visible = """name => { for (const d of Bokeh.documents) for (const m of d._all_models.values())
@@ -80,7 +80,7 @@ def test_legend_shows_and_hides(clean_page, url):
     page.wait_for_function(f"() => !({visible})('SMOS')")
 
 
-def test_the_table_sorts_and_selects(clean_page, url, finished_run):
+def test_table_sorts_and_selects_sites(clean_page, url, finished_run):
     page = clean_page
     open_page(page, url)
     header = page.locator(".tabulator-col", has_text=re.compile("^RMSE$"))
@@ -95,7 +95,7 @@ def test_the_table_sorts_and_selects(clean_page, url, finished_run):
     expect(page).to_have_url(re.compile("site=" + re.escape(quote(str(worst[v.SITE].values[0]), safe=""))))
 
 
-def test_address_restores_the_view(clean_page, url, finished_run, map_data):
+def test_url_restores_the_selection(clean_page, url, finished_run, map_data):
     page = clean_page
     site = str(finished_run.scores()[v.SITE].values[7])
     query = (
@@ -118,14 +118,14 @@ def test_address_restores_the_view(clean_page, url, finished_run, map_data):
         assert part in page.url
 
 
-def test_an_address_that_is_not_understood_says_so(clean_page, url):
+def test_invalid_url_values_are_reported(clean_page, url):
     page = clean_page
     open_page(page, f"{url}?metric=RSME&run=gone&product=SMAP")
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
     expect(page.get_by_text("metric=RSME")).to_be_visible()
 
 
-def test_two_visitors_are_independent(url, new_clean_page):
+def test_two_sessions_are_independent(url, new_clean_page):
     first, second = new_clean_page(), new_clean_page()
     for page in (first, second):
         open_page(page, f"{url}?run=none")
@@ -136,7 +136,7 @@ def test_two_visitors_are_independent(url, new_clean_page):
     assert "bias" not in second.url
 
 
-def test_dark_page_restyles_the_plots(clean_page, url):
+def test_dark_theme_restyles_the_plots(clean_page, url):
     page = clean_page
     open_page(page, f"{url}?run=none")
     page.get_by_role("button", name="Toggle theme").click()
@@ -149,7 +149,7 @@ def test_dark_page_restyles_the_plots(clean_page, url):
     )
 
 
-def test_narrow_page_has_nothing_cut(clean_page, url):
+def test_narrow_page_is_not_cut(clean_page, url):
     page = clean_page
     page.set_viewport_size({"width": 900, "height": 1200})
     open_page(page, url)
@@ -172,7 +172,7 @@ def drag_around(page, pixel, x, y, margin):
     page.mouse.up()
 
 
-def test_a_box_on_the_map_filters_the_page(clean_page, url, demo, drawn, pixel):
+def test_box_select_on_the_map_filters_the_page(clean_page, url, demo, drawn, pixel):
     page = clean_page
     open_page(page, f"{url}?run=none")
     expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
@@ -198,13 +198,13 @@ def test_a_box_on_the_map_filters_the_page(clean_page, url, demo, drawn, pixel):
     expect(page).not_to_have_url(re.compile("area="))
 
 
-def test_a_click_on_a_box_lets_its_sites_stand_out(clean_page, url, drawn, pixel):
+def test_click_on_a_boxplot_row_highlights_its_sites(clean_page, url, drawn, pixel):
     page = clean_page
     open_page(page, f"{url}?run=none&product=SMAP")
     expect(page.get_by_text("R of SMAP by region", exact=True)).to_be_visible()
     rows = drawn(page, "sites")
     regions = ["CONUS", "Europe", "Africa_North", "Alaska", "Asia", "Africa_South", "Australia"]
-    row = len(regions) - 1 - regions.index("Europe")  # the first is on top
+    row = len(regions) - 1 - regions.index("Europe")  # the first region is at the top
     page.mouse.click(*pixel(page, "boxes_by_group", 0.3, row + 0.5))
     expect(page).to_have_url(re.compile("group=Europe"))
 
@@ -217,7 +217,7 @@ def test_a_click_on_a_box_lets_its_sites_stand_out(clean_page, url, drawn, pixel
     eventually(page, europe_stands_out)
 
 
-def test_filters_of_the_sidebar(clean_page, url, demo, map_data):
+def test_season_filter_changes_the_medians(clean_page, url, demo, map_data):
     page = clean_page
     open_page(page, f"{url}?run=none&metric=RMSE")
     page.get_by_role("button", name="Season and days").click()
@@ -233,7 +233,7 @@ def test_filters_of_the_sidebar(clean_page, url, demo, map_data):
     expect(page.locator(".card.chosen .value").first).to_have_text(f"{float(whole.median()):.3f}")
 
 
-def test_the_numbers_are_those_of_score(clean_page, url, finished_run, drawn, map_data):
+def test_map_values_are_those_of_the_run(clean_page, url, finished_run, drawn, map_data):
     page = clean_page
     open_page(page, f"{url}?run={finished_run.id}&metric=ubRMSE")
     expect(page.get_by_text("ubRMSE (m³ m⁻³) of GSM3 LSTM", exact=True)).to_be_visible()
@@ -244,11 +244,11 @@ def test_the_numbers_are_those_of_score(clean_page, url, finished_run, drawn, ma
         assert value == float(scores.sel({v.SITE: site}))
 
 
-def test_a_site_shows_its_pairs_and_its_missing_days(clean_page, url, demo, finished_run, drawn):
+def test_site_shows_paired_days_and_data_gaps(clean_page, url, demo, finished_run, drawn):
     page = clean_page
     site = str(finished_run.scores()[v.SITE].values[7])
     open_page(page, f"{url}?run={finished_run.id}&product=SMOS&site={quote(site, safe='')}")
-    expect(page.get_by_text("Error in time", exact=True)).to_be_visible()
+    expect(page.get_by_text("Error over time", exact=True)).to_be_visible()
     at = demo.sel({v.SITE: site})
     observed = at[v.SM_INSITU].values[:365]
     smos = at[v.SM_PRODUCT].sel({v.PRODUCT: "SMOS"}).values[:365]
@@ -261,42 +261,42 @@ def test_a_site_shows_its_pairs_and_its_missing_days(clean_page, url, demo, fini
     eventually(page, pairs_are_drawn)
     bars = drawn(page, "days_with_values")
     missing = np.isnan(at[v.SM_INSITU].values)
-    stretches = int((np.diff(np.concatenate([[1], missing.astype(int), [1]])) == -1).sum())
-    assert bars["row"].count(v.IN_SITU) == stretches
-    page.get_by_text("What the place is like").click()
+    valid_periods = int((np.diff(np.concatenate([[1], missing.astype(int), [1]])) == -1).sum())
+    assert bars["row"].count(v.IN_SITU) == valid_periods
+    page.get_by_text("Site attributes").click()
     expect(page.get_by_text("elevation", exact=True)).to_be_visible()
 
 
-def test_take_away(clean_page, url, finished_run, demo, tmp_path):
+def test_exports_of_the_map_contain_the_sites_shown(clean_page, url, finished_run, demo, tmp_path):
     page = clean_page
     open_page(page, f"{url}?run={finished_run.id}&region=CONUS&product=SMOS")
-    page.get_by_role("button", name="Take away: map of sites").click()
-    expect(page.get_by_role("heading", name="Take away: map of sites")).to_be_visible()
-    taken = {}
+    page.get_by_role("button", name="Export: map of sites").click()
+    expect(page.get_by_role("heading", name="Export: map of sites")).to_be_visible()
+    saved = {}
     for name in ("SVG", "PNG", "Numbers (CSV)", "Sites shown (netCDF)"):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).first.click()
-        taken[name] = tmp_path / download.value.suggested_filename
-        download.value.save_as(taken[name])
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
     scores = finished_run.scores().sel({v.PRODUCT: "SMOS"})
     conus = demo[v.REGION].values.astype(str) == "CONUS"
-    table = pd.read_csv(taken["Numbers (CSV)"], comment="#", index_col=0)
+    table = pd.read_csv(saved["Numbers (CSV)"], comment="#", index_col=0)
     np.testing.assert_allclose(table["R"], scores["R"].values[conus])
-    drawing = taken["SVG"].read_text()
-    assert drawing.count("<image") <= 1  # the colour bar; all else are lines, not a photograph of them
+    drawing = saved["SVG"].read_text()
+    assert drawing.count("<image") <= 1  # the colour bar; everything else is vector graphics
     assert drawing.count("<path") > conus.sum()
-    assert taken["PNG"].read_bytes()[:4] == b"\x89PNG"
-    with xr.open_dataset(taken["Sites shown (netCDF)"]) as back:
+    assert saved["PNG"].read_bytes()[:4] == b"\x89PNG"
+    with xr.open_dataset(saved["Sites shown (netCDF)"]) as back:
         assert list(back[v.SITE].values) == list(scores[v.SITE].values[conus].astype(str))
 
 
 @pytest.mark.slow
-def test_a_first_visit_with_a_slow_processor_draws_everything(url, new_clean_page, drawn):
-    # A plot that is changed before it is drawn fails in the browser, and does so where drawing takes long.
+def test_first_load_on_a_slow_processor_draws_all_plots(url, new_clean_page, drawn):
+    # A plot that is changed before it is rendered fails in the browser, which happens where rendering is slow.
     for _ in range(5):
         page = new_clean_page()
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
-        open_page(page, f"{url}?run=none", patience=6 * 60_000)
+        open_page(page, f"{url}?run=none", timeout_ms=6 * 60_000)
         expect(page.get_by_text("R of SMAP", exact=True)).to_be_visible()
 
         def is_drawn(page=page):
@@ -307,12 +307,12 @@ def test_a_first_visit_with_a_slow_processor_draws_everything(url, new_clean_pag
         page.close()
 
 
-def test_a_page_that_nobody_touches_rests(clean_page, url):
-    # The table of sites else asks for style sheets for ever that the page's theme has replaced.
+def test_idle_page_stops_polling_style_sheets(clean_page, url):
+    # Without the workaround the table polls forever for style sheets that the theme has replaced.
     page = clean_page
     open_page(page, f"{url}?run=none")
     expect(page.locator(".tabulator-row").first).to_be_visible()
-    rests = """() => {
+    is_idle = """() => {
       const tables = [], look = v => {
         if (v._initialized_stylesheets != null && '_resize_pending' in v) tables.push(v)
         for (const c of v.child_views ?? []) look(c)
@@ -320,23 +320,23 @@ def test_a_page_that_nobody_touches_rests(clean_page, url):
       for (const root of Bokeh.index.roots) look(root)
       return tables.length > 0 && tables.every(t => !t._resize_pending && [...t._initialized_stylesheets.values()].every(x => x))
     }"""
-    page.wait_for_function(rests)
+    page.wait_for_function(is_idle)
 
 
-def test_the_words_over_a_site_are_its_score_with_its_interval(clean_page, url, demo, drawn):
+def test_hover_text_is_the_score_with_its_interval(clean_page, url, demo, drawn):
     page = clean_page
     open_page(page, f"{url}?run=none&metric=RMSE")
     expect(page.get_by_text("RMSE (m³ m⁻³) of SMAP", exact=True)).to_be_visible()
     scores = site_scores(demo[v.SM_SMAP], demo[v.SM_INSITU])
     columns = drawn(page, "sites")
-    words = page.evaluate(
+    texts = page.evaluate(
         """() => { const all = [...Bokeh.documents[0]._all_models.values()]
         const sites = all.find(m => m.type === 'GlyphRenderer' && m.name === 'sites')
         const tool = all.find(m => m.type === 'HoverTool' && m.renderers.includes?.(sites))
         const write = tool.formatters instanceof Map ? tool.formatters.get('@value') : tool.formatters['@value']
         return [3, 17].map(index => write.format(sites.data_source.data.value[index], 'custom', {index})) }"""
     )
-    for text, k in zip(words, (3, 17), strict=True):
+    for text, k in zip(texts, (3, 17), strict=True):
         at = scores.sel({v.SITE: columns["site"][k]})
         low, high = float(at["RMSE_lower"]), float(at["RMSE_upper"])
         assert text == f"RMSE {float(at['RMSE']):.3f} [{low:.3f}, {high:.3f}] m³ m⁻³"

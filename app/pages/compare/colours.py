@@ -1,4 +1,4 @@
-"""Colours of the compared products; a second run has a colour of its own."""
+"""Colours of the compared products and runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECOND_RUN = ("#009e73", "#5fe0b8")  # light page, dark page
 
 
 def compared_colour(comparison: Comparison, product: str, *, dark: bool) -> str:
-    """Return the colour of a product; the shown run keeps its own, a second run has another."""
+    """Return the colour of a product or run; a second run has a colour of its own."""
     order = list(comparison.runs)
     if product in order:
         own = product if len(order) == 1 else v.MULTITASK_LSTM

@@ -1,19 +1,19 @@
-"""What the Compare page lets its visitor choose beside the usual: the days, the two products, a second run."""
+"""Sidebar controls of the Compare page: days, products, colour limits, and a second run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.pages.compare.maps import spread_of
+from app.pages.compare.maps import default_limit
 from app.services.comparison import Comparison
 from app.services.store import Store
 from app.session.selection import Selection
-from app.ui.labels import distinct
+from app.ui.bound_widgets import UserChanges
+from app.ui.labels import unique_labels
 from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE
 
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
@@ -21,119 +21,109 @@ _NOTE = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
 p { margin: 0; opacity: .78; } h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
-_DAYS = {
-    PAIRWISE: "Each product is scored on every day that it shares with the reference: the most data, but not the "
-    "same days for all.",
-    SAME_SAMPLE: "Only days that every product has: fewer, but the same for all. A product with few days takes days "
-    "from all others.",
+_SAMPLE_NOTES = {
+    PAIRWISE: "Each product is scored on all days that it shares with the reference: most data, but different days "
+    "for each product.",
+    SAME_SAMPLE: "All products are scored on the days that every product has: fewer days, but the same for all. "
+    "A product with few days reduces the days of all others.",
 }
 NO_RUN = "none"
 
 
 class CompareControls:
-    """Widgets that change what is compared.
+    """Widgets for the part of the selection that only the Compare page uses.
 
     Parameters
     ----------
-    selection, store
-        Of the visitor and of the server.
+    selection
+        Changed by the widgets.
+    store
+        Lists the runs.
     """
 
     def __init__(self, selection: Selection, store: Store) -> None:
         self._selection = selection
         self._store = store
-        self._following = False
+        self._user_changes = UserChanges()
         self.sample = pmui.RadioButtonGroup(
             label="Days",
-            options={"Own days": PAIRWISE, "Same days": SAME_SAMPLE},
+            options={"Paired days": PAIRWISE, "Common days": SAME_SAMPLE},
             value=selection.sample,
             size="small",
             sizing_mode="stretch_width",
             margin=(4, 16),
             sx={"& .MuiToggleButton-root": {"textTransform": "none"}},
         )
-        self._days = pn.pane.HTML(stylesheets=[_NOTE], sizing_mode="stretch_width", margin=(2, 16, 8, 16))
-        self.product = self._select("Product A", self._take_product, "On the maps: A minus B.")
+        self._user_changes.watch(self.sample, lambda name: setattr(selection, "sample", name))
+        self._sample_note = pn.pane.HTML(
+            stylesheets=[_NOTE], sizing_mode="stretch_width", margin=(2, 16, 8, 16)
+        )
+        self.product = self._select("Product A", selection.choose_product, "The maps show A minus B.")
         self.other = self._select(
-            "Product B", lambda x: setattr(selection, "other", x), "What A is held against, site by site."
+            "Product B", lambda name: setattr(selection, "other", name), "Product that A is compared with."
+        )
+        self.difference_limit = self._select(
+            "Colour limits",
+            lambda limit: setattr(selection, "difference_limit", float(limit)),
+            "Limits of the colour scale of the difference map; larger differences have the end colour.",
         )
         self.other_run = self._select(
             "Second run",
-            lambda x: setattr(selection, "other_run", "" if x == NO_RUN else x),
-            "Another trained model on the same dataset, beside the one chosen above. All are scored on the days that "
-            "test both.",
-        )
-        self.spread = self._select(
-            "Differences up to",
-            lambda x: setattr(selection, "spread", float(x)),
-            "Ends of the colours of the map of differences; larger ones take the end colour.",
+            lambda run: setattr(selection, "other_run", "" if run == NO_RUN else run),
+            "Another run on the same dataset. All products are then scored on the test days of both runs.",
         )
         self.column = pn.Column(
             pn.pane.HTML("<h2>Compare</h2>", stylesheets=[_NOTE], margin=(4, 16, 0, 16)),
             self.sample,
-            self._days,
+            self._sample_note,
             self.product,
             self.other,
-            self.spread,
+            self.difference_limit,
             self.other_run,
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.sample.param.watch(
-            lambda e: None if self._following else setattr(selection, "sample", e.new), "value"
-        )
-        selection.param.watch(self._follow_sample, "sample")
-        selection.param.watch(self.follow_runs, ["evaluation", "other_run"])
-        selection.param.watch(self._follow_spread, ["metric", "spread"])
-        self._follow_spread()
-        self._follow_sample()
-        self.follow_runs()
+        selection.param.watch(self._update_sample, "sample")
+        selection.param.watch(self.update_runs, ["evaluation", "other_run"])
+        selection.param.watch(self._update_limits, ["metric", "difference_limit"])
+        self._update_limits()
+        self._update_sample()
+        self.update_runs()
 
-    def offer(self, comparison: Comparison, product: str, other: str) -> None:
-        """Offer the products of a comparison, two of them chosen."""
+    def set_products(self, comparison: Comparison, product: str, other: str) -> None:
+        """Set the products to choose from, and the two that are selected."""
         names = {name: name for name in comparison.products}
-        with self._quietly():
+        with self._user_changes.silenced():
             self.product.param.update(options=names, value=product)
             self.other.param.update(options={n: n for n in names if n != product}, value=other)
 
-    def follow_runs(self, *_: param.parameterized.Event) -> None:
-        """Offer the other runs of the dataset."""
+    def update_runs(self, *_: param.parameterized.Event) -> None:
+        """Set the other runs of the dataset as options of the second run."""
         evaluation = self._selection.evaluation
         runs = self._store.runs_of(evaluation.dataset) if evaluation is not None and evaluation.run else {}
-        titles = distinct({i: run.title for i, run in runs.items() if i != evaluation.run})
-        chosen = self._selection.other_run
-        with self._quietly():
+        titles = unique_labels({i: run.title for i, run in runs.items() if i != evaluation.run})
+        selected = self._selection.other_run
+        with self._user_changes.silenced():
             self.other_run.param.update(
-                options={"None": NO_RUN} | titles, value=chosen if chosen in titles.values() else NO_RUN
+                options={"None": NO_RUN} | titles, value=selected if selected in titles.values() else NO_RUN
             )
             self.other_run.visible = bool(titles)
 
-    def _take_product(self, name: str) -> None:
-        self._selection.choose_product(name)
-
-    def _follow_sample(self, *_: param.parameterized.Event) -> None:
-        with self._quietly():
+    def _update_sample(self, *_: param.parameterized.Event) -> None:
+        with self._user_changes.silenced():
             self.sample.value = self._selection.sample
-        self._days.object = f"<p>{_DAYS[self._selection.sample]}</p>"
+        self._sample_note.object = f"<p>{_SAMPLE_NOTES[self._selection.sample]}</p>"
 
-    def _follow_spread(self, *_: param.parameterized.Event) -> None:
-        metric, chosen = self._selection.metric, self._selection.spread
-        own = spread_of(metric)
-        ends = sorted({own / 4, own / 2, own, 2 * own, 5 * own, chosen or own})
-        with self._quietly():
-            self.spread.param.update(options={f"± {x:g}": f"{x:g}" for x in ends}, value=f"{chosen or own:g}")
+    def _update_limits(self, *_: param.parameterized.Event) -> None:
+        default = default_limit(self._selection.metric)
+        selected = self._selection.difference_limit or default
+        limits = sorted({default / 4, default / 2, default, 2 * default, 5 * default, selected})
+        with self._user_changes.silenced():
+            self.difference_limit.param.update(
+                options={f"± {x:g}": f"{x:g}" for x in limits}, value=f"{selected:g}"
+            )
 
-    def _select(self, label: str, take: Callable[[str], None], description: str | None = None) -> pmui.Select:
+    def _select(self, label: str, on_change: Callable[[str], None], description: str) -> pmui.Select:
         widget = pmui.Select(label=label, options={}, description=description, **_WIDE)
-        widget.param.watch(
-            lambda event: None if self._following or event.new is None else take(event.new), "value"
-        )
+        self._user_changes.watch(widget, on_change)
         return widget
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        self._following = True
-        try:
-            yield
-        finally:
-            self._following = False

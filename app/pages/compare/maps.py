@@ -1,4 +1,4 @@
-"""Where one product is better than another, and which one is best at each site."""
+"""Maps of the score difference of two products, and of the best product at each site."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from app.ui.map.point_map import PointMap
 from app.ui.theme import SCALES
 from gsm3core.metrics import ALL_METRICS
 
-# Purple where the first is better, orange where the second is: told apart with any colour vision, pale where equal.
+# Purple: the first product is better; orange: the second; pale: equal. Distinguishable with any colour vision.
 _DIVERGING = interp_palette(PuOr11[1:-1], 255)
-_SPREAD = {"R": 0.2, "RMSE": 0.04, "ubRMSE": 0.04, "bias": 0.05}
-_OTHERWISE = 0.4
+_LIMITS = {"R": 0.2, "RMSE": 0.04, "ubRMSE": 0.04, "bias": 0.05}
+_OTHER_LIMIT = 0.4
 
 
-def spread_of(metric: str) -> float:
-    """Return the end of the scale of differences: fixed, so that two maps can be compared."""
-    return _SPREAD.get(metric, _OTHERWISE)
+def default_limit(metric: str) -> float:
+    """Return the default limit of the colour scale of differences: fixed, so that maps are comparable."""
+    return _LIMITS.get(metric, _OTHER_LIMIT)
 
 
 class DifferenceMap:
-    """Score of one product less that of another, site by site.
+    """Map of the score of one product minus that of another.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the metric, the days and the colour limits; a click changes its site.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -41,44 +41,44 @@ class DifferenceMap:
         self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "difference")
         self.figure = self._map.figure
-        self.views = (self._map.legend, self._map.pane)
+        self.panes = (self._map.legend, self._map.pane)
 
     def show(self, comparison: Comparison, product: str, other: str) -> None:
-        """Draw one pair."""
+        """Draw the difference of two products."""
         s = self._selection
         a = comparison.scores(s.sample, s.metric, product)
         b = comparison.scores(s.sample, s.metric, other)
         metric, digits = ALL_METRICS[s.metric], SCALES[s.metric].digits
-        value, words = a - b, f"{metric_label(s.metric)} of {product} minus {other}"
+        value, title = a - b, f"{metric_label(s.metric)} of {product} minus {other}"
         if metric.higher_is_better is None:
-            value, words = np.abs(a) - np.abs(b), f"Size of the bias of {product} minus {other} (m³ m⁻³)"
+            value, title = np.abs(a) - np.abs(b), f"Absolute bias of {product} minus {other} (m³ m⁻³)"
         better = "above" if metric.higher_is_better else "below"
-        counted = np.isfinite(value)
+        n_sites = int(np.isfinite(value).sum())
         self.title.object = heading(
-            words,
+            title,
             f"Purple: {product} is better (the difference is {better} 0); orange: {other}. "
-            f"{int(counted.sum())} sites; hollow where one of them has no score. Web Mercator map.",
+            f"{n_sites} sites; hollow: one of them has no score. Web Mercator projection.",
         )
         labels = [
             f"{s.metric} {number(p, digits)} and {number(q, digits)}, difference {number(d, digits, sign=True)}"
             for p, q, d in zip(a, b, value, strict=True)
         ]
-        spread = s.spread or spread_of(s.metric)
-        # The palette runs from purple to orange; where more is better, purple belongs to the high end.
+        limit = s.difference_limit or default_limit(s.metric)
+        # The palette runs from purple to orange; where a higher score is better, purple is at the upper end.
         palette = _DIVERGING[::-1] if metric.higher_is_better else _DIVERGING
-        self._map.by_number(
-            comparison.sites, value, labels, palette=palette, low=-spread, high=spread,
-            ticks=(-spread, -spread / 2, 0, spread / 2, spread),
+        self._map.colour_by_value(
+            comparison.sites, value, labels, palette=palette, low=-limit, high=limit,
+            ticks=(-limit, -limit / 2, 0, limit / 2, limit),
         )  # fmt: skip
 
 
 class BestMap:
-    """The best product at each site.
+    """Map of the best product at each site.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the metric and the days; a click changes its site.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -86,17 +86,16 @@ class BestMap:
         self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         self._map = PointMap(selection, "best")
         self.figure = self._map.figure
-        self.views = (self._map.legend, self._map.pane)
+        self.panes = (self._map.legend, self._map.pane)
 
     def show(self, comparison: Comparison) -> None:
-        """Draw a comparison."""
+        """Draw the best products of a comparison."""
         s = self._selection
-        part = comparison.at(s.sample, s.metric)
-        best = part["best"].values.astype(str)
+        best = comparison.at(s.sample, s.metric)["best"].values.astype(str)
         self.title.object = heading(
             f"Best product by {s.metric}",
-            "The product with the best score at each site, in brackets at how many. One site is little to judge by: "
-            "the intervals above say what differs beyond chance. Web Mercator map.",
+            "Product with the best score at each site; number of sites in brackets. Differences at single sites may be "
+            "due to chance: see the confidence intervals above. Web Mercator projection.",
         )
         digits = SCALES[s.metric].digits
         scores = {name: comparison.scores(s.sample, s.metric, name) for name in comparison.products}
@@ -105,6 +104,6 @@ class BestMap:
             for k, name in enumerate(best)
         ]
         palette = {name: compared_colour(comparison, name, dark=s.dark) for name in comparison.products}
-        self._map.by_class(
+        self._map.colour_by_class(
             comparison.sites, list(best), labels, palette, hollow="fewer than two have a score"
         )

@@ -1,4 +1,4 @@
-"""Two products' scores at every site against each other, with the line where they are equal."""
+"""Scatter plot of the scores of two products at their common sites, with the 1:1 line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.services.comparison import Comparison
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.card import heading
-from app.ui.theme import SCALES, colours, quiet
+from app.ui.theme import SCALES, colours, style_figure
 from gsm3core import vocabulary as v
 
 _HOVER = """
@@ -22,12 +22,12 @@ _HOVER = """
 
 
 class PairedScatter:
-    """One point a site.
+    """Scatter plot with one point per site.
 
     Parameters
     ----------
     selection
-        Of the visitor; a click selects the nearest site.
+        Gives the metric and the days; a click changes its site.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -44,7 +44,7 @@ class PairedScatter:
             min_height=380,
             name="paired_scatter",
         )
-        quiet(fig)
+        style_figure(fig)
         self._line = fig.line("x", "y", source=self._equal, line_dash="dashed", line_width=1.5)
         self._points = fig.scatter(
             "x", "y", source=self._source, size=6, fill_alpha=0.55, line_width=0.4, name="pairs"
@@ -56,7 +56,7 @@ class PairedScatter:
         self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_both", min_height=380, margin=0)
 
     def show(self, comparison: Comparison, product: str, other: str) -> None:
-        """Draw one product (up) against another (across)."""
+        """Draw one product (y axis) against another (x axis)."""
         s = self._selection
         a = comparison.scores(s.sample, s.metric, product)
         b = comparison.scores(s.sample, s.metric, other)
@@ -81,8 +81,8 @@ class PairedScatter:
         self._equal.data = {"x": [low - pad, high + pad], "y": [low - pad, high + pad]}
         label = metric_label(s.metric)
         self.title.object = heading(
-            "Site by site",
-            f"{product} (up) against {other} (across) at {int(both.sum())} sites; dashed: equal.",
+            "Scores at common sites",
+            f"{product} (y axis) against {other} (x axis) at {int(both.sum())} sites; dashed: 1:1 line.",
         )
         self.figure.xaxis.axis_label = f"{label}, {other}"
         self.figure.yaxis.axis_label = f"{label}, {product}"

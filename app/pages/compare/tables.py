@@ -1,10 +1,11 @@
-"""Tables of a comparison: every product by rank, and one product against each of the others."""
+"""Tables of a comparison: products by rank, and one product against each of the others."""
 
 from __future__ import annotations
 
 from html import escape
 
 import numpy as np
+import pandas as pd
 import panel as pn
 
 from app.pages.compare.colours import compared_colour
@@ -12,25 +13,30 @@ from app.services.comparison import Comparison
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.card import heading
-from app.ui.formatting import TABLE, defined, html_table, interval, number, p_value, percent
+from app.ui.formatting import TABLE, html_table, interval, number, p_value, percent, with_definition
 from app.ui.theme import SCALES
 from gsm3core.evaluation.pairing import SAME_SAMPLE
 from gsm3core.metrics import ALL_METRICS
 
-SAMPLE_WORDS = {
-    "pairwise": "each product on all the days that it shares with the reference",
+_DAYS = {
+    "pairwise": "each product on all days that it shares with the reference",
     SAME_SAMPLE: "only days that all products have",
-    "given": "each product on all the days that it shares with the reference; this score cannot be put on shared days",
+    "given": "each product on all days that it shares with the reference; this score is not computed on common days",
 }
+
+_RESAMPLED = (
+    '<span title="Units resampled for the confidence interval: networks, or single sites where fewer than five networks '
+    'have a score.">Resampled</span>'
+)
 
 
 class RankTable:
-    """Every product with its median and interval, the best first.
+    """Every product with its median score and confidence interval, best first.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the metric, the days and the theme.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -47,49 +53,59 @@ class RankTable:
         signed = ALL_METRICS[s.metric].higher_is_better is None
         resampled = comparison.found.attrs["resampled"]
         self.title.object = heading(
-            f"{metric_label(s.metric)} of every product".replace("bias", "Bias", 1),
-            f"Median over {comparison.words}, {SAMPLE_WORDS[comparison.sample(s.sample)]}. "
-            f"In brackets: 95 % interval, {resampled} drawn again.",
+            f"Median {metric_label(s.metric)} by product",
+            f"Median over {comparison.words}, {_DAYS[comparison.sample(s.sample)]}. "
+            f"In brackets: 95 % confidence interval from a bootstrap over {resampled}.",
             simulated=simulated,
         )
-        digits = SCALES[s.metric].digits
-        head = ["", "Product", defined(s.metric, "Median [95 %]"), *(["Median size"] if signed else [])]
+        head = [
+            "",
+            "Product",
+            with_definition(s.metric, "Median [95 %]"),
+            *(["Median absolute bias"] if signed else []),
+        ]
         head += [
             '<span title="Sites where the product has a score.">Sites</span>',
-            '<span title="Networks that these sites belong to: what is drawn again for the interval.">Networks</span>',
+            _RESAMPLED,
             '<span title="Sites where no other product has a better score.">Best at</span>',
         ]
-        several = int((comparison.at(s.sample, s.metric)["best"].values != "").sum())
-        rows = []
-        for place, (name, row) in enumerate(ranks.iterrows(), start=1):
-            tint = compared_colour(comparison, str(name), dark=s.dark)
-            known = np.isfinite(row["median"])
-            cells = [
-                f'<td class="text">{place if known else ""}</td>',
-                f'<td class="text"><i style="background:{tint}"></i>{escape(str(name))}</td>',
-                f"<td>{interval(row['median'], row['lower'], row['upper'], digits, sign=signed)}</td>",
-                *([f"<td>{number(row['median_loss'], digits)}</td>"] if signed else []),
-                f"<td>{int(row['sites'])}</td><td>{int(row['clusters'])}</td>",
-                f"<td class=wrap>{int(row['best_at'])} ({percent(row['best_at'] / several if several else np.nan)})</td>",
-            ]
-            chosen = ' class="chosen"' if name == s.product else ""
-            rows.append(f"<tr{chosen}>{''.join(cells)}</tr>")
-        few = _few_in_common(comparison, s.sample, int(ranks["sites"].max()))
+        n_compared = int((comparison.at(s.sample, s.metric)["best"].values != "").sum())
+        rows = [
+            self._row(comparison, str(name), row, rank, n_compared)
+            for rank, (name, row) in enumerate(ranks.iterrows(), start=1)
+        ]
+        warning = _few_sites_warning(comparison, s.sample, int(ranks["sites"].max()))
         note = (
-            "<p>Ranked by the median size of the bias: one product too wet and one too dry by the same are equally good.</p>"
+            "<p>Ranked by median absolute bias: wet and dry biases of the same size rank equally.</p>"
             if signed
             else ""
         )
-        self.table.object = html_table(head, rows, texts=2) + few + note
+        self.table.object = html_table(head, rows, texts=2) + warning + note
+
+    def _row(self, comparison: Comparison, name: str, row: pd.Series, rank: int, n_compared: int) -> str:
+        s = self._selection
+        digits, signed = SCALES[s.metric].digits, ALL_METRICS[s.metric].higher_is_better is None
+        tint = compared_colour(comparison, name, dark=s.dark)
+        best_share = percent(row["best_at"] / n_compared if n_compared else np.nan)
+        cells = [
+            f'<td class="text">{rank if np.isfinite(row["median"]) else ""}</td>',
+            f'<td class="text"><i style="background:{tint}"></i>{escape(name)}</td>',
+            f"<td>{interval(row['median'], row['lower'], row['upper'], digits, sign=signed)}</td>",
+            *([f"<td>{number(row['median_loss'], digits)}</td>"] if signed else []),
+            f"<td>{int(row['sites'])}</td><td>{int(row['clusters'])} {row['resampled']}</td>",
+            f"<td class=wrap>{int(row['best_at'])} ({best_share})</td>",
+        ]
+        selected = ' class="chosen"' if name == s.product else ""
+        return f"<tr{selected}>{''.join(cells)}</tr>"
 
 
-def _few_in_common(comparison: Comparison, sample: str, sites: int) -> str:
-    """Return what to say where days in common leave few sites; nothing where they do not."""
+def _few_sites_warning(comparison: Comparison, sample: str, sites: int) -> str:
+    """Return a warning if fewer than half of the sites have enough common days; else an empty string."""
     if comparison.sample(sample) != SAME_SAMPLE or 2 * sites >= len(comparison.sites):
         return ""
     return (
-        f"<p>All products together have enough days at only {sites} of {len(comparison.sites)} sites. "
-        "Own days uses more sites, though not the same days for all.</p>"
+        f"<p>Only {sites} of {len(comparison.sites)} sites have enough days that all products share. "
+        "The option Paired days uses more sites, but different days for each product.</p>"
     )
 
 
@@ -99,7 +115,7 @@ class PairTable:
     Parameters
     ----------
     selection
-        Its ``product`` is the one.
+        Gives the metric, the days and the theme.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -113,11 +129,11 @@ class PairTable:
         """Draw a comparison for one product."""
         s = self._selection
         signed = ALL_METRICS[s.metric].higher_is_better is None
-        what = "of the median sizes" if signed else "of the medians"
+        statistic = "median absolute biases" if signed else "medians"
         self.title.object = heading(
             f"{product} against each other product",
-            f"Difference {what} at the sites that both have, with 95 % interval; p of a Wilcoxon test over sites, "
-            "corrected for all pairs (Holm).",
+            f"Difference of the {statistic} at common sites with 95 % confidence interval; p-value of a Wilcoxon "
+            "signed-rank test over sites, Holm-corrected for all pairs.",
         )
         digits = SCALES[s.metric].digits
         rows = []
@@ -130,10 +146,10 @@ class PairTable:
                 f"<td>{percent(row['win_share'])}</td><td>{int(row['n_common'] if np.isfinite(row['n_common']) else 0)}</td></tr>"
             )
         head = [
-            "Other",
-            defined(s.metric, "Difference [95 %]"),
-            '<span title="How often a difference like this comes by chance alone, corrected for all pairs.">p (Holm)</span>',
-            '<span title="Share of the common sites where the product is the better one.">Better at</span>',
+            "Other product",
+            with_definition(s.metric, "Difference [95 %]"),
+            '<span title="Wilcoxon signed-rank test over sites, Holm-corrected for all pairs of products.">p (Holm)</span>',
+            '<span title="Share of the common sites where the product is better.">Better at</span>',
             '<span title="Sites where both have a score.">Common sites</span>',
         ]
         self.table.object = html_table(head, rows)

@@ -1,4 +1,4 @@
-"""At which share of the sites one product is better than each of the others."""
+"""Share of the common sites where one product is better than each of the others."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bokeh.plotting import figure
 from app.pages.compare.colours import compared_colour
 from app.services.comparison import Comparison
 from app.session.selection import Selection
-from app.ui.theme import colours, quiet
+from app.ui.theme import colours, style_figure
 
-_ROW, _AROUND = 30, 44
+_ROW_HEIGHT, _MARGIN = 30, 44
 _HOVER = '<div style="font-size:13px">@product is better at <b>@percent{0} %</b><br>of @n sites, @other at the rest</div>'
 
 
 class WinShare:
-    """One bar per other product, split where the two are equally good at half of the sites.
+    """One bar per other product; the dashed line marks 50 % of the sites.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the metric, the days and the theme.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -35,14 +35,14 @@ class WinShare:
             tools="",
             toolbar_location=None,
             sizing_mode="stretch_width",
-            height=_AROUND,
+            height=_MARGIN,
             min_border_right=14,
             name="win_share",
         )
-        quiet(fig)
+        style_figure(fig)
         fig.grid.visible = False
-        fig.xaxis.axis_label = "better at this share of the sites (%)"
-        mine = fig.hbar(
+        fig.xaxis.axis_label = "share of sites with the better score (%)"
+        wins = fig.hbar(
             y="row", left=0, right="percent", height=0.6, source=self._source, fill_color="colour", line_color=None,
             name="wins",
         )  # fmt: skip
@@ -52,7 +52,7 @@ class WinShare:
         )  # fmt: skip
         self._half = Span(location=50, dimension="height", line_dash="dashed", line_width=1)
         fig.add_layout(self._half)
-        fig.add_tools(HoverTool(renderers=[mine], tooltips=_HOVER, limit=1, visible=False))
+        fig.add_tools(HoverTool(renderers=[wins], tooltips=_HOVER, limit=1, visible=False))
         self.figure = fig
         self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width", margin=0)
 
@@ -63,7 +63,7 @@ class WinShare:
         table = table[np.isfinite(table["win_share"])]
         rows = [f"{name} ({int(n)})" for name, n in table["n_common"].items()]
         self._rows.factors = rows[::-1]
-        self.figure.height = _AROUND + _ROW * max(len(rows), 1)
+        self.figure.height = _MARGIN + _ROW_HEIGHT * max(len(rows), 1)
         self._source.data = {
             "row": rows,
             "product": [product] * len(rows),

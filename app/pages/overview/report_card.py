@@ -1,4 +1,4 @@
-"""The run as one HTML page with every table: made in the background, then taken away."""
+"""The report of a run: one HTML page with every table and figure, written in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.runtime.tasks import Latest
+from app.runtime.tasks import LatestTask
 from app.services.store import Store
 from app.session.selection import Selection
 from app.ui.card import card, heading
@@ -18,78 +18,78 @@ from app.ui.status_line import StatusLine
 
 
 class ReportCard:
-    """A button that makes the report, and one that downloads it when it is there.
+    """A button that creates the report, and one that downloads it once it exists.
 
     Parameters
     ----------
     selection, store
-        Of the visitor.
+        Of the session.
     """
 
     def __init__(self, selection: Selection, store: Store) -> None:
         self._selection = selection
         self._store = store
-        self._page: bytes = b""
-        self._making: Latest[bytes] = Latest(self._made, self._failed, long=True)
-        self._waiting = StatusLine()
-        self._make = pmui.Button(
-            label="Make the report",
+        self._report: bytes = b""
+        self._task: LatestTask[bytes] = LatestTask(self._offer_download, self._fail, long=True)
+        self._status = StatusLine()
+        self._create_button = pmui.Button(
+            label="Create report",
             variant="outlined",
             size="small",
-            on_click=self._begin,
+            on_click=self._create,
             margin=(4, 8, 0, 0),
         )
-        self._take = pmui.FileDownload(
-            label="Report (HTML)", callback=lambda: io.BytesIO(self._page), filename="gsm3-report.html", auto=True,
+        self._download_button = pmui.FileDownload(
+            label="Report (HTML)", callback=lambda: io.BytesIO(self._report), filename="gsm3-report.html", auto=True,
             embed=False, size="small", visible=False, margin=(4, 0, 0, 0),
         )  # fmt: skip
         self._command = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
         title = pn.pane.HTML(
-            heading("Take the run along", "One page with every table, figure and setting, readable without this program."),
+            heading("Report", "One self-contained page with every table, figure and setting of the run."),
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         self.card = card(
             title,
-            self._waiting.column,
-            pn.Row(self._make, self._take, margin=0),
+            self._status.column,
+            pn.Row(self._create_button, self._download_button, margin=0),
             self._command,
             visible=False,
         )
-        selection.param.watch(self._follow, ["evaluation"])
-        self._follow()
+        selection.param.watch(self._update, ["evaluation"])
+        self._update()
 
-    def _follow(self, *_: param.parameterized.Event) -> None:
+    def _update(self, *_: param.parameterized.Event) -> None:
         evaluation = self._selection.evaluation
         run = evaluation.run if evaluation is not None else ""
         self.card.visible = bool(run)
-        self._take.visible = False
-        self._waiting.end()
+        self._download_button.visible = False
+        self._status.end()
         if run:
             self._command.object = (
-                '<p style="font-size:12.5px;margin:8px 0 0;color:var(--panel-on-surface-color)">The same from the '
-                f"command line: <code>gsm3 report {run} --runs {self._store.runs_folder} --out report</code></p>"
+                '<p style="font-size:12.5px;margin:8px 0 0;color:var(--panel-on-surface-color)">From the command line: '
+                f"<code>gsm3 report {run} --runs {self._store.runs_folder} --out report</code></p>"
             )
 
-    def _begin(self, _: param.parameterized.Event) -> None:
+    def _create(self, _: param.parameterized.Event) -> None:
         evaluation = self._selection.evaluation
         if evaluation is None or not evaluation.run:
             return
         run, reference = self._store.run(evaluation.run), evaluation.reference
-        self._take.visible = False
-        self._waiting.begin(f"Making the report of {run.title}")
+        self._download_button.visible = False
+        self._status.begin(f"Creating the report of {run.title}")
 
-        def make() -> bytes:
+        def make_report() -> bytes:
             from gsm3core.report import write_report  # draws with matplotlib, which nothing else here needs
 
             with tempfile.TemporaryDirectory() as folder:
                 return Path(write_report([run], Path(folder) / "report", reference=reference)).read_bytes()
 
-        self._making.later(make)
+        self._task.run_in_background(make_report)
 
-    def _made(self, page: bytes) -> None:
-        self._page = page
-        self._waiting.end()
-        self._take.visible = True
+    def _offer_download(self, report: bytes) -> None:
+        self._report = report
+        self._status.end()
+        self._download_button.visible = True
 
-    def _failed(self, problem: str) -> None:
-        self._waiting.fail(problem, "There is no report.")
+    def _fail(self, problem: str) -> None:
+        self._status.fail(problem, "The report was not created.")

@@ -1,4 +1,4 @@
-"""Boxplots of the sites' scores: one product by kind of site, and every product over the sites that are shown."""
+"""Boxplots of site scores: one product by group of sites, and every product over the sites shown."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from numpy.typing import NDArray
 
 from app.services.evaluation import Evaluation
 from app.session.selection import Selection
-from app.ui.theme import colours, product_colour, quiet, scale_of
+from app.ui.theme import colours, product_colour, scale_of, style_figure
 
-_FEW = 8  # as few sites as this are drawn one by one: a box would say more than they know
-_ROW = 27
-_AROUND = 36
+_MAX_DOTS = 8  # up to this many sites are drawn as dots: too few for quantiles
+_ROW_HEIGHT = 27
+_MARGIN = 36
 _HOVER = """
 <div style="font-size:13px;line-height:1.45"><b>@name</b>, @n sites<br>median <b>@median{0.000}</b><br>
-half of the sites @q25{0.000} to @q75{0.000}<br>
-nine in ten @q05{0.000} to @q95{0.000}</div>"""
+25th to 75th percentile: @q25{0.000} to @q75{0.000}<br>
+5th to 95th percentile: @q05{0.000} to @q95{0.000}</div>"""
 
 Groups = dict[str, NDArray[np.float64]]
 
 
-class Boxes:
-    """Horizontal boxes, one row a group: median, half of the sites, nine in ten of them.
+class Boxplots:
+    """Horizontal boxplots, one row per group: median, interquartile range, and 5th to 95th percentile.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the metric, the scale and the theme.
     groups
         Evaluation, selection -> scores by row.
     colour
-        Row, selection -> its colour.
-    choose
-        Gets the row that was clicked.
-    chosen
-        Selection -> the row that stands out; empty for none.
-    on
-        The parts of the selection that change the boxes.
+        Row, selection -> colour of the row.
+    on_click
+        Called with the row that was clicked.
+    highlighted
+        Selection -> the row that is highlighted; empty for none.
+    watched
+        Further parameters of the selection that change the groups.
     name
         Of the figure.
     """
@@ -53,67 +53,73 @@ class Boxes:
         selection: Selection,
         groups: Callable[[Evaluation, Selection], Groups],
         colour: Callable[[str, Selection], str],
-        choose: Callable[[str], None],
-        chosen: Callable[[Selection], str],
-        on: list[str],
+        on_click: Callable[[str], None],
+        highlighted: Callable[[Selection], str],
+        watched: list[str],
         name: str,
     ) -> None:
         self._selection = selection
         self._groups = groups
         self._colour = colour
-        self._choose = choose
-        self._chosen = chosen
+        self._on_click = on_click
+        self._highlighted = highlighted
         self._names: list[str] = []
-        self._boxes = ColumnDataSource(data=_summary({}, {}, ""))
-        self._dots = ColumnDataSource(data={"value": [], "row": [], "colour": []})
+        self._box_source = ColumnDataSource(data=_summary({}, {}, ""))
+        self._dot_source = ColumnDataSource(data={"value": [], "row": [], "colour": []})
         self._rows = FactorRange(factors=[])
-        self._axis = Range1d(0, 1)
+        self._score_range = Range1d(0, 1)
         self.figure = self._draw(name)
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0)
-        selection.param.watch(self._update, sorted({"shown", "theme", "metric", "limits", *on}))
+        selection.param.watch(self._update, sorted({"shown", "theme", "metric", "limits", *watched}))
         self._update()
 
     @property
     def values(self) -> Groups:
-        """What is drawn: the scores of each row."""
+        """The finite scores of each row."""
         evaluation = self._selection.evaluation
         groups = self._groups(evaluation, self._selection) if evaluation is not None else {}
         return {name: values[np.isfinite(values)] for name, values in groups.items()}
 
     def _draw(self, name: str) -> figure:
         fig = figure(
-            x_range=self._axis,
+            x_range=self._score_range,
             y_range=self._rows,
             tools="tap,save",
             toolbar_location=None,
             sizing_mode="stretch_width",
-            height=_AROUND + _ROW,
+            height=_MARGIN + _ROW_HEIGHT,
             min_border_right=14,
             name=name,
         )
-        quiet(fig)
+        style_figure(fig)
         fig.ygrid.grid_line_color = None
         fig.yaxis.major_tick_line_color = None
         self._mark = Span(location=0, dimension="height", line_dash="dashed", line_width=1, visible=False)
         fig.add_layout(self._mark)
         self._whisker = fig.segment(
-            "q05", "row", "q95", "row", source=self._boxes, line_width=1.5, line_color="colour"
+            "q05", "row", "q95", "row", source=self._box_source, line_width=1.5, line_color="colour"
         )
         box = fig.hbar(
             y="row",
             left="q25",
             right="q75",
             height=0.56,
-            source=self._boxes,
+            source=self._box_source,
             fill_color="colour",
             fill_alpha="alpha",
             line_color="colour",
         )
         self._median = fig.scatter(
-            "median", "row", source=self._boxes, marker="dash", size=15, angle=np.pi / 2, line_width=2.5
+            "median", "row", source=self._box_source, marker="dash", size=15, angle=np.pi / 2, line_width=2.5
         )
         dots = fig.scatter(
-            "value", "row", source=self._dots, size=6, fill_color="colour", fill_alpha=0.8, line_color=None
+            "value",
+            "row",
+            source=self._dot_source,
+            size=6,
+            fill_color="colour",
+            fill_alpha=0.8,
+            line_color=None,
         )
         for drawn in (self._whisker, box, self._median, dots):
             drawn.nonselection_glyph = drawn.selection_glyph = None
@@ -124,48 +130,48 @@ class Boxes:
     def _update(self, *_: param.parameterized.Event) -> None:
         selection, valid = self._selection, self.values
         tint = {name: self._colour(name, selection) for name in valid}
-        many = {name: values for name, values in valid.items() if values.size > _FEW}
-        few = {name: values for name, values in valid.items() if 0 < values.size <= _FEW}
+        many = {name: values for name, values in valid.items() if values.size > _MAX_DOTS}
+        few = {name: values for name, values in valid.items() if 0 < values.size <= _MAX_DOTS}
         self._names = list(reversed(valid))
-        factors = [_row(name, valid[name]) for name in self._names]
+        factors = [_row_label(name, valid[name]) for name in self._names]
         if self._rows.factors != factors:
             self._rows.factors = factors
-            self.figure.height = _AROUND + _ROW * max(len(factors), 1)
-        summary = _summary(many, tint, self._chosen(selection))
-        self._boxes.data = summary
-        self._dots.data = {
+            self.figure.height = _MARGIN + _ROW_HEIGHT * max(len(factors), 1)
+        summary = _summary(many, tint, self._highlighted(selection))
+        self._box_source.data = summary
+        self._dot_source.data = {
             "value": np.concatenate([*few.values(), np.empty(0)]),
-            "row": [_row(name, values) for name, values in few.items() for _ in values],
+            "row": [_row_label(name, values) for name, values in few.items() for _ in values],
             "colour": [tint[name] for name, values in few.items() for _ in values],
         }
         scale = scale_of(selection.metric, selection.limits)
         low, high = scale.low, scale.high
         if selection.limits is None:
-            shown = [*summary["q05"], *summary["q95"], *self._dots.data["value"], low, high]
+            shown = [*summary["q05"], *summary["q95"], *self._dot_source.data["value"], low, high]
             low, high = float(min(shown)), float(max(shown))
-        self._axis.update(start=low - 0.02 * (high - low), end=high + 0.02 * (high - low))
+        self._score_range.update(start=low - 0.02 * (high - low), end=high + 0.02 * (high - low))
         c = colours(selection.dark)
         self._mark.update(location=scale.mark or 0, visible=scale.mark is not None, line_color=c.muted)
         self._median.glyph.line_color = c.ink
 
     def _click(self, event: Event) -> None:
-        # A row is one long on its axis, which begins at 0.
+        # Each row has length 1 on the categorical axis, which starts at 0.
         if event.y is not None and 0 <= event.y < len(self._names):
-            self._choose(self._names[int(event.y)])
+            self._on_click(self._names[int(event.y)])
 
 
-def by_group(selection: Selection) -> Boxes:
-    """Return the boxes of the selected product, a row a kind of site; a click lets its sites stand out."""
+def by_group(selection: Selection) -> Boxplots:
+    """Return boxplots of the selected product, a row per group of sites; a click highlights the sites of a row."""
 
-    def groups(evaluation: Evaluation, chosen: Selection) -> Groups:
-        if chosen.product not in evaluation.products:
+    def groups(evaluation: Evaluation, s: Selection) -> Groups:
+        if s.product not in evaluation.products:
             return {}
-        values = evaluation.values(chosen.product, chosen.metric)
-        labels, order = evaluation.groups(chosen.grouping, chosen.moisture_of)
-        mask = chosen.shown.mask
+        values = evaluation.values(s.product, s.metric)
+        labels, order = evaluation.groups(s.grouping, s.moisture_of)
+        mask = s.shown.mask
         return {name: values[mask & (labels == name)] for name in order if (mask & (labels == name)).any()}
 
-    return Boxes(
+    return Boxplots(
         selection,
         groups,
         lambda _, s: product_colour(s.product, dark=s.dark),
@@ -176,14 +182,14 @@ def by_group(selection: Selection) -> Boxes:
     )
 
 
-def by_product(selection: Selection) -> Boxes:
-    """Return the boxes of every product, over the sites that are shown; a click puts it on the map."""
+def by_product(selection: Selection) -> Boxplots:
+    """Return boxplots of every product over the sites shown; a click selects the product."""
 
-    def groups(evaluation: Evaluation, chosen: Selection) -> Groups:
-        mask = chosen.shown.mask
-        return {name: evaluation.values(name, chosen.metric)[mask] for name in evaluation.products}
+    def groups(evaluation: Evaluation, s: Selection) -> Groups:
+        mask = s.shown.mask
+        return {name: evaluation.values(name, s.metric)[mask] for name in evaluation.products}
 
-    return Boxes(
+    return Boxplots(
         selection,
         groups,
         lambda name, s: product_colour(name, dark=s.dark),
@@ -194,17 +200,17 @@ def by_product(selection: Selection) -> Boxes:
     )
 
 
-def _row(name: str, values: NDArray[np.float64]) -> str:
+def _row_label(name: str, values: NDArray[np.float64]) -> str:
     return f"{name.replace('_', ' ')} ({values.size})"
 
 
-def _summary(groups: Groups, tint: dict[str, str], chosen: str) -> dict[str, list[object]]:
+def _summary(groups: Groups, tint: dict[str, str], highlighted: str) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = {
         "name": [name.replace("_", " ") for name in groups],
-        "row": [_row(name, values) for name, values in groups.items()],
+        "row": [_row_label(name, values) for name, values in groups.items()],
         "n": [int(values.size) for values in groups.values()],
         "colour": [tint[name] for name in groups],
-        "alpha": [0.25 if chosen in groups and name != chosen else 0.6 for name in groups],
+        "alpha": [0.25 if highlighted in groups and name != highlighted else 0.6 for name in groups],
     }
     for name, share in (("q05", 5), ("q25", 25), ("median", 50), ("q75", 75), ("q95", 95)):
         columns[name] = [float(np.percentile(values, share)) for values in groups.values()]

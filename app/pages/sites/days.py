@@ -1,4 +1,4 @@
-"""Which days of a site have a value: a bar for every stretch of days, so that gaps are seen as gaps."""
+"""Data availability at one site: a bar for every unbroken period of days with values."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from app.services.site_series import SiteSeries
 from app.session.selection import Selection
-from app.ui.theme import colours, product_colour, quiet
+from app.ui.theme import colours, product_colour, style_figure
 from gsm3core import vocabulary as v
 
 _DAY = np.timedelta64(1, "D")
 _HEIGHT = 62
-BORDER = 84  # left of every plot on the same axis of time, so that their days lie above each other
+BORDER = 84  # left of every plot on the same time axis, so that their days are aligned
 
 
 class DaysPlot:
-    """Two rows, in situ and the selected product, below a series and on its axis of time.
+    """Two rows, in situ and the selected product, below the time series.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        For the product and the theme.
     days
-        The axis of time of the series.
+        Time axis shared with the soil moisture series.
     """
 
     def __init__(self, selection: Selection, days: Range1d) -> None:
@@ -40,7 +40,7 @@ class DaysPlot:
             sizing_mode="stretch_width", toolbar_location=None, x_axis_location=None, min_border_left=BORDER,
             min_border_bottom=2, name="days",
         )  # fmt: skip
-        quiet(fig)
+        style_figure(fig)
         fig.xgrid.visible = fig.ygrid.visible = False
         fig.yaxis.major_tick_line_color = None
         fig.yaxis.major_label_text_font_size = "11px"
@@ -62,20 +62,20 @@ class DaysPlot:
         series, selection = self._series, self._selection
         if series is None:
             return
-        tints = {v.IN_SITU: colours(selection.dark).observed}
-        tints |= {selection.product: product_colour(selection.product, dark=selection.dark)}
-        shown = [name for name in tints if series.of(name) is not None]
+        colour_of = {v.IN_SITU: colours(selection.dark).observed}
+        colour_of |= {selection.product: product_colour(selection.product, dark=selection.dark)}
+        shown = [name for name in colour_of if series.of(name) is not None]
         days = np.datetime_as_string(series.time, "D").tolist()
         rows: dict[str, list[object]] = {n: [] for n in ("row", "colour", "label")}
         ends: list[tuple[int, int]] = []
         for name in shown:
-            found = stretches(np.isfinite(series.of(name)))  # type: ignore[arg-type]
-            ends += found
-            rows["row"] += [name] * len(found)
-            rows["colour"] += [tints[name]] * len(found)
+            periods = valid_periods(np.isfinite(series.of(name)))  # type: ignore[arg-type]
+            ends += periods
+            rows["row"] += [name] * len(periods)
+            rows["colour"] += [colour_of[name]] * len(periods)
             rows["label"] += [
                 f"{name}: {last - first + 1} day{'s' if last > first else ''}, {days[first]} to {days[last]}"
-                for first, last in found
+                for first, last in periods
             ]
         at = np.array(ends, int).reshape(-1, 2)
         if self._rows.factors != shown[::-1]:
@@ -83,7 +83,7 @@ class DaysPlot:
         self._bars.data = {"left": series.time[at[:, 0]], "right": series.time[at[:, 1]] + _DAY, **rows}
 
 
-def stretches(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the first and last position of every unbroken stretch of true values."""
+def valid_periods(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the first and last index of every unbroken period of valid days."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
     return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""The map: every site coloured by the score of one product; a click selects a site, a box or a lasso many."""
+"""Map of sites coloured by the score of one product; a click selects a site, the box and lasso tools an area."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from app.services.evaluation import Evaluation
-from app.services.mercator import mercator
 from app.services.metric_labels import metric_name
-from app.services.polygon import drawn
+from app.services.polygon import simplified_polygon
 from app.session.selection import Selection
 from app.ui.map.basemap import Basemap
 from app.ui.map.tile_layer import TileLayer
 from app.ui.map.viewport import extent, frame_sites
-from app.ui.theme import SCALES, colours, quiet, scale_of
+from app.ui.theme import SCALES, colours, scale_of, style_figure
 from gsm3core import vocabulary as v
+from gsm3core.geography.mercator import mercator
 from gsm3core.metrics import ALL_METRICS
 
-_CLICK_REACH = 0.02  # of the width of the map: some fifteen pixels
+_CLICK_REACH = 0.02  # share of the map width: about 15 pixels
 _FAINT = 0.13
-_WIDE = 2.15  # width to height: the world between 60 degrees south and 75 north
+_ASPECT = 2.15  # width to height: the world between 60° S and 75° N
 _HOVER = """
 <div style="font-size:13px;line-height:1.45;max-width:280px">
 <b>@station</b><br>@network &middot; @region<br>{value}</div>
 """
 _SCORED = "<b>@value{custom}</b><br>@n_valid days"
 _UNSCORED = "no score: @reason"
-# Written in the browser, for the one site under the pointer: a thousand of them are many times longer than the numbers.
-_WRITE = """
+# Formatted in the browser, for the site under the pointer: labels of all sites would be much larger than the numbers.
+_FORMAT_VALUE = """
 const [name, digits, units] = scale.tags, at = special_vars.index, {lower, upper} = sites.data
 const ends = isFinite(lower[at]) && isFinite(upper[at])
   ? ` [${lower[at].toFixed(digits)}, ${upper[at].toFixed(digits)}]` : ''
@@ -54,19 +54,19 @@ _PLACE = ("x", "y", v.STATION, v.NETWORK, v.REGION)
 
 
 class SiteMap:
-    """Sites on a map.
+    """Map of the sites that pass the filters.
 
     Parameters
     ----------
     selection
-        What to show; a click changes its site, a box or a lasso its area.
+        Gives the scores; a click changes its site, the box and lasso tools its area.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._scored = ColumnDataSource(data=_columns(_no_sites(), *_NUMBERS))
         self._unscored = ColumnDataSource(data=_columns(_no_sites(), "reason", "alpha"))
-        self._chosen = ColumnDataSource(data={"x": [], "y": []})
+        self._selected = ColumnDataSource(data={"x": [], "y": []})
         self._outline = ColumnDataSource(data={"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=list(SCALES["R"].palette), low=0, high=1)
         self._shown_sites: tuple[Evaluation | None, NDArray[np.bool_] | None] = (None, None)
@@ -75,20 +75,20 @@ class SiteMap:
         self._bar = ColorBar(
             color_mapper=self._mapper, ticker=self._ticker, width=10, margin=0, padding=8, bar_line_color=None
         )
-        self.figure = self._draw()
+        self.figure = self._make_figure()
         self.background = TileLayer(selection, self.figure)
-        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=_WIDE, margin=0)
+        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=_ASPECT, margin=0)
         selection.param.watch(
             self._show_scores, ["shown", "product", "metric", "limits", "grouping", "group", "moisture_of"]
         )
-        selection.param.watch(self._show_chosen, ["site_shown", "evaluation"])
+        selection.param.watch(self._show_selected, ["site_shown", "evaluation"])
         selection.param.watch(self._show_area, "area")
         selection.param.watch(self._restyle, "theme")
         self._show_scores()
-        self._show_chosen()
+        self._show_selected()
         self._show_area()
 
-    def _draw(self) -> figure:
+    def _make_figure(self) -> figure:
         c = colours(self._selection.dark)
         fig = figure(
             x_range=Range1d(-1.4e7, 1.8e7),
@@ -98,18 +98,30 @@ class SiteMap:
             tools="pan,wheel_zoom,box_zoom,reset,save",
             active_scroll="wheel_zoom",
             sizing_mode="scale_width",
-            aspect_ratio=_WIDE,
+            aspect_ratio=_ASPECT,
             min_border=0,
             name="site_map",
             lod_threshold=None,
         )
-        quiet(fig)
-        fig.toolbar.autohide = False  # who is to find the lasso must see it
+        style_figure(fig)
+        fig.toolbar.autohide = False  # keeps the lasso tool visible
         fig.grid.visible = False
         self._basemap = Basemap(fig, c)
         self._area = fig.patch(
             "x", "y", source=self._outline, fill_alpha=0.07, line_width=1.5, line_dash="dashed"
         )
+        self._add_points(fig)
+        self._add_hover(fig)
+        # Without renderers the tools only report the geometry; the selection decides which sites are inside.
+        fig.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[], continuous=False))
+        fig.add_layout(self._bar, "right")
+        self._extent = frame_sites(fig, [self._points.glyph, self._hollow.glyph])
+        fig.on_event(Tap, self._click)
+        fig.on_event(SelectionGeometry, self._select_area)
+        self._colour()
+        return fig
+
+    def _add_points(self, fig: figure) -> None:
         self._hollow = fig.scatter(
             "x", "y", source=self._unscored, size=7, fill_alpha=0, line_width=1.2, line_alpha="alpha",
             name="without_score",
@@ -118,13 +130,15 @@ class SiteMap:
             "x", "y", source=self._scored, size=7, line_width=0.5, name="sites", alpha="alpha",
             fill_color={"field": "value", "transform": self._mapper},
         )  # fmt: skip
-        self._halo = fig.scatter("x", "y", source=self._chosen, size=18, fill_alpha=0, line_width=5)
-        self._ring = fig.scatter("x", "y", source=self._chosen, size=18, fill_alpha=0, line_width=2.5)
-        for glyph in (self._area, self._hollow, self._points, self._halo, self._ring):
-            glyph.nonselection_glyph = None
-        write = CustomJSHover(args={"scale": self._mapper, "sites": self._scored}, code=_WRITE)
+        self._halo = fig.scatter("x", "y", source=self._selected, size=18, fill_alpha=0, line_width=5)
+        self._ring = fig.scatter("x", "y", source=self._selected, size=18, fill_alpha=0, line_width=2.5)
+        for renderer in (self._area, self._hollow, self._points, self._halo, self._ring):
+            renderer.nonselection_glyph = None
+
+    def _add_hover(self, fig: figure) -> None:
+        format_value = CustomJSHover(args={"scale": self._mapper, "sites": self._scored}, code=_FORMAT_VALUE)
         for renderer, value, formats in (
-            (self._points, _SCORED, {"@value": write}),
+            (self._points, _SCORED, {"@value": format_value}),
             (self._hollow, _UNSCORED, {}),
         ):
             fig.add_tools(
@@ -133,14 +147,6 @@ class SiteMap:
                     visible=False,
                 )
             )  # fmt: skip
-        # They tell where was drawn, and leave it to the selection which sites that makes.
-        fig.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[], continuous=False))
-        fig.add_layout(self._bar, "right")
-        self._extent = frame_sites(fig, [self._points.glyph, self._hollow.glyph])
-        fig.on_event(Tap, self._click)
-        fig.on_event(SelectionGeometry, self._enclose)
-        self._colour()
-        return fig
 
     def _show_scores(self, *events: param.parameterized.Event) -> None:
         selection, evaluation = self._selection, self._selection.evaluation
@@ -153,15 +159,15 @@ class SiteMap:
         before, was_on_map = self._shown_sites
         same_sites = before is evaluation and was_on_map is not None and np.array_equal(was_on_map, on_map)
         numbers = self._numbers(evaluation)
-        has = on_map & ~np.isnan(numbers["value"])
+        scored = on_map & ~np.isnan(numbers["value"])
         ids = evaluation.sites.index.to_numpy()
-        if same_sites and ids[has].tolist() == self._scored.data[v.SITE]:
-            _patch(self._scored, {name: x[has] for name, x in numbers.items()})
+        if same_sites and ids[scored].tolist() == self._scored.data[v.SITE]:
+            _patch(self._scored, {name: x[scored] for name, x in numbers.items()})
         else:
-            self._scored.data = _columns(evaluation.sites.assign(**numbers)[has], *_NUMBERS)
-        self._show_unscored(evaluation, on_map & ~has, numbers["alpha"])
+            self._scored.data = _columns(evaluation.sites.assign(**numbers)[scored], *_NUMBERS)
+        self._show_unscored(evaluation, on_map & ~scored, numbers["alpha"])
         self._bar.visible = bool(evaluation.products)
-        # The models stay and only their values change: a new model makes Bokeh walk the whole document.
+        # Update the models in place: a new model makes Bokeh traverse the whole document.
         scale = scale_of(selection.metric, selection.limits)
         units = "" if ALL_METRICS[selection.metric].units == "1" else " m³ m⁻³"
         self._mapper.update(
@@ -176,7 +182,7 @@ class SiteMap:
                 self._extent.data = frame
 
     def _numbers(self, evaluation: Evaluation) -> dict[str, NDArray[np.float64]]:
-        """Return what is drawn of every site of the evaluation."""
+        """Return the numeric columns of every site of the evaluation."""
         product, metric = self._selection.product, self._selection.metric
         lower, upper = evaluation.ends(product, metric)
         return {
@@ -201,7 +207,7 @@ class SiteMap:
         )
 
     def _alphas(self, evaluation: Evaluation) -> NDArray[np.float64]:
-        """The sites of the area or the row that was clicked stand out; the others are faint."""
+        """Return opaque for sites in the area and the highlighted group, faint for the others."""
         selection = self._selection
         strong = selection.shown.mask.copy()
         if selection.group:
@@ -209,11 +215,11 @@ class SiteMap:
             strong &= (labels == selection.group) | (selection.group not in order)
         return np.where(strong, 1.0, _FAINT)
 
-    def _show_chosen(self, *_: param.parameterized.Event) -> None:
+    def _show_selected(self, *_: param.parameterized.Event) -> None:
         evaluation, site = self._selection.evaluation, self._selection.site_shown
         here = evaluation is not None and site in evaluation.sites.index
         row = evaluation.sites.loc[site] if here else None
-        self._chosen.data = {"x": [], "y": []} if row is None else {"x": [row["x"]], "y": [row["y"]]}
+        self._selected.data = {"x": [], "y": []} if row is None else {"x": [row["x"]], "y": [row["y"]]}
 
     def _show_area(self, *_: param.parameterized.Event) -> None:
         corners = np.asarray(self._selection.area, float).reshape(-1, 2)
@@ -229,15 +235,15 @@ class SiteMap:
         if site:
             self._selection.choose_site(site)
 
-    def _enclose(self, event: SelectionGeometry) -> None:
+    def _select_area(self, event: SelectionGeometry) -> None:
         geometry = event.geometry
         if not event.final:
             return
         if geometry["type"] == "rect":
             x0, x1, y0, y1 = (geometry[end] for end in ("x0", "x1", "y0", "y1"))
-            self._selection.area = drawn([x0, x1, x1, x0], [y0, y0, y1, y1])
+            self._selection.area = simplified_polygon([x0, x1, x1, x0], [y0, y0, y1, y1])
         elif geometry["type"] == "poly":
-            self._selection.area = drawn(list(geometry["x"]), list(geometry["y"]))
+            self._selection.area = simplified_polygon(list(geometry["x"]), list(geometry["y"]))
 
     def _restyle(self, *_: param.parameterized.Event) -> None:
         self._basemap.restyle(colours(self._selection.dark))

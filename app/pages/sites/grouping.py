@@ -1,4 +1,4 @@
-"""By what the boxes divide the sites."""
+"""The choice of the site attribute by which the boxplots group the sites."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import panel_material_ui as pmui
 import param
 
 from app.session.selection import Selection
+from app.ui.bound_widgets import UserChanges
 
 _NAMES = {
     "region": "Region",
@@ -17,37 +18,35 @@ _NAMES = {
 }
 
 
-class Grouping:
-    """One choice of those that the dataset can answer.
+class GroupingSelect:
+    """A select of the site attributes that the dataset has.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Its ``grouping`` is changed.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
+        self._user_changes = UserChanges()
         self.widget = pmui.Select(
-            label="Group the sites by",
+            label="Group sites by",
             options={},
             size="small",
             width=210,
             margin=(8, 0, 4, 0),
-            description="What a row of the boxes has in common.",
+            description="Site attribute that defines the rows of the boxplot.",
         )
-        self.widget.param.watch(self._take, "value")
-        selection.param.watch(self._follow, ["evaluation", "grouping"])
-        self._follow()
+        self._user_changes.watch(self.widget, lambda name: selection.change(grouping=name, group=""))
+        selection.param.watch(self._update, ["evaluation", "grouping"])
+        self._update()
 
-    def _follow(self, *_: param.parameterized.Event) -> None:
+    def _update(self, *_: param.parameterized.Event) -> None:
         evaluation = self._selection.evaluation
         if evaluation is None:
             return
         options = {_NAMES[name]: name for name in evaluation.groupings}
         if (self.widget.options, self.widget.value) != (options, self._selection.grouping):
-            self.widget.param.update(options=options, value=self._selection.grouping)
-
-    def _take(self, event: param.parameterized.Event) -> None:
-        if event.new and event.new != self._selection.grouping:
-            self._selection.change(grouping=event.new, group="")
+            with self._user_changes.silenced():
+                self.widget.param.update(options=options, value=self._selection.grouping)

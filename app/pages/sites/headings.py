@@ -1,4 +1,4 @@
-"""The titles of the views of the Sites page: what is drawn, of which product, at how many sites."""
+"""Headings of the cards of the Sites page: the score, product, sites and days shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GROUPING = {"mean_soil_moisture": "mean soil moisture ({})", "aspect": "polewar
 
 
 class _Heading:
-    """A title that follows the selection."""
+    """A heading that is updated with the selection."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
@@ -30,83 +30,84 @@ class _Heading:
         if evaluation is None:
             self.pane.object = ""
             return
-        title, explanation = self._words(evaluation)
+        title, explanation = self._title_and_explanation(evaluation)
         self.pane.object = heading(
             title.replace("bias", "Bias", 1), explanation, simulated=evaluation.simulated
         )
 
-    def _words(self, evaluation: Evaluation) -> tuple[str, str]:
+    def _title_and_explanation(self, evaluation: Evaluation) -> tuple[str, str]:
         raise NotImplementedError
 
 
 class MapHeading(_Heading):
-    """Title of the map."""
+    """Heading of the map."""
 
-    def _words(self, evaluation: Evaluation) -> tuple[str, str]:
+    def _title_and_explanation(self, evaluation: Evaluation) -> tuple[str, str]:
         s = self._selection
         if not evaluation.products:
             return (
-                "Nothing to compare yet",
-                f"{evaluation.dataset} has no second record. Train a model on it: Experiments, Launch.",
+                "No product to compare",
+                f"{evaluation.dataset} has no product besides the reference. Train a model on it: Experiments, Launch.",
             )
         values = evaluation.values(s.product, s.metric)[s.shown.mask]
         missing = int(np.isnan(values).sum())
-        hollow = f" {missing} without a score are hollow." if missing else ""
-        place = "" if s.shown.words == "all sites" else f", {s.shown.words}"
-        there = f"at {values.size - missing} sites{place}"
+        hollow = f" Hollow: {missing} without a score." if missing else ""
+        subset = "" if s.shown.words == "all sites" else f", {s.shown.words}"
+        where = f"at {values.size - missing} sites{subset}"
         return (
             f"{metric_label(s.metric)} of {s.product}",
-            f"Against {evaluation.against} {there}{_days(evaluation)}.{hollow} Click a site for its series, or draw "
-            "around several. Web Mercator map.",
+            f"Against {evaluation.against} {where}{_days(evaluation)}.{hollow} Click a site for its time series, or select "
+            "several with the box or lasso tool. Web Mercator projection.",
         )
 
 
 class BoxHeading(_Heading):
-    """Title of the boxplots.
+    """Heading of the boxplots.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives what is shown.
     by_group
-        Of one product by kind of site; else of every product.
+        Whether the rows are groups of sites, or products.
     """
 
     def __init__(self, selection: Selection, *, by_group: bool) -> None:
         self._by_group = by_group
         super().__init__(selection)
 
-    def _words(self, evaluation: Evaluation) -> tuple[str, str]:
+    def _title_and_explanation(self, evaluation: Evaluation) -> tuple[str, str]:
         s = self._selection
         mark = SCALES[s.metric].mark_label
         dashed = f" Dashed: {mark}." if mark else ""
         if self._by_group:
-            by = _GROUPING.get(s.grouping, s.grouping.replace("_", " ")).format(_record(s.moisture_of))
+            by = _GROUPING.get(s.grouping, s.grouping.replace("_", " ")).format(_record_name(s.moisture_of))
             return (
                 f"{metric_label(s.metric)} of {s.product} by {by}",
-                f"Box: half of the sites; line: nine in ten; in brackets, how many.{dashed} Click a row to see its sites.",
+                f"Box: interquartile range; whiskers: 5th to 95th percentile; number of sites in brackets.{dashed} "
+                "Click a row to highlight its sites on the map.",
             )
         return (
             f"{metric_label(s.metric)} by product",
-            f"Over {s.shown.words}, each product at the sites where it has a score. Click a row to map it.",
+            f"Over {s.shown.words}; each product at the sites where it has a score. Click a row to show the product on the map.",
         )
 
 
 class TableHeading(_Heading):
-    """Title of the table of sites."""
+    """Heading of the table of sites."""
 
-    def _words(self, evaluation: Evaluation) -> tuple[str, str]:
+    def _title_and_explanation(self, evaluation: Evaluation) -> tuple[str, str]:
         return (
-            f"Sites, scores of {self._selection.product}",
-            f"Worst {metric_name(self._selection.metric)} first{_days(evaluation)}. Click a heading to sort, a row to see its "
-            "series. Errors in m³ m⁻³.",
+            f"Scores of {self._selection.product} at each site",
+            f"Worst {metric_name(self._selection.metric)} first{_days(evaluation)}. Click a column heading to sort, a row to "
+            "show its time series. Errors in m³ m⁻³.",
         )
 
 
 def _days(evaluation: Evaluation) -> str:
-    """Say of which days the scores are, where they are not of all that there are."""
+    """Return the season of the scores, as part of a sentence; empty for all days."""
     return "" if evaluation.season == ALL_YEAR else f", {evaluation.season} days only"
 
 
-def _record(name: str) -> str:
+def _record_name(name: str) -> str:
     return "in situ" if name == v.IN_SITU else name

@@ -1,4 +1,4 @@
-"""The headline: the median score of every product over the sites shown; a click selects a product."""
+"""Median score of every product over the sites shown, one card per product; a click selects the product."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ROW = """
 
 
 class MedianCards:
-    """One card a product.
+    """A row of cards with a caption.
 
     Parameters
     ----------
     selection
-        Of the visitor; a click on a card selects its product.
+        A click on a card changes its product.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -58,9 +58,9 @@ class MedianCards:
                 for name in products
             }
             self._row.objects = [self._clickable(name) for name in products]
-        self._caption.object = self._about()
+        self._caption.object = self._caption_html()
         for name, card in self._cards.items():
-            card.object = self._text(name)
+            card.object = self._card_html(name)
 
     def _clickable(self, product: str) -> pmui.Clickable:
         return pmui.Clickable(
@@ -72,7 +72,7 @@ class MedianCards:
             styles={"flex": "1 1 150px", "min-width": "0"},
         )
 
-    def _about(self) -> str:
+    def _caption_html(self) -> str:
         selection, evaluation = self._selection, self._selection.evaluation
         if evaluation is None or not evaluation.products:
             return ""
@@ -83,7 +83,7 @@ class MedianCards:
         )
         return f'<div class="caption">{text}</div>'
 
-    def _text(self, product: str) -> str:
+    def _card_html(self, product: str) -> str:
         selection = self._selection
         values = selection.evaluation.values(product, selection.metric)[selection.shown.mask]
         valid = values[np.isfinite(values)]
@@ -91,12 +91,16 @@ class MedianCards:
             f"{np.median(valid):.{SCALES[selection.metric].digits}f}".replace("-", "−") if valid.size else "–"
         )
         missing = values.size - valid.size
-        of = f"{valid.size} of {values.size} sites" if missing else f"{valid.size} sites"
-        why = f"{missing} of {values.size} sites have no score; the map says why" if missing else ""
+        count = f"{valid.size} of {values.size} sites" if missing else f"{valid.size} sites"
+        explanation = (
+            f"{missing} of {values.size} sites have no score; hover over them on the map for the reason"
+            if missing
+            else ""
+        )
         chosen = "chosen" if product == selection.product else ""
         return (
             f'<div class="card {chosen}" style="--tint:{product_colour(product, dark=selection.dark)}">'
             f'<div class="name" title="{escape(product)}">{escape(product)}</div>'
             f'<div class="value">{median}</div>'
-            f'<div class="sites" title="{why}">{of}</div></div>'
+            f'<div class="sites" title="{explanation}">{count}</div></div>'
         )

@@ -1,4 +1,4 @@
-"""The rain at one site: bars that hang from above the series, on its axis of time."""
+"""Precipitation at one site: bars from the top, above the time series of soil moisture and on its time axis."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from bokeh.plotting import figure
 from app.pages.sites.days import BORDER
 from app.services.site_series import SiteSeries
 from app.session.selection import Selection
-from app.ui.theme import colours, quiet
+from app.ui.theme import colours, style_figure
 
 _HEIGHT = 84
-_WET = 0.1  # mm: less is no rain
+_WET_DAY = 0.1  # mm; smaller amounts are not drawn
 
 
-class RainPlot:
-    """Precipitation, where the dataset has it.
+class PrecipitationPlot:
+    """Daily precipitation, where the dataset has it.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        For the theme.
     days
-        The axis of time of the series.
+        Time axis shared with the soil moisture series.
     """
 
     def __init__(self, selection: Selection, days: Range1d) -> None:
         self._selection = selection
-        self._rain = ColumnDataSource(data={"time": [], "rain": []})
-        self._level = Range1d(50, 0)  # bars hang from the top, as rain does
+        self._source = ColumnDataSource(data={"time": [], "amount": []})
+        self._range = Range1d(50, 0)  # reversed: bars start at the top
         fig = figure(
             x_range=days,
-            y_range=self._level,
+            y_range=self._range,
             height=_HEIGHT,
             sizing_mode="stretch_width",
             tools="",
@@ -42,18 +42,18 @@ class RainPlot:
             x_axis_location=None,
             min_border_left=BORDER,
             min_border_bottom=2,
-            name="rain",
+            name="precipitation",
         )
-        quiet(fig)
+        style_figure(fig)
         fig.xgrid.visible = fig.ygrid.visible = False
-        fig.yaxis.axis_label = "rain (mm)"
+        fig.yaxis.axis_label = "precip. (mm)"
         fig.yaxis.ticker.desired_num_ticks = 2
         self._bars = fig.vbar(
-            "time", width=0.9 * 86_400_000, top="rain", bottom=0, source=self._rain, line_color=None
+            "time", width=0.9 * 86_400_000, top="amount", bottom=0, source=self._source, line_color=None
         )
         fig.add_tools(
             HoverTool(
-                tooltips=[("", "@time{%F}: @rain{0.0} mm")],
+                tooltips=[("", "@time{%F}: @amount{0.0} mm")],
                 formatters={"@time": "datetime"},
                 mode="vline",
                 limit=1,
@@ -66,13 +66,13 @@ class RainPlot:
 
     def show(self, series: SiteSeries) -> None:
         """Draw one site."""
-        rain = series.precipitation
-        self.pane.visible = rain is not None
-        if rain is None:
+        amount = series.precipitation
+        self.pane.visible = amount is not None
+        if amount is None:
             return
-        wet = np.isfinite(rain) & (rain > _WET)
-        self._rain.data = {"time": series.time[wet], "rain": rain[wet]}
-        self._level.start = max(20.0, float(rain[wet].max()) if wet.any() else 0.0)
+        wet = np.isfinite(amount) & (amount > _WET_DAY)
+        self._source.data = {"time": series.time[wet], "amount": amount[wet]}
+        self._range.start = max(20.0, float(amount[wet].max()) if wet.any() else 0.0)
 
     def _restyle(self, *_: param.parameterized.Event) -> None:
         self._bars.glyph.fill_color = colours(self._selection.dark).rain

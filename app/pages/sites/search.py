@@ -1,4 +1,4 @@
-"""A field that finds a site by the name of its station or network, for who has no mouse or knows what they look for."""
+"""Search for a site by the name of its station or network, also by keyboard."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import param
 
 from app.services.evaluation import Evaluation
 from app.session.selection import Selection
-from app.ui.labels import distinct
+from app.ui.bound_widgets import UserChanges
+from app.ui.labels import unique_labels
 from gsm3core import vocabulary as v
 
 
 class SiteSearch:
-    """Station, network -> site.
+    """An autocomplete field of stations and networks.
 
     Parameters
     ----------
     selection
-        Of the visitor; a choice changes its site, and empties the field for the next one.
+        A choice changes its site and clears the field.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        # Lazily: the names of all sites would be tens of kilobytes for who never asks.
+        self._user_changes = UserChanges()
+        # Lazily: the names of all sites are tens of kilobytes, and many sessions never search.
         self.widget = pmui.AutocompleteInput(
             label="Find a site",
             placeholder="Station or network",
@@ -34,22 +36,25 @@ class SiteSearch:
             width=300,
             margin=(4, 0),
         )
-        self.widget.param.watch(self._take, "value")
-        selection.param.watch(self._offer, "evaluation")
-        self._offer()
+        self._user_changes.watch(self.widget, self._choose)
+        selection.param.watch(self._update_options, "evaluation")
+        self._update_options()
 
-    def _offer(self, *_: param.parameterized.Event) -> None:
+    def _update_options(self, *_: param.parameterized.Event) -> None:
         evaluation = self._selection.evaluation
-        self.widget.param.update(options=site_names(evaluation) if evaluation else {}, value="")
+        with self._user_changes.silenced():
+            self.widget.param.update(options=site_names(evaluation) if evaluation else {}, value="")
 
-    def _take(self, event: param.parameterized.Event) -> None:
-        if event.new:
-            self._selection.choose_site(event.new)
+    def _choose(self, site: str) -> None:
+        if not site:
+            return
+        self._selection.choose_site(site)
+        with self._user_changes.silenced():
             self.widget.value = ""
 
 
 def site_names(evaluation: Evaluation) -> dict[str, str]:
-    """Return what every site is called -> its id, in the order of the names."""
+    """Return the unique display name of every site -> its id, in alphabetical order."""
     sites = evaluation.sites
     labels = sites[v.STATION].str.cat(sites[v.NETWORK].where(sites[v.NETWORK] == "", ", " + sites[v.NETWORK]))
-    return distinct({str(site): str(label) for site, label in labels.sort_values().items()})
+    return unique_labels({str(site): str(label) for site, label in labels.sort_values().items()})

@@ -1,4 +1,4 @@
-"""One site: every score of every product with its interval, what the place is like, and which fold tested it."""
+"""Scores of every product at one site, with confidence intervals, and the attributes of the site."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ summary { cursor: pointer; font-size: 13px; margin: 8px; }
 
 
 class SiteScores:
-    """The table beside the series.
+    """A table, and a list of site attributes that can be unfolded.
 
     Parameters
     ----------
     selection
-        Of the visitor.
+        Gives the product, the metric and the theme.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -61,42 +61,40 @@ class SiteScores:
         if self._series is None or evaluation is None or selection.site_shown not in evaluation.sites.index:
             self.pane.object = ""
             return
-        place = _place(self._series)
+        attributes = _attributes_html(self._series)
         if not evaluation.products:
-            self.pane.object = f"<p>There is no product to compare this record with yet.</p>{place}"
+            self.pane.object = f"<p>There is no product to compare with the reference.</p>{attributes}"
             return
         metrics = [*METRICS, *([selection.metric] if selection.metric not in METRICS else [])]
-        heads = "".join(
+        head = "".join(
             f'<th scope="col" title="{escape(ALL_METRICS[m].meaning)}">{escape(metric_name(m))}</th>'
             for m in metrics
         )
         rows = "".join(
             _row(
-                str(name), row, metrics, chosen=name == selection.product,
+                str(name), row, metrics, selected=name == selection.product,
                 colour=product_colour(str(name), dark=selection.dark),
             )
             for name, row in evaluation.at_site(selection.site_shown).iterrows()
         )  # fmt: skip
-        days = "its test days" if evaluation.run else "all days"
+        days = "the test days" if evaluation.run else "all days"
         if evaluation.season != "all":
             days += f" of {evaluation.season}"
         self.pane.object = (
-            f'<table><tr><th scope="col">Product</th>{heads}<th scope="col" title="Days that both have, and in small '
-            f'how many independent days they are worth">days</th></tr>{rows}</table><p>Against {evaluation.against}, '
-            f"on {days} that both have. Errors in m³ m⁻³. In small, the 95 % interval, which allows for days that "
-            f"resemble the day before.</p>{place}"
+            f'<table><tr><th scope="col">Product</th>{head}<th scope="col" title="Paired days; below, their effective '
+            f'sample size">days</th></tr>{rows}</table><p>Against {evaluation.against}, on the paired days among '
+            f"{days}. Errors in m³ m⁻³. Below each score: 95 % confidence interval, corrected for temporal "
+            f"autocorrelation.</p>{attributes}"
         )
 
 
-def _row(name: str, row: pd.Series, metrics: list[str], *, chosen: bool, colour: str) -> str:
-    first = (
-        f'<tr class="{"chosen" if chosen else ""}"><td><i style="background:{colour}"></i>{escape(name)}</td>'
-    )
+def _row(name: str, row: pd.Series, metrics: list[str], *, selected: bool, colour: str) -> str:
+    first = f'<tr class="{"chosen" if selected else ""}"><td><i style="background:{colour}"></i>{escape(name)}</td>'
     if not np.isfinite(float(row["bias"])):
         return f'{first}<td class="why" colspan="{len(metrics) + 1}">no score: {escape(str(row["reason"]))}</td></tr>'
     cells = "".join(f"<td>{_cell(row, m)}</td>" for m in metrics)
-    worth = float(row["n_effective"])
-    return f"{first}{cells}<td>{int(row['n_valid'])}<small>{number(worth, 0)}</small></td></tr>"
+    effective = float(row["n_effective"])
+    return f"{first}{cells}<td>{int(row['n_valid'])}<small>{number(effective, 0)}</small></td></tr>"
 
 
 def _cell(row: pd.Series, metric: str) -> str:
@@ -106,8 +104,8 @@ def _cell(row: pd.Series, metric: str) -> str:
     return f"{number(float(row.get(metric, np.nan)), digits, sign=sign)}<small>{interval}</small>"
 
 
-def _place(series: SiteSeries) -> str:
+def _attributes_html(series: SiteSeries) -> str:
     if not series.attributes:
         return ""
     rows = "".join(f"<dt>{escape(n)}</dt><dd>{escape(x)}</dd>" for n, x in series.attributes.items())
-    return f"<details><summary>What the place is like</summary><dl>{rows}</dl></details>"
+    return f"<details><summary>Site attributes</summary><dl>{rows}</dl></details>"

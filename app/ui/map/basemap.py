@@ -1,4 +1,4 @@
-"""Coastlines and borders in Mercator metres, from a file of the project: no tiles, no network."""
+"""Coastlines and borders in web-Mercator metres, from a file of the package: no tiles, no network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bokeh.models import GlyphRenderer
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from app.services.mercator import mercator
 from app.ui.theme import Colours
 from gsm3core.geography import coastlines
+from gsm3core.geography.mercator import mercator
 
 _SOUTHERNMOST = -60.0
 
@@ -22,23 +22,21 @@ Array = NDArray[np.float64]
 def outline(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return one layer (``coast``, ``borders`` or ``land``) as a single NaN-separated line.
 
-    One line of 30,000 points draws some fifty times faster than 1,400 lines of a few points each.
+    One line of 30,000 points renders some fifty times faster than 1,400 lines of a few points each.
     """
     lon, lat = coastlines.outline(name)
-    # Without Antarctica, which has no soil to measure and fills a third of a Mercator map.
+    # Without Antarctica, which has no sites and fills a third of a Mercator map.
     x, y = mercator(lon, np.where(lat < _SOUTHERNMOST, np.nan, lat))
     return x.astype(np.float32), y.astype(np.float32)
 
 
 class Basemap:
-    """Land, coast and borders under a map.
+    """Coast and borders under a map.
 
     Parameters
     ----------
     fig
-        A figure with web-Mercator axes; drawn on first, so that everything else lies above.
-    colours
-        Of the page.
+        Figure with web-Mercator axes; still empty, so that everything else is drawn above.
     """
 
     def __init__(self, fig: figure, colours: Colours) -> None:
@@ -47,6 +45,6 @@ class Basemap:
         self.restyle(colours)
 
     def restyle(self, colours: Colours) -> None:
-        """Take the colours of the light or the dark page."""
+        """Set the colours of the theme."""
         self._borders.glyph.line_color = colours.border
         self._coast.glyph.line_color = colours.coast

@@ -1,4 +1,4 @@
-"""A map of sites in colours that somebody else has chosen: by number with a colour bar, or by class with a legend."""
+"""Map of sites coloured by a value with a colour bar, or by class with a legend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bokeh.plotting import figure
 from app.session.selection import Selection
 from app.ui.map.basemap import Basemap
 from app.ui.map.viewport import extent, frame_sites
-from app.ui.theme import colours, quiet
+from app.ui.theme import colours, style_figure
 from gsm3core import vocabulary as v
 
 MAP_CARD = {"min-width": "0", "height": "auto", "align-self": "stretch", "flex": "3 1 480px"}
@@ -44,24 +44,24 @@ _COLUMNS = ("x", "y", "colour", "label", "group", v.STATION, v.NETWORK, v.REGION
 
 
 class PointMap:
-    """Sites on a map, each with its colour and its words.
+    """Map of sites with a colour and a hover label each.
 
     Parameters
     ----------
     selection
-        For the theme; a click on a site selects it.
+        Gives the theme; a click on a site selects it.
     name
-        Of the figure and of its points.
+        Name of the point renderer; with ``_map``, of the figure.
     height
-        Pixels, at least.
+        Minimum height in pixels.
     """
 
     def __init__(self, selection: Selection, name: str, *, height: int = 380) -> None:
         self._selection = selection
         self._name = name
         self._height = height
-        self._source = ColumnDataSource(data=_columns(_nothing()))
-        self._hollow_source = ColumnDataSource(data=_columns(_nothing()))
+        self._source = ColumnDataSource(data=_columns(_empty_table()))
+        self._hollow_source = ColumnDataSource(data=_columns(_empty_table()))
         self._mapper = LinearColorMapper(palette=["#888888"], low=0, high=1)
         self._ticker = FixedTicker(ticks=[])
         self._bar = ColorBar(
@@ -95,7 +95,7 @@ class PointMap:
             name=f"{self._name}_map",
             lod_threshold=None,
         )
-        quiet(fig)
+        style_figure(fig)
         fig.grid.visible = False
         c = colours(self._selection.dark)
         self._basemap = Basemap(fig, c)
@@ -125,14 +125,14 @@ class PointMap:
             HoverTool(renderers=[self._points, self._hollow], tooltips=_HOVER, limit=1, visible=False)
         )
         fig.add_layout(self._bar, "right")
-        # On the page the legend stands above the map; a picture that is taken away has this one.
-        self._in_picture = Legend(name="for_pictures", visible=False, ncols=3, border_line_color=None)
-        fig.add_layout(self._in_picture, "below")
+        # The page shows an HTML legend above the map; exported figures have this one.
+        self._export_legend = Legend(name="for_pictures", visible=False, ncols=3, border_line_color=None)
+        fig.add_layout(self._export_legend, "below")
         self._extent = frame_sites(fig, [self._points.glyph, self._hollow.glyph])
         fig.on_event(Tap, self._click)
         return fig
 
-    def by_number(
+    def colour_by_value(
         self,
         sites: pd.DataFrame,
         values: np.ndarray,
@@ -143,7 +143,7 @@ class PointMap:
         high: float,
         ticks: Sequence[float] = (),
     ) -> None:
-        """Colour sites by a number; where it is missing they are hollow.
+        """Colour sites by a value; sites without one are hollow.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class PointMap:
         values, labels
             One per site.
         palette, low, high, ticks
-            Of the colour bar; values beyond take the end colour.
+            Colour bar; values beyond its limits take the end colour.
         """
         span = max(high - low, 1e-12)
         index = np.clip((np.nan_to_num(values) - low) / span * len(palette), 0, len(palette) - 1).astype(int)
@@ -163,10 +163,10 @@ class PointMap:
         )
         self._bar.visible = True
         self.legend.object = ""
-        self._in_picture.items = []
+        self._export_legend.items = []
         self._show(sites, list(colour), labels, [""] * len(sites))
 
-    def by_class(
+    def colour_by_class(
         self,
         sites: pd.DataFrame,
         classes: Sequence[str],
@@ -175,29 +175,29 @@ class PointMap:
         *,
         hollow: str = "",
     ) -> None:
-        """Colour sites by a class, named in a legend with the number of sites.
+        """Colour sites by class, with the number of sites in the legend.
 
         Parameters
         ----------
         sites, labels
-            As for :meth:`by_number`.
+            As for :meth:`colour_by_value`.
         classes
-            Of each site; one that is not in ``palette`` is drawn hollow.
+            Class of each site; sites of other classes than in ``palette`` are hollow.
         palette
             Class -> colour, in the order of the legend.
         hollow
-            What the legend calls the hollow sites.
+            Legend label of the hollow sites.
         """
         self._bar.visible = False
         self.legend.object = _legend(classes, palette, hollow)
-        known = [LegendItem(label={"field": "group"}, renderers=[self._points])]
-        self._in_picture.items = (
-            [*known, LegendItem(label=hollow, renderers=[self._hollow])] if hollow else known
+        coloured = [LegendItem(label={"field": "group"}, renderers=[self._points])]
+        self._export_legend.items = (
+            [*coloured, LegendItem(label=hollow, renderers=[self._hollow])] if hollow else coloured
         )
         self._show(sites, [palette.get(c, _NO_COLOUR) for c in classes], labels, classes)
 
     def on_click(self, handle: Callable[[float, float], None]) -> None:
-        """Call with Mercator metres when the map is clicked, beside selecting the site there."""
+        """Also call ``handle`` with web-Mercator metres when the map is clicked."""
         self.figure.on_event(Tap, lambda event: handle(event.x, event.y) if event.x is not None else None)
 
     def _show(
@@ -228,30 +228,30 @@ class PointMap:
 
 
 def _edge(selection: Selection) -> str:
-    """A light edge on the dark page: the dark ends of a palette would else sink into it."""
+    """Return the edge colour; light on the dark theme, where the dark ends of palettes would not be visible."""
     c = colours(selection.dark)
     return c.muted if selection.dark else c.outline
 
 
-def _nothing() -> pd.DataFrame:
+def _empty_table() -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in _COLUMNS}).rename_axis(v.SITE)
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = {v.SITE: [str(s) for s in table.index]}
     for name in _COLUMNS:
-        kind = float if name in ("x", "y") else str
-        columns[name] = [kind(x) for x in table[name]]
+        dtype = float if name in ("x", "y") else str
+        columns[name] = [dtype(x) for x in table[name]]
     return columns
 
 
 def _legend(classes: Sequence[str], palette: dict[str, str], hollow: str) -> str:
-    counted = pd.Series(list(classes), dtype=object).value_counts()
+    counts = pd.Series(list(classes), dtype=object).value_counts()
     parts = [
-        f'<span><i style="background:{colour}"></i>{escape(name)} ({int(counted.get(name, 0))})</span>'
+        f'<span><i style="background:{colour}"></i>{escape(name)} ({int(counts.get(name, 0))})</span>'
         for name, colour in palette.items()
     ]
-    left = int(sum(n for name, n in counted.items() if name not in palette))
-    if hollow and left:
-        parts.append(f'<span><i class="hollow"></i>{escape(hollow)} ({left})</span>')
+    others = int(sum(n for name, n in counts.items() if name not in palette))
+    if hollow and others:
+        parts.append(f'<span><i class="hollow"></i>{escape(hollow)} ({others})</span>')
     return f'<div class="legend">{"".join(parts)}</div>'

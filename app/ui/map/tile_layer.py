@@ -1,4 +1,4 @@
-"""The online background map below the coastlines: offered where it can be reached, off until a visitor turns it on."""
+"""Online background map: available if its server is reachable, off until the user turns it on."""
 
 from __future__ import annotations
 
@@ -10,19 +10,11 @@ from bokeh.plotting import figure
 from app.session.selection import ONLINE, OUTLINE, Selection
 from app.ui.map import tile_source as tiles
 
-_ALPHA = (0.55, 0.3)  # the sites must stand out from it, on the light and the dark page
+_ALPHA = (0.55, 0.3)  # light and dark theme; the sites must stand out
 
 
 class TileLayer:
-    """A switch, and the tiles that it shows.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor; its ``background`` says what is shown.
-    fig
-        A figure with web-Mercator axes.
-    """
+    """Switch and tiles of a figure with web-Mercator axes, bound to ``selection.background``."""
 
     def __init__(self, selection: Selection, fig: figure) -> None:
         self._selection = selection
@@ -31,32 +23,32 @@ class TileLayer:
         self.switch = pmui.Checkbox(
             label="Online map behind the sites",
             value=False,
-            visible=tiles.reachable(),
+            visible=tiles.is_reachable(),
             size="small",
-            description="Asks openstreetmap.org for pictures of the part that is looked at; no data are sent.",
+            description="Loads map tiles of the visible area from openstreetmap.org; no data are sent.",
             margin=(0, 0, 4, 0),
         )
         self.switch.param.watch(
             lambda event: setattr(selection, "background", ONLINE if event.new else OUTLINE), "value"
         )
         selection.param.watch(self._show, ["background", "theme"])
-        selection.param.watch(self._offer, "evaluation")
+        selection.param.watch(self._update_switch, "evaluation")
         self._show()
 
-    def _offer(self, *_: param.parameterized.Event) -> None:
-        if self.switch.visible != tiles.reachable():
-            self.switch.visible = tiles.reachable()
+    def _update_switch(self, *_: param.parameterized.Event) -> None:
+        if self.switch.visible != tiles.is_reachable():
+            self.switch.visible = tiles.is_reachable()
             self._show()
 
     def _show(self, *_: param.parameterized.Event) -> None:
-        # A link may ask for tiles where there are none: the coastlines are then all there is.
-        wanted = self._selection.background == ONLINE and tiles.reachable()
-        if self.switch.value != wanted and tiles.reachable():
-            self.switch.value = wanted
+        # A link may select the online map on a machine that cannot reach it: only the coastlines are then shown.
+        is_online = self._selection.background == ONLINE and tiles.is_reachable()
+        if self.switch.value != is_online and tiles.is_reachable():
+            self.switch.value = is_online
         if self.layer is not None:
             self._figure.renderers.remove(self.layer)
             self.layer = None
-        if wanted:
+        if is_online:
             self.layer = self._figure.add_tile(
                 tiles.source(), level="underlay", name="tiles", alpha=_ALPHA[self._selection.dark]
             )

@@ -1,4 +1,4 @@
-"""Whether an online map can be reached: it is offered only then, and asked for only where a visitor turns it on."""
+"""Online map tiles and whether their server is reachable."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ URL = "https://tile.openstreetmap.org/{Z}/{X}/{Y}.png"
 ATTRIBUTION = '&copy; <a href="https://www.openstreetmap.org/copyright">OpenStreetMap contributors</a>'
 TIMEOUT = 4.0  # seconds
 OFFLINE = "GSM3_OFFLINE"
-_reached = Event()
+_reachable = Event()
 
 
 def source() -> WMTSTileSource:
-    """Return the online map, with its attribution."""
+    """Return the tile source, with its attribution."""
     return WMTSTileSource(url=URL, attribution=ATTRIBUTION, max_zoom=19)
 
 
-def look() -> bool:
-    """Ask for one tile; return whether it came. With ``GSM3_OFFLINE`` set nothing is asked."""
+def probe() -> bool:
+    """Request one tile; return whether it was received. With ``GSM3_OFFLINE`` set, nothing is requested."""
     if os.environ.get(OFFLINE):
-        _reached.clear()
+        _reachable.clear()
         return False
-    asked = urllib.request.Request(URL.format(X=0, Y=0, Z=0), headers={"User-Agent": "gsm3"})
+    request = urllib.request.Request(URL.format(X=0, Y=0, Z=0), headers={"User-Agent": "gsm3"})
     try:
-        with urllib.request.urlopen(asked, timeout=TIMEOUT) as answer:
-            came = answer.status == 200 and answer.headers.get_content_type().startswith("image/")
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            received = response.status == 200 and response.headers.get_content_type().startswith("image/")
     except OSError:
-        came = False
-    _reached.set() if came else _reached.clear()
-    return came
+        received = False
+    _reachable.set() if received else _reachable.clear()
+    return received
 
 
-def look_later() -> None:
-    """Look in a thread: the server does not wait for a network that is not there."""
-    Thread(target=look, name="gsm3-tiles", daemon=True).start()
+def probe_in_background() -> None:
+    """Probe in a thread, so that the server does not wait for the timeout."""
+    Thread(target=probe, name="gsm3-tiles", daemon=True).start()
 
 
-def reachable() -> bool:
-    """Tell whether the last look found the online map."""
-    return _reached.is_set()
+def is_reachable() -> bool:
+    """Return whether the last probe received a tile."""
+    return _reachable.is_set()

@@ -1,4 +1,4 @@
-"""What a map does in the browser without asking the server: fits its sites, keeps its proportions, sizes its points."""
+"""Viewport of a map, updated in the browser: fit to the sites, equal axis scales, point size by zoom."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pandas as pd
 from bokeh.models import ColumnDataSource, CustomJS
 from bokeh.plotting import figure
 
-_SMALLEST_EXTENT = 600_000.0  # metres: a single site is shown with its surroundings
+_SMALLEST_EXTENT = 600_000.0  # metres; a single site is shown with its surroundings
 
-# One metre is as long up as across whatever the shape of the pane; a resize keeps what is in view.
+# Equal scales on both axes, whatever the shape of the pane; a resize keeps the view.
 _FIT = """
-// Before the pane is laid out these have no value, and reading them is an error.
+// Before the first layout these are unset, and reading them throws.
 if (fig.properties.inner_width.is_unset || fig.properties.inner_height.is_unset) return
 const w = fig.inner_width, h = fig.inner_height
 if (!(w > 0 && h > 0)) return
@@ -30,7 +30,7 @@ fig.x_range.setv({...xr, reset_start: xr.start, reset_end: xr.end})
 fig.y_range.setv({...yr, reset_start: yr.start, reset_end: yr.end})
 """
 
-# Points grow as one zooms in: small where a continent's sites share a thumbnail, large enough to click elsewhere.
+# Points grow with the zoom: small on a world map, large enough to click on a regional one.
 _GROW = """
 if (fig.properties.inner_width.is_unset) return
 const metres_per_pixel = (fig.x_range.end - fig.x_range.start) / fig.inner_width
@@ -44,14 +44,14 @@ for (const glyph of glyphs) {
 
 
 def frame_sites(fig: figure, glyphs: list[object]) -> ColumnDataSource:
-    """Make a map fit the extent that it is given, and size its points; return the extent, see :func:`extent`.
+    """Fit a map to an extent and size its points; return the extent's data source, see :func:`extent`.
 
     Parameters
     ----------
     fig
-        With web-Mercator axes and ranges of its own.
+        Figure with web-Mercator axes and its own ranges.
     glyphs
-        Points whose size follows the zoom.
+        Point glyphs whose size follows the zoom.
     """
     source = ColumnDataSource(data=extent(pd.DataFrame({"x": [], "y": []})))
     fit = CustomJS(args={"fig": fig, "extent": source}, code=_FIT)
@@ -65,7 +65,7 @@ def frame_sites(fig: figure, glyphs: list[object]) -> ColumnDataSource:
 
 
 def extent(sites: pd.DataFrame) -> dict[str, list[float]]:
-    """Return what a map shows, the sites (``x``, ``y`` in Mercator metres) with a margin; and the points' size."""
+    """Return the extent of sites (``x``, ``y`` in web-Mercator metres) with a margin, and the point size."""
     box = {"x": [-1.4e7, 1.8e7], "y": [-5.5e6, 1.1e7], "size": [_point_size(len(sites))] * 2}
     for axis in ("x", "y") if len(sites) else ():
         low, high = float(sites[axis].min()), float(sites[axis].max())

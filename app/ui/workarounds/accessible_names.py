@@ -1,22 +1,27 @@
-"""Names and roles for people who hear the page: what the widget library leaves unnamed is named in the browser."""
+"""Workaround: names and roles for screen readers, set in the browser.
+
+Package: panel-material-ui 0.16.6.
+Issue: none known.
+Problem: help icons have a label but no role, number steppers and progress bars have no label, and the page has an empty
+    heading beside a title that is not one.
+Remove: when tests/browser/test_axe.py passes without it.
+"""
 
 from __future__ import annotations
 
 from bokeh.models import CustomJS
 
-LOOK_EVERY = 1500  # milliseconds
+INTERVAL_MS = 1500
 
-# panel-material-ui gives its help icons a label but no role, its steppers and bars no label, and its page an empty
-# heading beside a title that is none. It draws them whenever it likes, within shadow roots that no observer of the
-# document sees: they are looked for now and then, when the browser is idle.
-_MEND = """
+# Components render at any time within shadow roots, which no observer of the document sees: poll when idle.
+_SET_NAMES = """
 const set = (e, name, value) => { if (e.getAttribute(name) !== value) e.setAttribute(name, value) }
-// A button of another kind has its words in a shadow root of its own, where no text of the button is found.
+// Other buttons keep their text in a shadow root of their own, so their textContent is empty too.
 const isStepper = e =>
   e.textContent.trim() === '' && e.querySelector('svg') != null && e.querySelector('.child-wrapper') == null
-const mend = root => {
+const setNames = root => {
   for (const e of root.querySelectorAll('*')) {
-    if (e.shadowRoot) mend(e.shadowRoot)
+    if (e.shadowRoot) setNames(e.shadowRoot)
     const tag = e.tagName
     if (tag === 'SPAN' || tag === 'DIV') {
       if (e.getAttribute('role') === 'progressbar') {
@@ -42,13 +47,13 @@ const mend = root => {
   }
 }
 const idle = window.requestIdleCallback ?? (work => setTimeout(work, 0))
-const named = () => { mend(document); document.documentElement.dataset.named = String(Date.now()) }
-const look = () => idle(named, {timeout: EVERY})
-look()
-setInterval(look, EVERY)
+const update = () => { setNames(document); document.documentElement.dataset.named = String(Date.now()) }
+const poll = () => idle(update, {timeout: INTERVAL_MS})
+poll()
+setInterval(poll, INTERVAL_MS)
 """
 
 
 def add_accessible_names() -> CustomJS:
-    """Return what is run in the browser once the page is there."""
-    return CustomJS(code=_MEND.replace("EVERY", str(LOOK_EVERY)))
+    """Return the script that sets the names; run it when the document is ready."""
+    return CustomJS(code=_SET_NAMES.replace("INTERVAL_MS", str(INTERVAL_MS)))

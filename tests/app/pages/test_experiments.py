@@ -1,4 +1,4 @@
-"""The form of an experiment, what it would hold out, and what tells runs apart."""
+"""Experiment form, fold preview, progress and comparison of runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.pages.experiments.form import ExperimentForm, readable
+from app.pages.experiments.form import ExperimentForm, readable_error
 from app.pages.experiments.holdout_form import HOLDOUTS
-from app.services.fold_preview import NEITHER, TESTED, TRAINS, divide
+from app.services.fold_preview import TEST_SITE, TRAINING_SITE, UNUSED_SITE, preview_folds
+from app.services.medians import median_scores
 from app.services.run_progress import Progress
-from app.services.run_scores import differing, median_scores, settings
+from app.services.run_settings import differing, settings
 from app.session.selection import Selection
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
@@ -22,13 +23,13 @@ from gsm3core.experiment.folds import folds_of
 DATASET = "bucket.zarr"
 
 
-class NoActivity:
-    """An activity that nothing is asked of."""
+class IdleMonitor:
+    """A run monitor that is never called."""
 
 
 @pytest.fixture
 def form(store):
-    return ExperimentForm(Selection(dataset=DATASET), store, NoActivity())
+    return ExperimentForm(Selection(dataset=DATASET), store, IdleMonitor())
 
 
 def fill(field, text):
@@ -39,18 +40,18 @@ def hold_out(form, name):
     form.holdout.name_choice.value = name
 
 
-def test_every_holdout_of_the_library_can_be_chosen(form):
+def test_every_holdout_of_the_library_is_offered(form):
     assert tuple(HOLDOUTS) == tuple(sorted(v.HOLDOUTS, key=list(HOLDOUTS).index))
     assert set(HOLDOUTS) == set(v.HOLDOUTS)
 
 
-def test_the_form_at_first_is_the_preset(form, store):
+def test_initial_form_is_the_preset(form, store):
     expected = ExperimentConfig.load("quick").replace("data", dataset=str(store.data / DATASET))
     expected = expected.replace("holdout", name="temporal")
     assert form.config() == expected
 
 
-def test_what_is_chosen_is_in_the_configuration(form):
+def test_configuration_has_the_values_of_the_form(form):
     hold_out(form, "spatial_block")
     fill(form.holdout.folds, "3")
     fill(form.holdout.block, "250.5")
@@ -69,14 +70,14 @@ def test_what_is_chosen_is_in_the_configuration(form):
     assert config.data.targets == (v.SM_SMAP,)
 
 
-def test_a_comparison_model_has_no_epochs(form):
+def test_baseline_has_no_epochs(form):
     form.model.value = "climatology"
     assert form.config().model.name == "climatology"
     assert not form.epochs.visible
     assert form.config().training.epochs == ExperimentConfig.load("quick").training.epochs
 
 
-def test_the_periods_of_a_preset_come_with_it_and_not_with_another_holdout(form):
+def test_preset_periods_apply_to_its_holdout_only(form):
     form.preset.value = "smap-temporal"
     assert form.config().holdout == ExperimentConfig.load("smap-temporal").holdout
     assert form.config().data.targets == (v.SM_SMAP,)
@@ -85,101 +86,103 @@ def test_the_periods_of_a_preset_come_with_it_and_not_with_another_holdout(form)
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "text", "said"),
+    ("name", "field", "text", "message"),
     [
         ("random_spatial", "folds", "many", "Folds: 'many' is not a whole number"),
         ("random_spatial", "folds", "1", "Folds: Input should be greater than or equal to 2"),
-        ("spatial_block", "block", "wide", r"Side of a block \(km\): 'wide' is not a number"),
-        ("spatial_block", "block", "-5", r"Side of a block \(km\): Input should be greater than 0"),
-        ("temporal", "test", "2015", "Test days: '2015' is no period"),
-        ("temporal", "test", "2015-02-30 to 2015-03-01", "Test days: .* is no period"),
+        ("spatial_block", "block", "wide", r"Block size \(km\): 'wide' is not a number"),
+        ("spatial_block", "block", "-5", r"Block size \(km\): Input should be greater than 0"),
+        ("temporal", "test", "2015", "Test days: '2015' is not a period"),
+        ("temporal", "test", "2015-02-30 to 2015-03-01", "Test days: .* is not a period"),
         ("temporal", "train", "2016-01-01 to 2015-01-01", "Training days: the period ends"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_explained(form, name, field, text, said):
+def test_invalid_value_is_reported(form, name, field, text, message):
     hold_out(form, name)
     fill(getattr(form.holdout, field), text)
     with pytest.raises(ConfigError) as error:
         form.config()
-    assert pd.Series([readable(str(error.value))]).str.contains(said).all(), str(error.value)
+    assert pd.Series([readable_error(str(error.value))]).str.contains(message).all(), str(error.value)
 
 
 @pytest.mark.parametrize("name", ["random_spatial", "cross_continental"])
-def test_the_folds_on_the_map_are_those_of_the_experiment(form, store, name):
+def test_previewed_folds_are_those_of_the_experiment(form, store, name):
     hold_out(form, name)
     fill(form.holdout.folds, "3")
     config = form.config()
-    division = divide(store, DATASET, config)
+    preview = preview_folds(store, DATASET, config)
     expected = folds_of(store.dataset(DATASET), config)
-    assert [f.name for f in division.folds] == [f.name for f in expected]
+    assert [f.name for f in preview.folds] == [f.name for f in expected]
     for fold in expected:
-        roles = np.array(division.roles(fold.name))
-        np.testing.assert_array_equal(roles == TESTED, fold.test_sites)
-        np.testing.assert_array_equal(roles == TRAINS, fold.train_sites & ~fold.test_sites)
-    tested = division.tested_by()
+        roles = np.array(preview.roles(fold.name))
+        np.testing.assert_array_equal(roles == TEST_SITE, fold.test_sites)
+        np.testing.assert_array_equal(roles == TRAINING_SITE, fold.train_sites & ~fold.test_sites)
+    tested = preview.test_fold_names()
     assert all(tested[k] == f.name.replace("_", " ") for f in expected for k in np.flatnonzero(f.test_sites))
-    assert not division.by_days
+    assert not preview.splits_days
 
 
-def test_a_temporal_holdout_divides_days(form, store):
+def test_temporal_holdout_splits_days(form, store):
     fill(form.holdout.train, "2015-04-01 to 2015-12-31")
     fill(form.holdout.test, "2016-01-01 to 2016-03-31")
-    division = divide(store, DATASET, form.config())
-    assert division.by_days
-    assert division.span(division.folds[0].test_days) == "2016-01-01 to 2016-03-31"
+    preview = preview_folds(store, DATASET, form.config())
+    assert preview.splits_days
+    assert preview.date_range(preview.folds[0].test_days) == "2016-01-01 to 2016-03-31"
 
 
-def test_a_record_too_short_for_periods_begins_with_held_out_sites(form):
-    form.holdout.offer([], [], 366)
+def test_short_record_defaults_to_a_spatial_holdout(form):
+    form.holdout.update_dataset([], [], 366)
     assert form.holdout.chosen == "random_spatial"
-    form.holdout.offer([], [], 731)
+    form.holdout.update_dataset([], [], 731)
     assert form.holdout.chosen == "temporal"
-    form.holdout.name_choice.value = "spatial_block"  # from here on it is the visitor's
-    form.holdout.offer([], [], 366)
+    form.holdout.name_choice.value = "spatial_block"  # chosen by the user from here on
+    form.holdout.update_dataset([], [], 366)
     assert form.holdout.chosen == "spatial_block"
 
 
-def test_what_was_typed_or_comes_with_a_preset_is_kept_for_another_dataset(form):
-    form.holdout.offer([], [], 731)
+def test_typed_holdout_is_kept_for_another_dataset(form):
+    form.holdout.update_dataset([], [], 731)
     fill(form.holdout.test, "2015-04-01 to 2015-06-30")
-    form.holdout.offer([], [], 366)
+    form.holdout.update_dataset([], [], 366)
     assert form.holdout.chosen == "temporal"
 
 
-def test_the_periods_of_a_preset_are_kept_for_another_dataset(form):
-    form.holdout.offer([], [], 731)
+def test_preset_holdout_is_kept_for_another_dataset(form):
+    form.holdout.update_dataset([], [], 731)
     form.preset.value = "smap-temporal"
-    form.holdout.offer([], [], 366)
+    form.holdout.update_dataset([], [], 366)
     assert form.holdout.chosen == "temporal"
 
 
-def test_a_message_names_fields_and_not_keys():
-    said = readable("The record is too short. Give holdout.train and holdout.test.")
-    assert said == "The record is too short. Give Training days and Test days."
-    assert readable("configuration:\n  - holdout: they overlap") == "Periods: they overlap"
-    assert readable("holdout.train is 2010", "Days that train and test") == "Days that train and test is 2010"
-    assert readable("data/holdout.test.nc is missing") == "data/holdout.test.nc is missing"
+def test_message_names_fields_instead_of_keys():
+    message = readable_error("The record is too short. Give holdout.train and holdout.test.")
+    assert message == "The record is too short. Give Training days and Test days."
+    assert readable_error("configuration:\n  - holdout: they overlap") == "Periods: they overlap"
+    assert (
+        readable_error("holdout.train is 2010", "Training and test days") == "Training and test days is 2010"
+    )
+    assert readable_error("data/holdout.test.nc is missing") == "data/holdout.test.nc is missing"
 
 
-def test_a_choice_of_ones_own(form, store):
+def test_custom_holdout(form, store):
     hold_out(form, "custom")
-    division = divide(store, DATASET, form.config())
-    assert division.folds == ()
-    assert "needs holdout.sites" in division.problem
-    form.holdout.offer(["net0", "net1"], ["S001"], 731)
+    preview = preview_folds(store, DATASET, form.config())
+    assert preview.folds == ()
+    assert "needs holdout.sites" in preview.problem
+    form.holdout.update_dataset(["net0", "net1"], ["S001"], 731)
     form.holdout.networks.value = ["net1"]
     form.holdout.polygon = ((5.0, 45.0), (20.0, 45.0), (20.0, 55.0), (5.0, 55.0))
-    sites = divide(store, DATASET, form.config())
+    sites = preview_folds(store, DATASET, form.config())
     expected = (sites.sites[v.NETWORK] == "net1") | (
         sites.sites[v.LON].between(5, 20) & sites.sites[v.LAT].between(45, 55)
     )
     np.testing.assert_array_equal(sites.folds[0].test_sites, expected)
-    assert set(sites.roles("custom")) <= {TESTED, TRAINS, NEITHER}
+    assert set(sites.roles("custom")) <= {TEST_SITE, TRAINING_SITE, UNUSED_SITE}
 
 
-def test_a_division_that_does_not_fit_says_why(form, store):
-    division = divide(store, DATASET, form.config())  # 400 days: too short for the default periods
-    assert "too short" in division.problem
+def test_preview_reports_an_impossible_holdout(form, store):
+    preview = preview_folds(store, DATASET, form.config())  # 400 days: too short for the default periods
+    assert "too short" in preview.problem
 
 
 def test_changes_are_counted(form):
@@ -190,7 +193,7 @@ def test_changes_are_counted(form):
     assert form.holdout.changed >= before + 3
 
 
-def test_losses_of_several_networks_follow_each_other():
+def test_losses_of_ensemble_members_are_concatenated():
     progress = Progress(run="r")
     for member in (0, 1):
         for epoch in (1, 2):
@@ -201,12 +204,12 @@ def test_losses_of_several_networks_follow_each_other():
                 }
             )  # fmt: skip
     assert [e for e in progress.losses.epoch if e == int(e)] == [5.0, 6.0, 7.0, 8.0]
-    assert np.isnan(progress.losses.insitu[2])  # the line is open between two networks
+    assert np.isnan(progress.losses.insitu[2])  # gap between two networks
     assert np.nanmax(progress.losses.validation) == 0.04
     assert (progress.member, progress.members) == (1, 2)
 
 
-def test_median_scores_are_those_of_the_run(store, make_run):
+def test_median_scores_match_the_run(store, make_run):
     run = make_run("20260101-000000-a")
     table = median_scores(store, run)
     scores = run.scores(v.SM_INSITU).sel({v.PRODUCT: v.MULTITASK_LSTM})
@@ -218,7 +221,7 @@ def test_median_scores_are_those_of_the_run(store, make_run):
     assert median_scores(store, make_run("20260102-000000-b", finished=False)).empty
 
 
-def test_settings_that_differ_come_first(make_run):
+def test_different_settings_come_first(make_run):
     first, second = make_run("20260101-000000-a"), make_run("20260102-000000-b")
     text = (second.folder / "config.toml").read_text().replace("hidden = 64", "hidden = 128")
     (second.folder / "config.toml").write_text(text)

@@ -65,7 +65,7 @@ def test_where_smap_is_missing_the_moisture_is_of_a_record_that_is_there(tmp_pat
     assert asked.table.score.size == 30
     assert asked.table.moisture == "mean_sm_insitu"
     assert explaining.strata(asked, Bins()).sizes
-    with pytest.raises(DatasetError, match="Choose another one under Mean soil moisture"):
+    with pytest.raises(DatasetError, match="Choose another record under Mean soil moisture"):
         explaining.strata(ask(Store(tmp_path, tmp_path / "runs"), product="SMOS", moisture=v.SM_SMAP), Bins())
 
 
@@ -139,7 +139,7 @@ def test_typed_bins_are_read(store):
 @pytest.mark.parametrize(
     ("moisture", "aspect", "limit", "said"),
     [
-        ("0.2, 0.1", "0", "0.1", "Mean soil moisture bins: the edges must rise"),
+        ("0.2, 0.1", "0", "0.1", "Mean soil moisture bins: the edges must increase"),
         ("a, b", "0", "0.1", "Mean soil moisture bins: 'a, b' is not a list of numbers"),
         ("0.1", "", "0.1", "Aspect bins: give 1 to 20 numbers"),
         ("0.1", "0", "0.1, 0.2", "Dry up to: one number"),

@@ -114,10 +114,10 @@ def test_end_events_set_the_state():
 
 def test_state_of_the_queue_overrides_the_events(store, make_run):
     make_run("20260101-000000-a", finished=False)
-    monitor = RunMonitor(store, Queue(job("20260101-000000-a", "lost", "The process died without a word.")))
+    monitor = RunMonitor(store, Queue(job("20260101-000000-a", "lost", "Worker exited unexpectedly.")))
     monitor.poll()
     (experiment,) = monitor.experiments.values()
-    assert (experiment.state, experiment.message) == ("lost", "The process died without a word.")
+    assert (experiment.state, experiment.message) == ("lost", "Worker exited unexpectedly.")
     assert not experiment.is_active
     assert status_text(experiment) == "Worker exited unexpectedly."
     assert experiment.created == "2026-01-01 00:00"

@@ -1,4 +1,4 @@
-"""Text and marks can be told from what they lie on: WCAG 2.2 contrast ratios, computed here from the definition."""
+"""Contrast of text and marks: WCAG 2.2 contrast ratios, computed from the definition."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def contrast(front, behind, opacity=1.0):
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_ratio_is_that_of_the_standard():
+def test_contrast_ratio_matches_the_standard():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(
         4.48, abs=0.01
@@ -52,18 +52,18 @@ def test_the_ratio_is_that_of_the_standard():
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_text_can_be_read(dark):
+def test_text_has_sufficient_contrast(dark):
     c, palette = colours(dark), THEME["dark" if dark else "light"]["palette"]
     for behind in (c.surface, palette["background"]["default"]):
         assert contrast(c.ink, behind) >= TEXT
-        assert contrast(c.ink, behind, 0.75) >= TEXT  # the lines that explain
+        assert contrast(c.ink, behind, 0.75) >= TEXT  # explanations below titles
         assert contrast(c.muted, behind) >= TEXT
         assert contrast(palette["text"]["secondary"], behind) >= TEXT
         assert contrast(palette["primary"]["main"], behind) >= TEXT  # buttons of text
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_lines_and_bars_can_be_seen(dark):
+def test_marks_have_sufficient_contrast(dark):
     c = colours(dark)
     for product in PRODUCTS:
         assert contrast(product_colour(product, dark=dark), c.surface) >= MARK, product
@@ -71,7 +71,7 @@ def test_lines_and_bars_can_be_seen(dark):
         assert contrast(colour, c.surface) >= MARK, colour
 
 
-def test_the_header_and_the_badge_can_be_read():
+def test_header_and_badge_have_sufficient_contrast():
     assert contrast("#ffffff", _PAGE_STYLE["& .header"]["backgroundColor"], 0.75) >= TEXT
     assert contrast("#ffffff", _PAGE_STYLE["&.mui-dark .header"]["backgroundColor"], 0.75) >= TEXT
     behind, front = re.search(r"background:(#\w+);color:(#\w+)", card._SIMULATED).groups()

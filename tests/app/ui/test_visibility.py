@@ -1,4 +1,4 @@
-"""Nothing is drawn out of sight, nothing is forgotten, and what goes wrong is told."""
+"""Hidden pages draw nothing until shown; background tasks report results and errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import panel as pn
 import pytest
 
-from app.runtime.tasks import _LONG, Latest
+from app.runtime.tasks import _LONG_TASKS, LatestTask
 from app.session.selection import Selection
 from app.ui.async_panel import AsyncPanel
 from app.ui.visibility import while_visible
@@ -19,7 +19,7 @@ def main():
     return pn.Column()
 
 
-def test_work_follows_the_selection_in_sight(main):
+def test_visible_page_follows_the_selection(main):
     done = []
     selection = Selection()
     while_visible(main, selection, ["metric"], lambda: done.append(selection.metric))
@@ -27,7 +27,7 @@ def test_work_follows_the_selection_in_sight(main):
     assert done == ["RMSE"]
 
 
-def test_out_of_sight_it_is_done_once_on_return(main):
+def test_hidden_page_is_updated_once_when_shown(main):
     done = []
     selection = Selection()
     while_visible(main, selection, ["metric", "product"], lambda: done.append(selection.metric))
@@ -39,49 +39,49 @@ def test_out_of_sight_it_is_done_once_on_return(main):
     assert done == ["bias"]
     main.visible = False
     main.visible = True
-    assert done == ["bias"]  # nothing was owed
+    assert done == ["bias"]  # nothing was pending
 
 
-def test_a_result_that_comes_out_of_sight_is_drawn_on_return(main):
+def test_result_of_a_hidden_page_is_drawn_when_shown(main):
     drawn = []
-    step = AsyncPanel(
+    panel = AsyncPanel(
         main, Selection(), "Counting", lambda result: drawn.append(result) or [pn.pane.HTML(str(result))]
     )
     main.visible = False
-    step.ask(lambda: 3)
-    assert (step.result, drawn) == (3, [])
+    panel.compute(lambda: 3)
+    assert (panel.result, drawn) == (3, [])
     main.visible = True
     assert drawn == [3]
-    step.clear()
-    assert step.result is None
+    panel.clear()
+    assert panel.result is None
 
 
-def test_what_goes_wrong_is_told_and_the_old_result_goes(main):
-    step = AsyncPanel(main, Selection(), "Counting", lambda result: [pn.pane.HTML(str(result))])
-    step.ask(lambda: 3)
+def test_error_is_shown_and_clears_the_result(main):
+    panel = AsyncPanel(main, Selection(), "Counting", lambda result: [pn.pane.HTML(str(result))])
+    panel.compute(lambda: 3)
 
     def fail():
         raise DatasetError("There is nothing to count.")
 
-    step.ask(fail)
-    assert step.result is None
-    assert not step.busy
-    words = [pane.object for pane in step.column.select(pn.pane.HTML) if pane.visible]
-    assert any("There is nothing to count." in text for text in words)
+    panel.compute(fail)
+    assert panel.result is None
+    assert not panel.busy
+    texts = [pane.object for pane in panel.column.select(pn.pane.HTML) if pane.visible]
+    assert any("There is nothing to count." in text for text in texts)
 
 
-def test_a_mistake_in_the_program_is_told_and_logged(caplog):
-    told = []
-    latest = Latest(lambda _: None, told.append)
+def test_unexpected_error_is_shown_and_logged(caplog):
+    errors = []
+    task = LatestTask(lambda _: None, errors.append)
     with caplog.at_level(logging.ERROR):
-        latest.now(lambda: 1 / 0)
-    assert "ZeroDivisionError" in told[0]
-    assert "Work for a visitor failed" in caplog.text
+        task.run_now(lambda: 1 / 0)
+    assert "ZeroDivisionError" in errors[0]
+    assert "A background task failed" in caplog.text
 
 
-def test_long_work_waits_for_its_like_and_hands_back_errors():
+def test_long_tasks_run_in_order_and_raise_errors():
     order = []
-    futures = [_LONG.submit(lambda k=k: order.append(k) or k) for k in range(5)]
+    futures = [_LONG_TASKS.submit(lambda k=k: order.append(k) or k) for k in range(5)]
     assert [f.result(10) for f in futures] == order == list(range(5))
     with pytest.raises(ValueError, match="no number"):
-        _LONG.submit(lambda: (_ for _ in ()).throw(ValueError("no number"))).result(10)
+        _LONG_TASKS.submit(lambda: (_ for _ in ()).throw(ValueError("no number"))).result(10)
