@@ -1,19 +1,19 @@
-# make app   - everything a first look needs, then the dashboard in the browser
-# make test  - everything the tests need, then all quick tests
+# make app   - install the package and open the dashboard
+# make test  - install the test dependencies and run the quick tests
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Two to four tests at a time, one thread each: threads that wait actively for each other stall on a busy machine.
+# Up to four test processes with one thread each; passive waiting, because spinning threads stall a busy machine.
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-# Rules of accessibility (MPL-2.0), which the browser tests ask where they are there.
+# Accessibility rules (MPL-2.0) for the browser tests; optional.
 AXE := axe-core-4.14.1
 
 .PHONY: app test test-all lint format bench clean axe
 
-# The stamps make a second start fast: nothing is installed again until what decides it changes.
+# Stamp files: packages are reinstalled only after a change of pyproject.toml or constraints.txt.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e .

@@ -1,1 +1,1 @@
-"""Speed and accuracy measured against peers; run with make bench."""
+"""Benchmarks of speed and accuracy: ``python benchmarks/run.py NAME`` or ``make bench``."""

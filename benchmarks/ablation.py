@@ -1,10 +1,10 @@
-"""Why the presets are as they are: what each of their choices gives, one changed at a time, one network a fold.
+"""Ablation of the presets: one setting changed at a time, one network per fold.
 
 python benchmarks/run.py ablation [NAME ...] [--data FOLDER] [--out FOLDER]
 
-The preset gsm3 on USCRN stations held out, in folds other than those of ``run.py real`` (``holdout.seed = 7``), and the
-preset smap-temporal on SMAP the other way round (second year to first): choices are made on these, and judged on the
-lines of ``run.py real``, which divide the same data otherwise. Runs are kept in --out and not made again.
+Cases: the preset gsm3 on held-out USCRN stations in other folds (``holdout.seed = 7``) than ``run.py real``, and the
+preset smap-temporal on SMAP with train and test years exchanged. Settings are chosen on these cases and evaluated with
+``run.py real``, which splits the same data differently. Runs are cached in --out.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.paired_seeds import series_of
-from benchmarks.real_table import CASES, compared, comparison_run, prepare
+from benchmarks.real_table import CASES, build_dataset, cached_run, print_comparison
 from gsm3core import ExperimentConfig, open_dataset
 from gsm3core import vocabulary as v
 
 PRESET = "the preset"
-# Name -> what differs from the preset, by section. Windows of a year are what the derived inputs replace.
+# Name -> changed keys by section. The derived inputs replace windows of a year.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
-    "no site held back": {"training": {"validation_share": 0.0, "validation_score": "R"}},
+    "no validation sites": {"training": {"validation_share": 0.0, "validation_score": "R"}},
     "no derived inputs": {"data": {"derived": ()}},
     "windows of a year instead": {"data": {"derived": ()}, "training": {"window": 365, "batch": 16}},
     "no dynamics term": {"training": {"dynamics_weight": 0.0}},
     "no noise": {"model": {"attribute_noise": 0.0, "forcing_noise": 0.0}},
-    "twice gsm3's noise": {"model": {"attribute_noise": 1.0, "forcing_noise": 0.4}},
+    "twice the noise of gsm3": {"model": {"attribute_noise": 1.0, "forcing_noise": 0.4}},
     "no attributes": {"data": {"attributes": ()}},
     "dropout on weights": {"model": {"dropout_on": "weights"}},
     "Adadelta": {"training": {"optimizer": "adadelta", "learning_rate": 1.0, "schedule": "constant"}},
@@ -37,31 +37,31 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def main(arguments: list[str]) -> None:
-    """Print one table for each of the two lines."""
+    """Print one table for each of the two cases."""
     parser = argparse.ArgumentParser(prog="run.py ablation", description=__doc__.splitlines()[0])
     default = os.environ.get("GSM3_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
-    parser.add_argument("names", nargs="*", help="these changes alone")
+    parser.add_argument("names", nargs="*", help="run only these changes")
     parser.add_argument("--data", type=Path, default=Path(default), help="folder of the real data sets")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="where the runs are kept")
-    given = parser.parse_args(arguments)
-    if unknown := [name for name in given.names if name not in CHANGES]:
-        sys.exit(f"{unknown[0]!r} is no change. Known: {', '.join(CHANGES)}.")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="folder of the cached runs")
+    args = parser.parse_args(arguments)
+    if unknown := [name for name in args.names if name not in CHANGES]:
+        sys.exit(f"unknown change {unknown[0]!r}. Expected one of: {', '.join(CHANGES)}.")
     for case in (CASES[2], CASES[0]):
-        dataset = prepare(case, given.data, given.out)
+        dataset = build_dataset(case, args.data, args.out)
         observed = open_dataset(dataset)[case.reference].load()
-        preset = preset_of(case.holdout, case.reference, dataset)
+        preset = load_preset(case.holdout, case.reference, dataset)
         series = {}
-        for name in (PRESET, *(given.names or CHANGES)):
-            config = changed(preset, CHANGES.get(name, {}))
+        for name in (PRESET, *(args.names or CHANGES)):
+            config = apply_changes(preset, CHANGES.get(name, {}))
             if name != PRESET and config == preset:
                 continue
-            run = comparison_run(config, given.out)
+            run = cached_run(config, args.out)
             series[name] = series_of(run, observed, run.predictions()[v.IN_TEST].any(v.SITE))
-        compared(f"{case.title} ({observed.sizes[v.SITE]} sites", series, observed, PRESET)
+        print_comparison(f"{case.title} ({observed.sizes[v.SITE]} sites", series, observed, PRESET)
 
 
-def preset_of(holdout: str, target: str, dataset: Path) -> ExperimentConfig:
-    """Return the preset of one line, one network a fold, on folds and periods that nothing is judged on."""
+def load_preset(holdout: str, target: str, dataset: Path) -> ExperimentConfig:
+    """Return the preset of one case with one network per fold, on the folds and periods used for tuning."""
     if holdout == "temporal":
         config = ExperimentConfig.load("smap-temporal")
         first, second = config.holdout.train, config.holdout.test
@@ -72,7 +72,7 @@ def preset_of(holdout: str, target: str, dataset: Path) -> ExperimentConfig:
     return config.replace("training", members=1)
 
 
-def changed(config: ExperimentConfig, changes: dict[str, dict[str, Any]]) -> ExperimentConfig:
+def apply_changes(config: ExperimentConfig, changes: dict[str, dict[str, Any]]) -> ExperimentConfig:
     """Return a configuration with some keys changed."""
     for section, keys in changes.items():
         config = config.replace(section, **keys)

@@ -1,4 +1,4 @@
-"""Simulated series for the benchmarks: pairs with known scores, with memory, seasons and gaps."""
+"""Simulated series with known scores, autocorrelation, seasons and gaps."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ def known_pair(
     white: float = 0.0,
     every: int = 1,
 ) -> tuple[Array, Array, dict[str, float]]:
-    """Pairs of series, and the scores that they have in the long run.
+    """Pairs of series, and their scores in the limit of infinite records.
 
-    In situ has a standard deviation of 0.06; the product sees 0.7 of it as correlated, has a bias of 0.03 and its
-    own AR(1) error. The season is a fixed cycle of the same phase in both, larger in the product; the true scores
-    are those of endless records. ``white`` is the standard deviation of white noise on top of the product's error,
-    and ``every`` how many days apart the product looks.
+    The in-situ standard deviation is 0.06; the product has R 0.7, a bias of 0.03 and an AR(1) error. The season is a
+    fixed cycle of the same phase in both, larger in the product. ``white`` is the standard deviation of additional
+    white noise in the product, and ``every`` its revisit time in days.
     """
     signal, error = ar1(rng, (size, days), lag1), ar1(rng, (size, days), lag1)
-    r, spread, bias = 0.7, 0.06, 0.03
-    y = spread * signal
-    x = bias + spread * (r * signal + np.sqrt(1 - r * r) * error)
-    var_x = var_y = spread**2
-    cov = r * spread**2
+    r, std, bias = 0.7, 0.06, 0.03
+    y = std * signal
+    x = bias + std * (r * signal + np.sqrt(1 - r * r) * error)
+    var_x = var_y = std**2
+    cov = r * std**2
     if seasonal:
         cycle = np.cos(2 * np.pi * np.arange(days) / 365.25)
         y, x = y + 0.05 * cycle, x + 0.06 * cycle

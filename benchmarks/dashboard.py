@@ -1,21 +1,21 @@
-"""How fast the dashboard answers, for 1,317 sites x 8 products x 6 years: against the real server, with products alone.
+"""Response times of the dashboard with 1,317 sites x 8 products x 6 years, products only, against a real server.
 
-``run.py dashboard [REPETITIONS] [--data FOLDER]``; FOLDER keeps the dataset for another time. Needs Chromium (CHROMIUM,
-default /usr/bin/chromium) and about 3 GB of memory.
+``run.py dashboard [REPETITIONS] [--data FOLDER]``; FOLDER caches the dataset. Needs Chromium (CHROMIUM, default
+/usr/bin/chromium) and about 3 GB of memory.
 
-What is measured, in this order:
+Measured, in this order:
 
-- the server's start, until it answers (it reads and scores the dataset first);
-- first meaningful paint: from asking for the Sites page until the map has its sites and the medians are to be read;
-  cold is a new browser, warm one that has the page's files; and what was received, files and websocket;
-- each interaction in Chromium (1440 x 2400, no GPU): from the click until the browser's own models hold the answer, looked
-  at frame by frame; with the processor time of the server, which does not depend on what else the machine does;
-- the server's memory over 200 further interactions, and by visitor;
-- twenty visitors over websockets, who draw nothing (twenty Chromiums would measure Chromium), each with a switch of the
-  metric every 5 s: from sending the choice until the map's numbers have arrived;
-- the visitors that the server still knows a minute after all have left.
+- server start, until it responds (it reads and scores the dataset first);
+- first meaningful paint of the Sites page: until the map has its sites and the medians are visible, with the received
+  bytes (files and websocket); cold is a new browser, warm one with cached files;
+- each interaction in Chromium (1440 x 2400, no GPU): from the click until the browser's models hold the response,
+  checked every frame, and the CPU time of the server, which does not depend on the load of the machine;
+- server memory over 200 further interactions, and per session;
+- twenty sessions over websockets without drawing (twenty Chromiums would measure Chromium), each switching the metric
+  every 5 s: from the request until the map data have arrived;
+- sessions still alive one minute after all have closed.
 
-The machine's load, beside which the times are to be read, is printed with them.
+The load of the machine is printed with the times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ import xarray as xr
 from playwright.sync_api import sync_playwright
 
 from benchmarks.dashboard_actions import actions_of
-from benchmarks.dashboard_visitors import WebVisitor, crowd
+from benchmarks.dashboard_sessions import WebSession, simulate_sessions
 from gsm3core import vocabulary as v
 from gsm3core.demo import demo_dataset
 from gsm3core.schema import save_dataset
@@ -57,9 +57,9 @@ GOALS = {
     "click a site": 500,
 }
 INTERACTIONS = 200
-VISITORS, EVERY, SWITCHES, GOAL = 20, 5.0, 6, 500
-PATIENCE = 300_000  # milliseconds
-# The server, which tells on a signal how many visitors it knows: each has one selection.
+SESSIONS, INTERVAL, SWITCHES, GOAL = 20, 5.0, 6, 500
+TIMEOUT = 300_000  # milliseconds
+# The server writes its number of sessions to a file on SIGUSR1; each session has one Selection.
 PROGRAM = """
 import gc, signal, sys
 from pathlib import Path
@@ -68,8 +68,8 @@ from app.session.selection import Selection
 
 def count(*_):
     gc.collect()
-    alive = sum(type(thing) is Selection for thing in gc.get_objects())
-    Path(sys.argv[1]).write_text(str(alive))
+    sessions = sum(type(item) is Selection for item in gc.get_objects())
+    Path(sys.argv[1]).write_text(str(sessions))
 
 signal.signal(signal.SIGUSR1, count)
 sys.exit(app.server.serve.main(sys.argv[2:]))
@@ -78,48 +78,59 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, and print a table."""
+    """Run all measurements and print them."""
     parser = argparse.ArgumentParser(prog="run.py dashboard")
     parser.add_argument("repetitions", nargs="?", type=int, default=50)
-    parser.add_argument("--data", type=Path, help="folder that keeps the dataset")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--data", type=Path, help="folder that caches the dataset")
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        data = given.data or Path(folder) / "data"
+        data = args.data or Path(folder) / "data"
         if not (data / "demo.zarr").exists():
-            save_dataset(_world(), data / "demo.zarr")
+            save_dataset(_dataset(), data / "demo.zarr")
         begin = time.perf_counter()
-        alive = Path(folder) / "alive.txt"
-        with _serve(data, Path(folder) / "runs", alive) as (url, server):
-            _say(f"server start             {time.perf_counter() - begin:8.1f} s   {_load()}")
+        count_file = Path(folder) / "sessions.txt"
+        with _serve(data, Path(folder) / "runs", count_file) as (url, server):
+            _print(f"server start             {time.perf_counter() - begin:8.1f} s   {_load()}")
             with _browser() as browser:
-                _measure(browser, url, server, given.repetitions)
-            asyncio.run(_visitors(url, server))
-            _say(f"visitors still known     {_known(server, alive):8d}     a minute after all have left")
+                _measure(browser, url, server, args.repetitions)
+            asyncio.run(_measure_sessions(url, server))
+            _print(
+                f"sessions still alive     {_alive_sessions(server, count_file):8d}     a minute after all have closed"
+            )
 
 
-def _world() -> xr.Dataset:
-    """The demonstration world at full size, with three further products to make eight."""
+def _dataset() -> xr.Dataset:
+    """The demonstration dataset at full size, with three more products (eight in all)."""
     ds = demo_dataset(n_sites=SITES, start=DAYS[0], end=DAYS[1])
     products = ds[v.SM_PRODUCT]
     rng = np.random.default_rng(0)
-    further = [
+    more_products = [
         (products[k] + rng.normal(0, 0.02, products[k].shape).astype(np.float32))
         .clip(0, 1)
         .expand_dims({v.PRODUCT: [name]})
         for k, name in enumerate(MORE)
     ]
-    stacked = xr.concat([products, *further], dim=v.PRODUCT).transpose(*products.dims)
+    stacked = xr.concat([products, *more_products], dim=v.PRODUCT).transpose(*products.dims)
     return ds.drop_vars([v.SM_PRODUCT, v.PRODUCT]).assign(
         {v.SM_PRODUCT: stacked.assign_attrs(products.attrs)}
     )
 
 
 @contextmanager
-def _serve(data: Path, runs: Path, alive: Path) -> Iterator[tuple[str, int]]:
+def _serve(data: Path, runs: Path, count_file: Path) -> Iterator[tuple[str, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", PROGRAM, str(alive), "--no-show", "--no-first-run", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(count_file),
+        "--no-show",
+        "--no-first-run",
+        "--port",
+        str(port),
+    ]
     server = subprocess.Popen(
         [*command, "--data", str(data), "--runs", str(runs)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "GSM3_OFFLINE": "1"}, stdout=subprocess.DEVNULL,
@@ -131,7 +142,7 @@ def _serve(data: Path, runs: Path, alive: Path) -> Iterator[tuple[str, int]]:
                     break
             except OSError:
                 if server.poll() is not None:
-                    sys.exit("The server ended.")
+                    sys.exit(f"The server exited with code {server.returncode} before it responded.")
                 time.sleep(0.05)
         yield f"http://localhost:{port}/?page=sites&run=none", server.pid
     finally:
@@ -156,27 +167,27 @@ def _measure(browser: Any, url: str, server: int, repetitions: int) -> None:
     page.locator("#loader").wait_for(state="hidden")
     page.wait_for_timeout(4000)
     actions = actions_of(page)
-    _say(f"memory of the server     {_megabytes(server):8.0f} MB")
-    _say(f"{'':24s} {'p50':>8s} {'p95':>8s} {'goal':>8s}   ms   {'server':>8s}   ms of processor")
+    _print(f"memory of the server     {_megabytes(server):8.0f} MB")
+    _print(f"{'':24s} {'p50':>8s} {'p95':>8s} {'goal':>8s}   ms   {'server':>8s}   ms CPU")
     for name, act in actions.items():
         act()
         page.wait_for_timeout(1000)
-        before = _processor(server)
+        before = _cpu_milliseconds(server)
         times = [1000 * act() for _ in range(repetitions)]
         page.wait_for_timeout(500)
-        used = (_processor(server) - before) / repetitions
+        used = (_cpu_milliseconds(server) - before) / repetitions
         p50, p95 = np.percentile(times, [50, 95])
-        _say(f"{name:24s} {p50:8.0f} {p95:8.0f} {GOALS[name]:8d}        {used:8.0f}   {_load()}")
+        _print(f"{name:24s} {p50:8.0f} {p95:8.0f} {GOALS[name]:8d}        {used:8.0f}   {_load()}")
     before = _megabytes(server)
     turn = cycle(actions.values())
     for _ in range(INTERACTIONS):
         next(turn)()
-    _say(f"memory over {INTERACTIONS} more    {before:8.0f} MB -> {_megabytes(server):.0f} MB")
+    _print(f"memory over {INTERACTIONS} more    {before:8.0f} MB -> {_megabytes(server):.0f} MB")
 
 
 def _paint(context: Any, url: str, name: str) -> Any:
     page, received = context.new_page(), [0]
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     cdp = context.new_cdp_session(page)
     cdp.send("Network.enable")
     cdp.on(
@@ -194,44 +205,44 @@ def _paint(context: Any, url: str, name: str) -> Any:
         "m => m.type === 'GlyphRenderer' && m.name === 'sites' && m.data_source.data.site?.length > 0)"
     )
     page.locator(".card.chosen .value").first.wait_for()
-    _say(f"{name:24s} {time.perf_counter() - begin:8.1f} s   {received[0] / 1e6:.1f} MB   {_load()}")
+    _print(f"{name:24s} {time.perf_counter() - begin:8.1f} s   {received[0] / 1e6:.1f} MB   {_load()}")
     return page
 
 
-async def _visitors(url: str, server: int) -> None:
+async def _measure_sessions(url: str, server: int) -> None:
     before = _megabytes(server)
-    first = [WebVisitor(url) for _ in range(5)]
-    for one in first:
-        await one.open()
-        await one.rest(1)
-    _say(f"memory by visitor        {(_megabytes(server) - before) / len(first):8.1f} MB")
-    for one in first:
-        one.close()
-    used = _processor(server)
+    sessions = [WebSession(url) for _ in range(5)]
+    for session in sessions:
+        await session.open()
+        await session.drain(1)
+    _print(f"memory per session       {(_megabytes(server) - before) / len(sessions):8.1f} MB")
+    for session in sessions:
+        session.close()
+    used = _cpu_milliseconds(server)
     begin = time.perf_counter()
-    times, errors = await crowd(url, VISITORS, EVERY, SWITCHES)
-    busy = (_processor(server) - used) / 1000 / (time.perf_counter() - begin)
+    times, errors = await simulate_sessions(url, SESSIONS, INTERVAL, SWITCHES)
+    busy = (_cpu_milliseconds(server) - used) / 1000 / (time.perf_counter() - begin)
     p50, p95 = np.percentile([1000 * t for t in times], [50, 95]) if times else (np.nan, np.nan)
-    _say(
-        f"{VISITORS} visitors, a switch every {EVERY:g} s: p50 {p50:.0f} p95 {p95:.0f} ms (goal {GOAL}), {len(times)} switches, "
-        f"{len(errors)} errors; the server is busy {100 * busy:.0f} % of the time   {_load()}"
+    _print(
+        f"{SESSIONS} sessions, one switch per {INTERVAL:g} s: p50 {p50:.0f} p95 {p95:.0f} ms (goal {GOAL}), "
+        f"{len(times)} switches, {len(errors)} errors; server CPU {100 * busy:.0f} %   {_load()}"
     )
     for error in sorted(set(errors)):
-        _say(f"  {error}")
+        _print(f"  {error}")
 
 
-def _known(server: int, alive: Path) -> int:
-    """Return how many visitors the server knows a minute after all have left."""
+def _alive_sessions(server: int, count_file: Path) -> int:
+    """Return the number of sessions on the server one minute after all have closed; -1 if it does not respond."""
     time.sleep(60)
     os.kill(server, signal.SIGUSR1)
     deadline = time.monotonic() + 60
-    while not alive.exists() and time.monotonic() < deadline:
+    while not count_file.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(0.2)
-    return int(alive.read_text()) if alive.exists() else -1
+    return int(count_file.read_text()) if count_file.exists() else -1
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -240,8 +251,8 @@ def _load() -> str:
     return f"load {os.getloadavg()[0]:.1f}"
 
 
-def _processor(pid: int) -> float:
-    """Milliseconds of processor that a process has used."""
+def _cpu_milliseconds(pid: int) -> float:
+    """Milliseconds of CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What a person does on the Sites page, each with the seconds until the page has answered."""
+"""User actions on the Sites page, with the seconds until the page has responded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
-# Waits, in the browser and frame by frame, until the page's models answer; a round trip more would be in the time.
+# Waits in the browser, frame by frame, until the page's models change; polling from here would add a round trip.
 _UNTIL = """([condition, before]) => new Promise(resolve => {
   const all = () => [...Bokeh.documents[0]._all_models.values()]
   const data = name => all().find(m => m.type === 'GlyphRenderer' && m.name === name)?.data_source.data
@@ -17,14 +17,14 @@ _UNTIL = """([condition, before]) => new Promise(resolve => {
       if (e.shadowRoot) { const f = walk(e.shadowRoot); if (f != null) return f } } return null }
     return walk(document) }
   const read = new Function('data', 'text', 'return ' + condition)
-  const look = () => { const now = JSON.stringify(read(data, text)); now !== before ? resolve(now) : requestAnimationFrame(look) }
-  look()
+  const poll = () => { const now = JSON.stringify(read(data, text)); now !== before ? resolve(now) : requestAnimationFrame(poll) }
+  poll()
 })"""
-_READ = _UNTIL.replace("now !== before ? resolve(now) : requestAnimationFrame(look)", "resolve(now)")
+_READ = _UNTIL.replace("now !== before ? resolve(now) : requestAnimationFrame(poll)", "resolve(now)")
 
 
 def actions_of(page: Any) -> dict[str, Callable[[], float]]:
-    """Return what a person does; each call does it once, and returns the seconds until the page has answered."""
+    """Return functions that perform one user action and return the seconds until the page has responded."""
 
     def timed(act: Callable[[], None], condition: str) -> float:
         before = page.evaluate(_READ, [condition, ""])
@@ -62,7 +62,7 @@ def actions_of(page: Any) -> dict[str, Callable[[], float]]:
     rows = cycle(range(1, 9))
 
     def click() -> float:
-        # The table's order follows what else was chosen, and a site that is chosen already would change nothing.
+        # The order of the table changes with the other actions; a click on the selected site would change nothing.
         row = page.locator(".tabulator-row:not(.tabulator-selected)").nth(next(rows))
         return timed(
             row.locator("[tabulator-field=network]").click, "data('In situ').value.slice(0, 2000).map(Number)"
@@ -73,7 +73,7 @@ def actions_of(page: Any) -> dict[str, Callable[[], float]]:
     def stratum() -> float:
         page.get_by_role("combobox", name=re.compile("^Group the sites by")).click()
         option = page.get_by_role("menuitem", name=re.compile(next(groups))).first
-        option.hover()  # until the menu has opened, which takes the time of its own animation
+        option.hover()  # waits for the opening animation of the menu
         rows = "[...Bokeh.documents[0]._all_models.values()].find(m => m.name === 'boxes_by_group').y_range.factors"
 
         def choose() -> None:

@@ -1,4 +1,4 @@
-"""Time of the whole factor analysis for as many sites as the paper has and 40 factors.
+"""Run time of the factor analysis with the paper's number of sites and 40 factors.
 
 python benchmarks/run.py factor-speed [--sites 1317] [--factors 40]
 """
@@ -30,7 +30,7 @@ NETWORKS = 70
 
 
 def simulated(sites: int, factors: int) -> tuple[xr.Dataset, xr.Dataset]:
-    """Scores with a linear part and the paper's dry-and-extreme-aspect part, in networks that are alike."""
+    """Scores with a linear effect and the paper's effect at dry sites of extreme aspect; sites clustered in networks."""
     rng = np.random.default_rng(0)
     network = rng.integers(0, NETWORKS, sites)
     names = [f"factor_{k}" for k in range(factors - 2)] + ["mean_sm_smap", "poleward_aspect"]
@@ -49,14 +49,14 @@ def simulated(sites: int, factors: int) -> tuple[xr.Dataset, xr.Dataset]:
     return xr.Dataset(scores, coords={"site": site}), attributes
 
 
-def timed(what: str, function: Callable[[], _T]) -> _T:
-    """Run, and print wall and CPU seconds."""
+def timed(label: str, function: Callable[[], _T]) -> _T:
+    """Call the function and print wall and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
-    found = function()
-    passed = time.perf_counter() - wall, time.process_time() - cpu
-    sys.stdout.write(f"{what:36s} wall {passed[0]:6.1f} s, CPU {passed[1]:6.1f} s\n")
+    result = function()
+    elapsed = time.perf_counter() - wall, time.process_time() - cpu
+    sys.stdout.write(f"{label:36s} wall {elapsed[0]:6.1f} s, CPU {elapsed[1]:6.1f} s\n")
     sys.stdout.flush()
-    return found
+    return result
 
 
 def main(arguments: list[str]) -> None:

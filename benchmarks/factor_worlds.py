@@ -1,10 +1,10 @@
-"""How often the factor analysis finds what is planted in the demonstration world, and how often it finds nothing there.
+"""Power and false-positive rate of the factor analysis in demonstration worlds with a planted effect.
 
 python benchmarks/run.py factors [--seeds 20] [--sites 400]
 
-Planted: at dry sites that face strongly to the pole or the equator something unseen disturbs the soil water, so that R
-falls there. The score is the R of a model without any fault of its own, the truth without that disturbance against the
-sensor: what is low is low because of the planted effect. Control: the same world, draw for draw, with the effect off.
+Planted: at dry sites facing strongly poleward or equatorward an unobserved process disturbs the soil water, which lowers
+R. The score is the R of an ideal model (the true soil moisture without that disturbance) against the sensor, so that
+low scores are due to the planted effect. Control: the same world and random numbers without the effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 
 from gsm3core import site_scores
 from gsm3core import vocabulary as v
-from gsm3core.demo import Plan, demo_world
+from gsm3core.demo import Scenario, demo_world
 from gsm3core.factors import FactorTable, factor_table, importance_of, skill_strata
 from gsm3core.factors.importance import NOISE
 
@@ -28,14 +28,14 @@ LEVEL = 0.05
 
 
 def table_of(seed: int, sites: int, effect: bool) -> FactorTable:
-    """Return the factors of one world beside the R of a faultless model."""
-    world = demo_world(n_sites=sites, end="2017-03-31", seed=seed, planted=Plan(aspect_effect=effect))
+    """Return the factors of one world and the R of an ideal model."""
+    world = demo_world(n_sites=sites, end="2017-03-31", seed=seed, planted=Scenario(aspect_effect=effect))
     modelled = world.truth["sm_modelled"].assign_attrs(units=v.SM_UNITS)
     return factor_table(site_scores(modelled, world.dataset[v.SM_INSITU], intervals="R"), world.dataset)
 
 
 def findings(table: FactorTable) -> dict[str, Any]:
-    """Return what the analysis says of one world."""
+    """Return the results of the analysis in one world."""
     strata = skill_strata(table, permutations=1999, replicates=500)
     found = importance_of(table, models=("forest",), measures=("permutation",), repeats=2)
     one = found.sel(measure="permutation", model="forest")
@@ -66,7 +66,7 @@ def findings(table: FactorTable) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print every world, and how often each finding holds with the effect and without."""
+    """Print the results of every world, and how often each finding holds with and without the effect."""
     parser = argparse.ArgumentParser(prog="run.py factors", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--sites", type=int, default=400)
@@ -81,10 +81,10 @@ def main(arguments: list[str]) -> None:
             )
             sys.stdout.flush()
     table = pd.DataFrame(rows).set_index("effect").drop(columns="seed")
-    shares = table.select_dtypes(bool)
-    counted = pd.DataFrame({"on": shares[shares.index].sum(), "off": shares[~shares.index].sum()})
+    flags = table.select_dtypes(bool)
+    counts = pd.DataFrame({"planted": flags[flags.index].sum(), "control": flags[~flags.index].sum()})
     sys.stdout.write(
-        f"\nworlds of {o.seeds} in which it holds\n{counted.to_string()}\n\nmedian over worlds\n"
+        f"\nnumber of worlds, of {o.seeds}, in which it holds\n{counts.to_string()}\n\nmedian over worlds\n"
     )
     medians = table.select_dtypes("number").groupby(level=0).median().T
     sys.stdout.write(f"{medians.round(3).to_string()}\n{time.perf_counter() - started:.0f} s\n")

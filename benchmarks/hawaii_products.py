@@ -1,8 +1,8 @@
-"""Eight products at seven SCAN sites of Hawaii, on their own days and on the same days: how the ranking moves.
+"""Ranking of eight products at seven SCAN sites in Hawaii, on their own days and on shared days.
 
 python benchmarks/run.py hawaii [--data FOLDER]
 
-Mountain islands: good for exercising the code, poor for judging the products.
+A test of the code; mountainous islands are not representative of the products.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOT_PRODUCTS = {"sm", "precip", "t2m_mean", "ts5"}
 
 
 def open_products(path: Path) -> tuple[xr.DataArray, xr.DataArray]:
-    """Products ``(product, site, time)`` and in situ, by the file's own names; all are in m3 m-3 there."""
+    """Products ``(product, site, time)`` and in-situ soil moisture, m3 m-3, with the names in the file."""
     with xr.open_dataset(path, engine="h5netcdf") as ds:
         ds = ds.load()
     names = [
@@ -43,8 +43,8 @@ def show(found: xr.Dataset) -> None:
         table = pd.DataFrame(index=found["product"].values)
         table["sites"] = one.n_sites.sel(metric="R").values.astype(int)
         for metric in found["metric"].values:
-            ends = (one[n].sel(metric=metric).values for n in ("median", "lower", "upper"))
-            table[metric] = [f"{a:.3f} ({b:.3f}, {c:.3f})" for a, b, c in zip(*ends, strict=True)]
+            estimates = (one[n].sel(metric=metric).values for n in ("median", "lower", "upper"))
+            table[metric] = [f"{a:.3f} ({b:.3f}, {c:.3f})" for a, b, c in zip(*estimates, strict=True)]
         resampled = found.attrs["resampled"]
         write(f"\n{sample}: median over sites (95 %, resampling {resampled})\n{table.to_string()}\n")
         for metric, up in (("R", False), ("ubRMSE", True)):
@@ -59,20 +59,20 @@ def show(found: xr.Dataset) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the tables, of all products and of those dense enough to share days."""
+    """Print the tables of all products, and of those with enough shared days."""
     parser = argparse.ArgumentParser(prog="run.py hawaii", description=__doc__.splitlines()[0])
     default = os.environ.get("GSM3_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default))
     path = parser.parse_args(arguments).data / "hawaii_products.nc"
     if not path.exists():
-        sys.exit(f"{path} does not exist: give the folder of the real data sets with --data.")
+        sys.exit(f"{path} does not exist. Pass the folder of the real data sets with --data.")
     predicted, observed = open_products(path)
     found = compare_products(predicted, observed)
     show(found)
     while int(found.n_sites.sel(sample="same_sample", metric="R").max()) < observed.sizes["site"] - 1:
         paired = (predicted.notnull() & observed.notnull()).sum(["site", "time"])
         sparsest = str(predicted["product"].values[int(paired.values.argmin())])
-        sys.stdout.write(f"\nleft out for sharing too few days: {sparsest} ({int(paired.min())} site-days)\n")
+        sys.stdout.write(f"\nexcluded, too few shared days: {sparsest} ({int(paired.min())} site-days)\n")
         predicted = predicted.sel(product=[p for p in predicted["product"].values if p != sparsest])
         found = compare_products(predicted, observed)
     show(found)

@@ -1,4 +1,4 @@
-"""How often nominal 95 % intervals hold the truth, ours beside the ones that take days as independent.
+"""Coverage of nominal 95 % intervals at one site, compared with intervals that assume independent days.
 
 python benchmarks/run.py coverage [--pairs 1000] [--days 2100]
 """
@@ -20,11 +20,11 @@ from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.metrics import METRICS
 from gsm3core.statistics.block_bootstrap import BlockDraws, block_intervals, fisher_interval
 
-MEMORY = (0.0, 0.8, 0.9, 0.95, 0.98)
+LAG1 = (0.0, 0.8, 0.9, 0.95, 0.98)
 
 
 def independent_days(scores: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[str, tuple]:
-    """The field's analytic intervals: Fisher's z on n, the mean's standard error, chi-square for ubRMSE."""
+    """Usual analytic intervals: Fisher's z with n, standard error of the mean, chi-square for ubRMSE."""
     from scipy.stats import chi2
 
     n = scores.n_valid.values
@@ -38,15 +38,15 @@ def independent_days(scores: xr.Dataset, x: np.ndarray, y: np.ndarray) -> dict[s
     }
 
 
-def covered(ends: tuple, truth: float) -> float:
-    lower, upper = ends
+def covered_share(interval: tuple, truth: float) -> float:
+    lower, upper = interval
     return float(((lower <= truth) & (upper >= truth)).mean())
 
 
 def coverage(
     lag1: float, *, pairs: int, days: int, seed: int = 1, **options: Any
 ) -> dict[str, dict[str, float]]:
-    """Share of pairs whose interval holds the truth, by kind of interval and metric.
+    """Share of pairs whose interval covers the true value, by kind of interval and metric.
 
     ``options`` are those of :func:`benchmarks.benchmark_series.known_pair`.
     """
@@ -62,8 +62,8 @@ def coverage(
     )
     naive = independent_days(scores, x, y)
     return {
-        kind: {m: covered(ends[m], truth[m]) for m in ends}
-        for kind, ends in (("ours", ours), ("plain blocks", plain), ("independent days", naive))
+        kind: {m: covered_share(intervals[m], truth[m]) for m in intervals}
+        for kind, intervals in (("ours", ours), ("plain blocks", plain), ("independent days", naive))
     }
 
 
@@ -77,13 +77,13 @@ def main(arguments: list[str]) -> None:
     days = options.days
     cases: dict[str, dict[str, Any]] = {
         "AR(1)": {"days": days}, "season + AR(1)": {"days": days, "seasonal": True},
-        "AR(1), a look every 3 days": {"days": days, "every": 3},
+        "AR(1), three-day revisit": {"days": days, "every": 3},
         "AR(1) + white noise": {"days": days, "white": 0.04}, "AR(1), 365 days": {"days": 365},
     }  # fmt: skip
     rows = []
-    for case, of_it in cases.items():
-        for lag1 in MEMORY:
-            for kind, values in coverage(lag1, pairs=options.pairs, **of_it).items():
+    for case, case_options in cases.items():
+        for lag1 in LAG1:
+            for kind, values in coverage(lag1, pairs=options.pairs, **case_options).items():
                 rows.append({"series": case, "interval": kind, "lag1": lag1, **values})
     table = pd.DataFrame(rows).set_index(["series", "interval", "lag1"]).unstack("lag1")
     sys.stdout.write(f"{options.pairs} pairs, {options.days} days, 10 % gaps in each series\n")

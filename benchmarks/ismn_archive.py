@@ -1,10 +1,10 @@
-"""Time and memory of a whole ISMN archive, read into a SiteDataset and written.
+"""Run time and memory of reading an ISMN archive into a SiteDataset and writing it.
 
 python benchmarks/run.py ismn [--stations 1300 --years 6 --folder PATH --zip]
 
-The archive is synthetic, in the layout "header+values": a station has one sensor at 5 cm, hourly, a tenth of its rows
-flagged or missing, and a sensor at 20 cm and a soil temperature that are not to be opened. The means of three stations
-are compared with numpy's.
+The archive is synthetic, in the layout "header+values": each station has one hourly sensor at 5 cm with a tenth of its
+rows flagged or missing, and a sensor at 20 cm and a soil temperature that should not be opened. Daily means of three
+stations are compared with numpy.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import pandas as pd
 from gsm3core.assembly.insitu import build_insitu
 from gsm3core.schema import save_dataset
 
-TEMPLATES = 8  # different records; more would cost time to write and tell nothing more
+TEMPLATES = 8  # number of different records
 
 
 def station_rows(years: int, seed: int) -> tuple[str, np.ndarray, np.ndarray]:
-    """Return the lines of one record, its values, and which are good."""
+    """Return the lines of one record, its values, and which are flagged good."""
     times = pd.date_range("2015-01-01", periods=years * 365 * 24, freq="h")
     rng = np.random.default_rng(seed)
     values = np.round(np.clip(0.25 + np.cumsum(rng.normal(0, 0.001, len(times))), 0.01, 0.6), 4)
@@ -39,15 +39,15 @@ def station_rows(years: int, seed: int) -> tuple[str, np.ndarray, np.ndarray]:
 
 
 def write_archive(root: Path, stations: int, years: int) -> None:
-    """Write the archive's folder."""
+    """Write the folder of the archive."""
     bodies = [station_rows(years, seed)[0] for seed in range(TEMPLATES)]
     for k in range(stations):
         network, name = f"NET{k % 20}", f"S{k:04d}"
         folder = root / network / name
         folder.mkdir(parents=True)
         for variable, depth in (("sm", 0.05), ("sm", 0.2), ("ts", 0.05)):
-            place = f"{30 + k % 40:.5f}  {-120 + k % 100:.5f}  100.00  {depth:.2f}  {depth:.2f}"
-            head = f"{network}   {network}   {name}   {place} Probe\n"
+            location = f"{30 + k % 40:.5f}  {-120 + k % 100:.5f}  100.00  {depth:.2f}  {depth:.2f}"
+            head = f"{network}   {network}   {name}   {location} Probe\n"
             file = (
                 f"{network}_{network}_{name}_{variable}_{depth:.6f}_{depth:.6f}_Probe_20150101_20201231.stm"
             )
@@ -55,8 +55,8 @@ def write_archive(root: Path, stations: int, years: int) -> None:
             (folder / file).write_text(head + body)
 
 
-def zipped(root: Path) -> Path:
-    """Pack the folder as ISMN does."""
+def zip_archive(root: Path) -> Path:
+    """Zip the folder as ISMN does."""
     path = root.with_suffix(".zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         for file in sorted(root.rglob("*.stm")):
@@ -64,53 +64,53 @@ def zipped(root: Path) -> Path:
     return path
 
 
-def say(text: str) -> None:
-    """Print a line at once."""
+def print_line(text: str) -> None:
+    """Print a line and flush."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def main(arguments: list[str]) -> None:
-    """Write the archive, read it, and print a line a step."""
+    """Write the archive, read it, and print one line per step."""
     parser = argparse.ArgumentParser(prog="run.py ismn")
     parser.add_argument("--stations", type=int, default=1300)
     parser.add_argument("--years", type=int, default=6)
     parser.add_argument(
-        "--folder", type=Path, default=None, help="where to write; a temporary folder by default"
+        "--folder", type=Path, default=None, help="folder to write to; a temporary folder by default"
     )
     parser.add_argument("--zip", action="store_true")
-    told = parser.parse_args(arguments)
-    work = Path(tempfile.mkdtemp(dir=told.folder))
+    args = parser.parse_args(arguments)
+    work = Path(tempfile.mkdtemp(dir=args.folder))
     try:
-        measure(work, told.stations, told.years, packed=told.zip)
+        measure(work, args.stations, args.years, packed=args.zip)
     finally:
         shutil.rmtree(work)
 
 
 def measure(work: Path, stations: int, years: int, *, packed: bool) -> None:
-    """Read the archive and compare three stations with numpy."""
+    """Measure reading and writing, and compare three stations with numpy."""
     start = time.perf_counter()
     write_archive(work / "archive", stations, years)
-    source = zipped(work / "archive") if packed else work / "archive"
+    source = zip_archive(work / "archive") if packed else work / "archive"
     size = sum(p.stat().st_size for p in work.rglob("*") if p.is_file() and (p.suffix == ".zip") == packed)
-    say(f"archive: {stations} stations, {years} years hourly, {size / 1e9:.2f} GB, written in "
+    print_line(f"archive: {stations} stations, {years} years hourly, {size / 1e9:.2f} GB, written in "
           f"{time.perf_counter() - start:.0f} s")  # fmt: skip
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     ds, table = build_insitu("ismn", source)
     read = time.perf_counter() - start
     save_dataset(ds, work / "out.zarr")
-    whole = time.perf_counter() - start
+    total = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     rows = int(table["rows_read"].sum())
-    say(f"read: {read:.1f} s ({rows / read / 1e6:.2f} million rows a second); with writing {whole:.1f} s; "
+    print_line(f"read: {read:.1f} s ({rows / read / 1e6:.2f} million rows a second); with writing {total:.1f} s; "
           f"CPU {used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime:.1f} s; "
           f"peak memory {used.ru_maxrss / 1024:.0f} MB (before {before.ru_maxrss / 1024:.0f} MB)")  # fmt: skip
-    say(f"inside the ismn package: {'some' if 'ismn' in sys.modules else 'nothing, it is not used'}")
+    print_line(f"ismn package imported: {'yes' if 'ismn' in sys.modules else 'no'}")
     for k in (0, 1, min(stations - 1, TEMPLATES - 1)):
         _, values, good = station_rows(years, k % TEMPLATES)
         hours = good.reshape(-1, 24).sum(1)
         mean = np.where(good, values, 0).reshape(-1, 24).sum(1) / np.maximum(hours, 1)
         site = ds["sm_insitu"].sel(site=f"NET{k % 20}_S{k:04d}").to_numpy()
         np.testing.assert_allclose(site, np.where(hours >= 6, mean, np.nan), rtol=1e-6)
-    say("three stations agree with numpy")
+    print_line("three stations agree with numpy")

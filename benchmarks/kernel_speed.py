@@ -1,8 +1,8 @@
-"""Time of the metric kernel beside numpy and other libraries, in one process, in turns.
+"""Run time of the metrics compared with numpy and other libraries, in one process, interleaved.
 
 python benchmarks/run.py speed [--sites 1317 --days 2100 --products 6 --rounds 5]
 
-The other libraries' slow functions are timed on some of the sites and scaled up; the table says on how many.
+Slow functions of other libraries are timed on a subset of sites and scaled up; the table gives its size.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gsm3core.statistics.block_bootstrap import fisher_interval
 
 
 def naive_numpy(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """R, bias, RMSE and ubRMSE as vectorised numpy is usually written, in the data's own precision."""
+    """R, bias, RMSE and ubRMSE in vectorised numpy, in the precision of the data."""
     both = np.isfinite(x) & np.isfinite(y)
     n = both.sum(-1)
     mean_x = np.where(both, x, 0).sum(-1) / n
@@ -37,7 +37,7 @@ def naive_numpy(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def nan_numpy(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """The same with numpy's nan-functions, as it is written first."""
+    """The same with numpy's nan-functions."""
     both = np.isfinite(x) & np.isfinite(y)
     x, y = np.where(both, x, np.nan), np.where(both, y, np.nan)
     dx, dy = x - np.nanmean(x, -1, keepdims=True), y - np.nanmean(y, -1, keepdims=True)
@@ -51,15 +51,15 @@ def nan_numpy(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """All four metrics from one read."""
+    """All four metrics from paired moments."""
     moments = paired_moments(x, y)
     return [m.from_moments(moments) for m in METRICS.values()]
 
 
 def kernel_and_fisher(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """The four metrics, effective sample sizes, and the interval of R."""
-    found = kernel(x, y)
-    return [*found, *fisher_interval(found[0], effective_sample_size(x, y), 0.95)]
+    scores = kernel(x, y)
+    return [*scores, *fisher_interval(scores[0], effective_sample_size(x, y), 0.95)]
 
 
 def with_scores(x: xr.DataArray, y: xr.DataArray) -> list[xr.DataArray]:
@@ -75,7 +75,7 @@ def with_scores(x: xr.DataArray, y: xr.DataArray) -> list[xr.DataArray]:
 
 
 def with_pytesmo(x: np.ndarray, y: np.ndarray, *, intervals: bool) -> None:
-    """pytesmo's functions, pair by pair as they are made to be used; its analytic intervals where it has them."""
+    """pytesmo's functions, called once per pair of series, with its analytic intervals where it has them."""
     from pytesmo.metrics import bias, pearson_r, rmsd, ubrmsd, with_analytical_ci
 
     for p in range(len(x)):
@@ -112,8 +112,8 @@ def main(arguments: list[str]) -> None:
     coords = {"site": np.arange(o.sites), "time": days}
     a = xr.DataArray(x, dims=("product", "site", "time"), coords=coords)
     b = xr.DataArray(y, dims=("site", "time"), coords=coords)
-    some = max(o.sites // 40, 1)
-    whole: dict[str, tuple[int, Callable[[], object]]] = {
+    subset = max(o.sites // 40, 1)
+    functions: dict[str, tuple[int, Callable[[], object]]] = {
         "numpy, vectorised": (o.sites, lambda: naive_numpy(x, y)),
         "numpy, nan-functions": (o.sites, lambda: nan_numpy(x, y)),
         "kernel, 4 metrics": (o.sites, lambda: kernel(x, y)),
@@ -128,31 +128,31 @@ def main(arguments: list[str]) -> None:
     try:
         import pytesmo  # noqa: F401
     except ImportError:
-        sys.stdout.write("pytesmo is not installed: left out\n")
+        sys.stdout.write("pytesmo is not installed and is skipped.\n")
     else:
-        few = (x[:, :some], y[:some])
-        whole |= {
-            "pytesmo functions": (some, lambda: with_pytesmo(*few, intervals=False)),
-            "pytesmo functions, analytic intervals": (some, lambda: with_pytesmo(*few, intervals=True)),
+        part = (x[:, :subset], y[:subset])
+        functions |= {
+            "pytesmo functions": (subset, lambda: with_pytesmo(*part, intervals=False)),
+            "pytesmo functions, analytic intervals": (subset, lambda: with_pytesmo(*part, intervals=True)),
             "pytesmo intercomparison, analytic intervals": (
-                some,
-                lambda: pytesmo_intercomparison(*few, days),
+                subset,
+                lambda: pytesmo_intercomparison(*part, days),
             ),
         }
-    times: dict[str, list[float]] = {name: [] for name in whole}
+    times: dict[str, list[float]] = {name: [] for name in functions}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the other libraries' own warnings
-        for turn in range(o.rounds + 1):
-            for name, (sites, function) in whole.items():
+        warnings.simplefilter("ignore")  # warnings of the other libraries
+        for round_ in range(o.rounds + 1):
+            for name, (sites, function) in functions.items():
                 started = time.perf_counter()
                 function()
-                if turn:  # the first turn warms up
+                if round_:  # the first round is a warm-up
                     times[name].append((time.perf_counter() - started) * o.sites / sites)
-    # Ratios within a turn: what else the machine was doing hits both alike.
+    # Ratios within a round, because the load of the machine affects both in the same way.
     base = np.array(times["numpy, vectorised"])
     rows = [
-        {"what": name, "sites timed": whole[name][0], "median s": np.median(t), "best s": min(t),
-         "of numpy's time": np.median(np.array(t) / base)}
+        {"function": name, "sites timed": functions[name][0], "median s": np.median(t), "best s": min(t),
+         "relative to numpy": np.median(np.array(t) / base)}
         for name, t in times.items()
     ]  # fmt: skip
     sys.stdout.write(

@@ -1,4 +1,4 @@
-"""Every metric against independent libraries on random gappy series: the largest differences.
+"""Largest differences between every metric and independent libraries, on random series with gaps.
 
 python benchmarks/run.py parity [--series 1000]
 """
@@ -19,11 +19,11 @@ from scipy import stats
 from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.metrics import ALL_METRICS
 
-HALF, FEWEST = 17, 5
+HALF_WINDOW, MIN_DAYS = 17, 5
 
 
 def gappy_series(number: int, days: int = 400, seed: int = 11) -> tuple[xr.DataArray, xr.DataArray]:
-    """Pairs with very different gaps, lengths, agreement, ties and means; every pair keeps at least 20 days."""
+    """Pairs with various gaps, lengths, correlations, ties and means; every pair keeps at least 20 days."""
     rng = np.random.default_rng(seed)
     truth = 0.25 + 0.05 * rng.normal(size=(number, days)).cumsum(-1) / 8
     x = truth * rng.uniform(0.3, 2, (number, 1)) + rng.uniform(-0.1, 0.1, (number, 1))
@@ -46,31 +46,35 @@ def with_pandas(x: np.ndarray, y: np.ndarray) -> float:
     anomalies = []
     for s in (x, y):
         paired = pd.Series(np.where(both, s, np.nan))
-        anomalies.append(paired - paired.rolling(2 * HALF + 1, center=True, min_periods=FEWEST).mean())
+        anomalies.append(
+            paired - paired.rolling(2 * HALF_WINDOW + 1, center=True, min_periods=MIN_DAYS).mean()
+        )
     ok = anomalies[0].notna()
     return float(np.corrcoef(anomalies[0][ok], anomalies[1][ok])[0, 1])
 
 
-def by_hand_climatology(x: np.ndarray, y: np.ndarray, day_of_year: np.ndarray) -> float:
-    """Climatology R, each day's reference summed by itself."""
+def direct_climatology_r(x: np.ndarray, y: np.ndarray, day_of_year: np.ndarray) -> float:
+    """Climatology R, with a direct sum for each day's climatological mean."""
     both = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     doy = day_of_year[both]
-    apart = np.abs(doy[:, None] - doy[None, :])
-    near = np.minimum(apart, 366 - apart) <= HALF
-    weights = np.where(near.sum(1, keepdims=True) >= FEWEST, near / near.sum(1, keepdims=True), np.nan)
+    distance = np.abs(doy[:, None] - doy[None, :])
+    near = np.minimum(distance, 366 - distance) <= HALF_WINDOW
+    weights = np.where(near.sum(1, keepdims=True) >= MIN_DAYS, near / near.sum(1, keepdims=True), np.nan)
     a, b = (s[both] - weights @ s[both] for s in (x, y))
     ok = np.isfinite(a)
     return float(np.corrcoef(a[ok], b[ok])[0, 1])
 
 
-def by_pair(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[np.ndarray, np.ndarray], float]:
-    """A function of two whole series, given only the days that both have."""
+def on_paired_days(
+    function: Callable[[np.ndarray, np.ndarray], float],
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Restrict a function of two series to their paired days."""
 
-    def of_paired(x: np.ndarray, y: np.ndarray) -> float:
+    def restricted(x: np.ndarray, y: np.ndarray) -> float:
         both = np.isfinite(x) & np.isfinite(y)
         return float(function(x[both], y[both]))
 
-    return of_paired
+    return restricted
 
 
 def references(x: xr.DataArray, y: xr.DataArray) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -90,12 +94,12 @@ def references(x: xr.DataArray, y: xr.DataArray) -> Iterator[tuple[str, str, np.
     for ours, theirs in (("KGE_alpha", "alpha"), ("KGE_beta", "beta")):
         yield ours, "scores", parts[theirs].values
     single: list[tuple[str, str, Callable[[np.ndarray, np.ndarray], float]]] = [
-        ("R", "scipy", by_pair(lambda p, q: stats.pearsonr(p, q).statistic)),
-        ("spearman", "scipy", by_pair(lambda p, q: stats.spearmanr(p, q).statistic)),
-        ("KGE_gamma", "scipy", by_pair(lambda p, q: stats.variation(p) / stats.variation(q))),
-        ("KGE_2012", "numpy", by_pair(kling_2012)),
+        ("R", "scipy", on_paired_days(lambda p, q: stats.pearsonr(p, q).statistic)),
+        ("spearman", "scipy", on_paired_days(lambda p, q: stats.spearmanr(p, q).statistic)),
+        ("KGE_gamma", "scipy", on_paired_days(lambda p, q: stats.variation(p) / stats.variation(q))),
+        ("KGE_2012", "numpy", on_paired_days(kling_2012)),
         ("anomaly_R", "pandas", with_pandas),
-        ("climatology_R", "by hand", lambda p, q: by_hand_climatology(p, q, doy)),
+        ("climatology_R", "direct sum", lambda p, q: direct_climatology_r(p, q, doy)),
     ]
     try:
         from pytesmo.metrics import bias, nash_sutcliffe, pearson_r, rmsd, spearman_r, ubrmsd
@@ -103,7 +107,7 @@ def references(x: xr.DataArray, y: xr.DataArray) -> Iterator[tuple[str, str, np.
         pass
     else:
         single += [
-            (ours, "pytesmo", by_pair(f))
+            (ours, "pytesmo", on_paired_days(f))
             for ours, f in (
                 ("R", pearson_r), ("RMSE", rmsd), ("ubRMSE", ubrmsd), ("bias", bias), ("spearman", spearman_r),
                 ("NSE", lambda p, q: nash_sutcliffe(q, p)),
@@ -114,24 +118,24 @@ def references(x: xr.DataArray, y: xr.DataArray) -> Iterator[tuple[str, str, np.
 
 
 def kling_2012(p: np.ndarray, q: np.ndarray) -> float:
-    """KGE' written out from its paper."""
+    """KGE' by its definition."""
     gamma = (p.std() / p.mean()) / (q.std() / q.mean())
     r = np.corrcoef(p, q)[0, 1]
     return float(1 - np.sqrt((r - 1) ** 2 + (p.mean() / q.mean() - 1) ** 2 + (gamma - 1) ** 2))
 
 
 def largest_differences(number: int) -> pd.DataFrame:
-    """Metric, library, series compared, and the largest difference relative to 1 or the value, whichever is more."""
+    """Metric, library, number of series, and the largest difference relative to 1 or the value, whichever is larger."""
     x, y = gappy_series(number)
     ours = site_scores(x, y, min_days=2, metrics=list(ALL_METRICS), intervals="none")
     rows = []
     for metric, library, theirs in references(x, y):
         found = ours[metric].values
         known = np.isfinite(theirs)
-        apart = np.abs(found - theirs) / np.maximum(np.abs(theirs), 1)
+        difference = np.abs(found - theirs) / np.maximum(np.abs(theirs), 1)
         rows.append(
             {"metric": metric, "library": library, "series": int(known.sum()),
-             "unmatched": int((known != np.isfinite(found)).sum()), "largest": float(apart[known].max())}
+             "unmatched": int((known != np.isfinite(found)).sum()), "largest": float(difference[known].max())}
         )  # fmt: skip
     return pd.DataFrame(rows).sort_values(["metric", "library"]).reset_index(drop=True)
 

@@ -1,7 +1,7 @@
-"""One update as neuralhydrology's own trainer does it, in the environment that neuralhydrology is installed in.
+"""One training step of neuralhydrology, run with the interpreter of its environment.
 
-python -m benchmarks.neuralhydrology_step BATCH DAYS FORCINGS ATTRIBUTES HIDDEN THREADS, with tests/ as PYTHONPATH. Its CudaLSTM,
-loss and optimiser, made from its configuration; the body of ``BaseTrainer._train_epoch`` (1.13), without its data
+python -m benchmarks.neuralhydrology_step BATCH DAYS FORCINGS ATTRIBUTES HIDDEN THREADS, with tests/ in PYTHONPATH. Its
+CudaLSTM, loss and optimiser, built from its configuration; the body of ``BaseTrainer._train_epoch`` (1.13) without data
 loader and progress bar.
 """
 
@@ -21,7 +21,7 @@ from benchmarks.step_server import serve
 
 
 def make_step(batch: int, days: int, forcings: int, attributes: int, hidden: int) -> Callable[[], None]:
-    """Return one update on random data."""
+    """Return a function that does one update on random data."""
     names = [f"x{k}" for k in range(forcings)]
     config = Config(
         {
@@ -47,7 +47,7 @@ def make_step(batch: int, days: int, forcings: int, attributes: int, hidden: int
         prepared = model.pre_model_hook(data, is_train=True)
         loss, parts = loss_of(model(prepared), prepared)
         if torch.isnan(loss):
-            raise FloatingPointError("neuralhydrology's loss is not a number.")
+            raise FloatingPointError("the loss of neuralhydrology is NaN.")
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_gradient_norm)

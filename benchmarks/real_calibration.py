@@ -1,4 +1,4 @@
-"""Coverage, CRPS and skill over the climatology of the runs that predict a spread, on real held-out sites and days."""
+"""Coverage, CRPS and skill over climatology of runs with a predictive standard deviation, on real held-out data."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SAMPLE = 5000
 
 
 def calibration_table(runs: dict[str, Run], observed: xr.DataArray, test_days: xr.DataArray) -> pd.DataFrame:
-    """Return one row per run that predicts a spread; none where no run does.
+    """Return one row per run with a predictive standard deviation.
 
     Parameters
     ----------
     runs
         Name -> finished run.
     observed
-        ``(site, time)``, the record that judges.
+        ``(site, time)``, the reference record.
     test_days
         ``(time)``.
     """
@@ -34,19 +34,19 @@ def calibration_table(runs: dict[str, Run], observed: xr.DataArray, test_days: x
         mean, std = (
             series_of(run, observed, test_days, variable) for variable in (v.SM_PREDICTED, v.SM_PREDICTED_STD)
         )
-        usual = training_record(run, observed, test_days)
-        found = calibration(mean, std, observed, usual, levels=_LEVELS)
-        shown = {f"inside {level:.0%}": found.sel(level=level)["coverage_median"] for level in _LEVELS}
+        climatology = training_record(run, observed, test_days)
+        found = calibration(mean, std, observed, climatology, levels=_LEVELS)
+        coverage = {f"coverage {level:.0%}": found.sel(level=level)["coverage_median"] for level in _LEVELS}
         rows[name] = {"sites": int(found["CRPS"].notnull().sum())}
-        rows[name] |= {column: f"{float(value):.3f}" for column, value in shown.items()}
+        rows[name] |= {column: f"{float(value):.3f}" for column, value in coverage.items()}
         for score in ("CRPS", "CRPSS"):
-            ends = (float(found[f"{score}_{end}"]) for end in ("median", "lower", "upper"))
-            rows[name][score] = "{:.4f} ({:.4f}, {:.4f})".format(*ends)
+            estimates = (float(found[f"{score}_{part}"]) for part in ("median", "lower", "upper"))
+            rows[name][score] = "{:.4f} ({:.4f}, {:.4f})".format(*estimates)
     return pd.DataFrame(rows).T
 
 
 def training_record(run: Run, observed: xr.DataArray, test_days: xr.DataArray) -> xr.DataArray:
-    """Return what a climatology may know: a site's own other days, or 5,000 values of the sites of other folds."""
+    """Return the record of the climatology: a site's other days, or 5,000 values from the sites of other folds."""
     if run.config.holdout.name == "temporal":
         return observed.where(~test_days)
     fold = run.predictions()[v.FOLD].reindex({v.SITE: observed[v.SITE]}, fill_value="").values.astype(str)

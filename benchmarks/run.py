@@ -1,4 +1,4 @@
-"""The benchmarks, none of them a test: python benchmarks/run.py NAME, a name of BENCHMARKS below."""
+"""Command line of the benchmarks: python benchmarks/run.py NAME (see BENCHMARKS)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# Started as a script: neither the repository nor the tests' shared worlds are on the path.
+# As a script, neither the repository nor tests/ (shared test datasets) is on the path.
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 BENCHMARKS = {
@@ -28,10 +28,10 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Run the benchmark that is named first; without a name, speed."""
+    """Run the named benchmark; by default ``speed``."""
     name = sys.argv[1] if len(sys.argv) > 1 else "speed"
     if name not in BENCHMARKS:
-        sys.exit(f"{name!r} is no benchmark. Known: {', '.join(BENCHMARKS)}.")
+        sys.exit(f"unknown benchmark {name!r}. Expected one of: {', '.join(BENCHMARKS)}.")
     import_module(BENCHMARKS[name]).main(sys.argv[2:])
 
 

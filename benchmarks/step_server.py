@@ -1,4 +1,4 @@
-"""A process that does one training step whenever it is asked, and says what it took; needs nothing but the library."""
+"""Server process that runs and times one training step per request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def serve(step: Callable[[], None], warm: int = 1) -> None:
-    """Do a step for every line of standard input, and answer with its wall and CPU seconds (all threads)."""
+    """Run a step for every line of standard input, and write its wall and CPU seconds (all threads)."""
     for _ in range(warm):
         step()
     sys.stdout.write("ready\n")
@@ -21,20 +21,18 @@ def serve(step: Callable[[], None], warm: int = 1) -> None:
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         step()
-        took = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-        sys.stdout.write(json.dumps(took) + "\n")
+        times = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        sys.stdout.write(json.dumps(times) + "\n")
         sys.stdout.flush()
 
 
 class StepProcess:
-    """The other end of :func:`serve`.
+    """Client of a process that runs :func:`serve`.
 
     Parameters
     ----------
-    command
-        The process.
     environment
-        All of its variables.
+        All environment variables of the process.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -48,18 +46,20 @@ class StepProcess:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            sys.exit(f"{' '.join(self._process.args)} ended with {self._process.wait()}.")
+            sys.exit(
+                f"{' '.join(self._process.args)} exited unexpectedly (exit code {self._process.wait()})."
+            )
         return line.strip()
 
     def step(self) -> dict[str, float]:
-        """Have one step done; returns ``wall`` and ``cpu`` seconds."""
+        """Run one step; return ``wall`` and ``cpu`` seconds."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        took: dict[str, float] = json.loads(self._read())
-        return took
+        times: dict[str, float] = json.loads(self._read())
+        return times
 
     def close(self) -> None:
-        """End it; it has nothing to lose."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""One update, ours and as it is usually written: the processes that the benchmark ``training`` asks in turns.
+"""One training step of GSM3 and of plain PyTorch: the processes of the benchmark ``training``.
 
 python -m benchmarks.training_step VARIANT BATCH DAYS FORCINGS ATTRIBUTES HIDDEN THREADS
 """
@@ -36,13 +36,13 @@ def lstm_flop(
     batch, days, forcings, attributes, hidden
         Sizes.
     input_layer
-        Whether there is a linear layer to the hidden size, with the attributes in it once a window and not once a day,
-        as in ours; otherwise all inputs go into the LSTM every day.
+        Whether a linear layer to the hidden size precedes the LSTM, applied to the attributes once per window (as in
+        GSM3); otherwise all inputs enter the LSTM every day.
 
     Notes
     -----
-    The backward pass has a product for the gradient of every weight and one for the gradient of every input that has
-    one: data have none.
+    The backward pass has one product for the gradient of every weight and one for the gradient of every input, except
+    the data.
     """
     rows = batch * days
     recurrent = 3 * 2 * rows * hidden * 4 * hidden
@@ -53,8 +53,8 @@ def lstm_flop(
     return float(inputs + 3 * 2 * rows * hidden * 4 * hidden + recurrent + head)
 
 
-def plain(batch: int, days: int, forcings: int, attributes: int, hidden: int) -> Callable[[], None]:
-    """Return the step as it is usually written: the same layers from torch.nn, dropout on the LSTM's output."""
+def plain_step(batch: int, days: int, forcings: int, attributes: int, hidden: int) -> Callable[[], None]:
+    """Return a plain PyTorch step: the same layers from torch.nn, dropout on the output of the LSTM."""
 
     class Plain(nn.Module):
         def __init__(self) -> None:
@@ -80,10 +80,10 @@ def plain(batch: int, days: int, forcings: int, attributes: int, hidden: int) ->
     return step
 
 
-def ours(
+def gsm3_step(
     batch: int, days: int, forcings: int, attributes: int, hidden: int, *, dropout_on: str, precision: str
 ) -> Callable[[], None]:
-    """Return the step of the training loop, on one stream."""
+    """Return a GSM3 training step with one stream."""
     config = ModelConfig.model_validate({"hidden": hidden, "dropout": DROPOUT, "dropout_on": dropout_on})
     model = make_model(config, forcings, attributes, (_STREAM,)).train()
     optimizer = make_optimizer(model, TrainingConfig())
@@ -102,13 +102,13 @@ def ours(
     return step
 
 
-def product(path: str) -> Callable[[], None]:
-    """Return one product of two large matrices: the machine's rate, by the library that the LSTM uses or by BLAS.
+def matrix_product(path: str) -> Callable[[], None]:
+    """Return a product of two large matrices by oneDNN, which the LSTM uses, or by BLAS.
 
     Notes
     -----
-    ``a @ b`` in 32 bits goes to the BLAS that torch was built with (MKL). The LSTM is oneDNN's; the operator behind the
-    compiler's fused linear layers reaches oneDNN's product, here with weights in oneDNN's own layout, as in its LSTM.
+    ``a @ b`` in fp32 uses the BLAS that torch was built with (MKL). The operator behind the compiler's fused linear
+    layers uses oneDNN, here with weights in oneDNN's layout, as in its LSTM.
     """
     a, w = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
     if path == "blas":
@@ -132,15 +132,15 @@ def main(arguments: list[str]) -> None:
     torch.manual_seed(0)
     kind, _, rest = variant.partition(":")
     if kind == "matrix":
-        serve(product(rest))
+        serve(matrix_product(rest))
     elif kind == "plain":
-        if rest == "kept":
+        if rest == "retained":
             keep_memory()
-        serve(plain(*sizes))
+        serve(plain_step(*sizes))
     else:
         keep_memory()
         dropout_on, precision = rest.split(":")
-        serve(ours(*sizes, dropout_on=dropout_on, precision=precision))
+        serve(gsm3_step(*sizes, dropout_on=dropout_on, precision=precision))
 
 
 if __name__ == "__main__":

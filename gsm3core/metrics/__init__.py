@@ -1,4 +1,4 @@
-"""Metrics of soil-moisture products: paired moments in one read, and every score made from them."""
+"""Metrics of soil-moisture products, computed from paired moments."""
 
 from gsm3core.metrics.autocorrelation import (
     effective_sample_size,

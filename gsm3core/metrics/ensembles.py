@@ -1,4 +1,4 @@
-"""How good an ensemble is as a distribution: CRPS, rank of the observation, intervals; missing members do not count."""
+"""Scores of ensemble predictions: CRPS, rank of the observation and intervals. Missing members are ignored."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def crps_ensemble(members: AnyArray, observed: AnyArray, *, fair: bool = False) 
     Parameters
     ----------
     members
-        With dimension ``member`` (a numpy array: the last axis), m3 m-3. A missing member does not count.
+        With dimension ``member`` (a numpy array: the last axis), m3 m-3. Missing members are ignored.
     observed
         The same without members.
     fair
-        Score the distribution that the members are drawn from instead of the members themselves: small ensembles
-        are otherwise marked down for being small. NaN with fewer than two members.
+        Score the distribution that the members are drawn from instead of the members themselves, which
+        penalises small ensembles. NaN with fewer than two members.
 
     Notes
     -----
@@ -32,23 +32,23 @@ def crps_ensemble(members: AnyArray, observed: AnyArray, *, fair: bool = False) 
     """
 
     def score(x: Floats, y: Floats) -> Floats:
-        there = np.isfinite(x)
-        m = there.sum(-1)
-        ordered = np.sort(np.where(there, x, np.inf), axis=-1)
+        present = np.isfinite(x)
+        m = present.sum(-1)
+        ordered = np.sort(np.where(present, x, np.inf), axis=-1)
         # sum_ij |x_i - x_j| = 2 sum_k (2 k - m - 1) x_(k), from the ordered members in one pass.
         rank = np.arange(1, x.shape[-1] + 1)
         factor = np.where(rank <= m[..., None], 2 * rank - m[..., None] - 1, 0)
         between = 2 * (factor * np.where(np.isfinite(ordered), ordered, 0.0)).sum(-1)
-        error = np.where(there, np.abs(x - y[..., None]), 0.0).sum(-1)
+        error = np.where(present, np.abs(x - y[..., None]), 0.0).sum(-1)
         pairs = m * (m - 1) if fair else m * m
         with np.errstate(invalid="ignore", divide="ignore"):
             return error / m - between / (2 * pairs)
 
-    return _each_of_members(score, members, observed)
+    return _apply_over_members(score, members, observed)
 
 
 def pit_ensemble(members: AnyArray, observed: AnyArray) -> AnyArray:
-    """Return the rank of observations among an ensemble's members as a number between 0 and 1.
+    """Return the rank of each observation among the ensemble members, scaled to 0 to 1.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def pit_ensemble(members: AnyArray, observed: AnyArray) -> AnyArray:
         below, equal = (x < y[..., None]).sum(-1), (x == y[..., None]).sum(-1)
         return np.where((m > 0) & np.isfinite(y), (below + equal / 2 + 0.5) / (m + 1), np.nan)
 
-    return _each_of_members(transform, members, observed)
+    return _apply_over_members(transform, members, observed)
 
 
 def ensemble_interval(members: AnyArray, level: float) -> tuple[AnyArray, AnyArray]:
-    """Return the central interval of the distribution that an ensemble is drawn from; NaN where it is too small.
+    """Return the central interval of the distribution that an ensemble is drawn from; NaN if it has too few members.
 
     Parameters
     ----------
@@ -80,37 +80,36 @@ def ensemble_interval(members: AnyArray, level: float) -> tuple[AnyArray, AnyArr
 
     Notes
     -----
-    Between two ordered members i and j lies, on average, (j - i) / (m + 1) of the distribution: the quantiles are
-    Weibull's, exact at whole ranks and for few members a little wide between them (5 normal members, level 0.5: 0.53).
-    Between the smallest and the largest of m members lies (m - 1) / (m + 1) of it, two thirds for five: they cannot
-    tell a wider interval, and none is returned.
+    Weibull's quantiles: (j - i) / (m + 1) of the distribution lies, on average, between the ordered members i and j.
+    They are exact at whole ranks and slightly wide between them (5 normal members, level 0.5: 0.53). An ensemble of
+    m members cannot resolve an interval wider than (m - 1) / (m + 1), two thirds for five: NaN is returned.
     """
     check_level(level)
 
     def quantile(p: float) -> Any:
-        def of(x: Floats) -> Floats:
+        def interpolate(x: Floats) -> Floats:
             m = np.isfinite(x).sum(-1)
             ordered = np.sort(np.where(np.isfinite(x), x, np.inf), axis=-1)
-            at = p * (m + 1)
-            told = (at >= 1 - 1e-9) & (at <= m + 1e-9)
-            lower = np.clip(np.floor(at + 1e-9).astype(int), 1, np.maximum(m, 1))
+            rank = p * (m + 1)
+            resolved = (rank >= 1 - 1e-9) & (rank <= m + 1e-9)
+            lower = np.clip(np.floor(rank + 1e-9).astype(int), 1, np.maximum(m, 1))
             upper = np.minimum(lower + 1, np.maximum(m, 1))
             a, b = (np.take_along_axis(ordered, k[..., None] - 1, axis=-1)[..., 0] for k in (lower, upper))
             with np.errstate(invalid="ignore"):
-                return np.where(told, a + np.clip(at - lower, 0, 1) * (b - a), np.nan)
+                return np.where(resolved, a + np.clip(rank - lower, 0, 1) * (b - a), np.nan)
 
-        return _each_of_members(of, members)
+        return _apply_over_members(interpolate, members)
 
     return quantile((1 - level) / 2), quantile((1 + level) / 2)
 
 
 def crps_empirical(record: Floats, observed: Floats) -> Floats:
-    """Return the CRPS of a record's empirical distribution for every observation: the climatology's.
+    """Return the CRPS of a record's empirical distribution (a climatology) for every observation.
 
     Parameters
     ----------
     record
-        ``(days,)`` m3 m-3, the training record; NaN does not count.
+        ``(days,)`` m3 m-3, the training record; NaN is ignored.
     observed
         Any shape, m3 m-3.
 
@@ -131,7 +130,7 @@ def crps_empirical(record: Floats, observed: Floats) -> Floats:
     return score
 
 
-def _each_of_members(function: Any, members: Any, *others: Any) -> Any:
+def _apply_over_members(function: Any, members: Any, *others: Any) -> Any:
     if isinstance(members, xr.DataArray):
         if MEMBER not in members.dims:
             raise DatasetError(f"the ensemble has dimensions {members.dims}; expected 'member' among them.")

@@ -1,8 +1,8 @@
-"""Compiled loops over rows of days: block moments, memory of a series, resampled errors.
+"""Compiled loops over rows of days: block moments, autocorrelation, resampled errors.
 
-Each row is read from memory once; the second pass of a two-pass variance meets it in the cache, so that it costs
-little and nothing cancels. The loops release the interpreter lock and are given out to plain threads: unlike numba's
-own parallel loops these may run inside dask, inside a server's threads and after a fork.
+Variances are computed in two passes, which avoids cancellation; the second pass reads the row from the cache. The
+loops release the interpreter lock and run in plain threads: unlike numba's own parallel loops they may run inside
+dask, inside a server's threads and after a fork.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import numba
 import numpy as np
 
-# Sums may be reordered (that is what lets them be vectorised); NaN and infinity keep their meaning.
+# Sums may be reordered, so that they can be vectorised; NaN and infinity keep their meaning.
 _FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-# Below this many values the threads cost more than they save.
-_WORTH_THREADS = 1_000_000
+# Below this many values, threads cost more than they save.
+_MIN_VALUES_FOR_THREADS = 1_000_000
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a loop, kept on disk for the next process where there is a place to keep it."""
+    """Compile a loop, with a cache on disk where one can be written."""
     options: dict[str, Any] = {"nogil": True, "fastmath": _FASTMATH}
     try:
         fast: Callable[..., Any] = numba.njit(cache=True, **options)(function)
@@ -33,29 +33,27 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def over_rows(function: Callable[..., Any], rows: int, values: int, *args: Any) -> None:
-    """Call ``function(*args, first, last)`` over all rows, in as many threads as there are processors.
+    """Call ``function(*args, first, last)`` over all rows, with one thread per processor.
 
     Parameters
     ----------
     function
-        Compiled; writes the rows from ``first`` to before ``last`` of its output.
+        Compiled; writes the rows ``first`` to ``last - 1`` of its output.
     rows, values
-        How many rows, and how many values in all.
-    args
-        What it takes before the range.
+        Number of rows and of all values.
     """
-    threads = min(_usable(), 16)
-    if threads < 2 or rows < 2 or values < _WORTH_THREADS:
+    threads = min(_available_processors(), 16)
+    if threads < 2 or rows < 2 or values < _MIN_VALUES_FOR_THREADS:
         function(*args, 0, rows)
         return
-    # More parts than threads: a processor that is busy elsewhere holds up a small part only.
+    # More parts than threads, so that a processor busy elsewhere delays only a small part.
     edges = np.unique(np.linspace(0, rows, 4 * threads + 1).astype(int))
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(function, *args, a, b) for a, b in itertools.pairwise(edges)]:
-            done.result()
+        for future in [pool.submit(function, *args, a, b) for a, b in itertools.pairwise(edges)]:
+            future.result()
 
 
-def _usable() -> int:
+def _available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
@@ -103,7 +101,7 @@ def block_moments(x, y, lag, edges, out, first, last):  # type: ignore[no-untype
 
 @compiled
 def paired_span(x, y, out, first, last):  # type: ignore[no-untyped-def]
-    """First and last day that is valid in both series (-1 where there is none), and how many there are."""
+    """First and last day valid in both series (-1 if there is none), and the number of such days."""
     for i in range(first, last):
         a_row = x[i]
         c_row = y[i % y.shape[0]]
@@ -122,55 +120,56 @@ def paired_span(x, y, out, first, last):  # type: ignore[no-untyped-def]
 
 @compiled
 def pooled_autocorrelation(x, y, lags, out, first, last):  # type: ignore[no-untyped-def]
-    """Autocorrelation of x - y pooled over the pairs of days that lie any of some lags apart.
+    """Autocorrelation of x - y, pooled over pairs of days at several lags.
 
-    ``lags`` holds one row per pool; ``out`` takes, per row and pool, the autocorrelation, the mean lag and the pairs.
+    ``lags`` holds one row per pool; ``out`` receives, per row and pool, the autocorrelation, the mean lag and the
+    number of pairs.
     """
     for i in range(first, last):
         a_row = x[i]
         c_row = y[i % y.shape[0]]
         days = a_row.shape[0]
         d = np.empty(days)
-        there = np.empty(days)
+        present = np.empty(days)
         n = 0
         total = 0.0
         for t in range(days):
             value = np.float64(a_row[t]) - np.float64(c_row[t])
             ok = abs(value) < np.inf
             d[t] = value if ok else 0.0
-            there[t] = 1.0 if ok else 0.0
+            present[t] = 1.0 if ok else 0.0
             n += 1 if ok else 0
             total += d[t]
         mean = total / n if n else 0.0
         square = 0.0
         for t in range(days):
-            d[t] = (d[t] - mean) * there[t]
+            d[t] = (d[t] - mean) * present[t]
             square += d[t] * d[t]
         for pool in range(lags.shape[0]):
             product = 0.0
             pairs = 0.0
-            apart = 0.0
+            lag_sum = 0.0
             for lag in lags[pool]:
                 p = 0.0
                 k = 0.0
                 for t in range(lag, days):
                     p += d[t] * d[t - lag]
-                    k += there[t] * there[t - lag]
+                    k += present[t] * present[t - lag]
                 product += p
                 pairs += k
-                apart += k * lag
+                lag_sum += k * lag
             known = pairs >= 3 and square > 0
             out[i, pool, 0] = product / pairs / (square / n) if known else np.nan
-            out[i, pool, 1] = apart / pairs if known else np.nan
+            out[i, pool, 1] = lag_sum / pairs if known else np.nan
             out[i, pool, 2] = pairs
 
 
 @compiled
 def resampled_differences(sums, counts, mean, out, first, last):  # type: ignore[no-untyped-def]
-    """Bias (less ``mean``), mean squared error and unbiased mean squared error of every replicate.
+    """Bias (minus ``mean``), mean squared error and unbiased mean squared error of every bootstrap replicate.
 
     ``sums`` are n and the first and second sums of the difference about ``mean``, per row and block; ``counts`` are
-    per block and replicate. Single precision: the differences are centred, so nothing cancels.
+    per block and replicate. Single precision suffices because the differences are centred.
     """
     replicates = counts.shape[1]
     for i in range(first, last):
@@ -182,11 +181,11 @@ def resampled_differences(sums, counts, mean, out, first, last):  # type: ignore
             if here > 0:
                 one = sums[i, b, 1]
                 two = sums[i, b, 2]
-                drawn = counts[b]
+                count = counts[b]
                 for r in range(replicates):
-                    n[r] += drawn[r] * here
-                    s[r] += drawn[r] * one
-                    q[r] += drawn[r] * two
+                    n[r] += count[r] * here
+                    s[r] += count[r] * one
+                    q[r] += count[r] * two
         centre = np.float32(mean[i])
         for r in range(replicates):
             if n[r] > 0:

@@ -1,4 +1,4 @@
-"""Paired moments of two series: taken in one read, per block of days, and merged into any window."""
+"""Paired moments of two series, computed per block of days and merged into any window."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-# A variance this small beside the squared mean is rounding: 1e-10 of the mean in standard deviation.
+# A smaller ratio of variance to squared mean is rounding: a standard deviation of 1e-10 of the mean.
 _ROUNDING = 1e-20
 
 ANOMALY_DAYS = 35
-ANOMALY_FEWEST = 5
+ANOMALY_MIN_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class PairedMoments:
     mean_x, mean_y
         Means of prediction and observation over paired days; NaN where ``n`` is 0.
     var_x, var_y, cov
-        Centred second moments, divided by ``n``; computed in two passes, so that nothing cancels.
+        Centred second moments, divided by ``n``; computed in two passes, which avoids cancellation.
     """
 
     n: NDArray[np.int64]
@@ -44,24 +44,22 @@ class PairedMoments:
         return cls(packed[..., 0].astype(np.int64), *(packed[..., k] for k in range(1, 6)))
 
     def to_array(self) -> Array:
-        """Pack the six moments into a last axis: the form in which they travel through xarray and dask."""
+        """Pack the six moments into a last axis, as xarray and dask need them."""
         fields = (self.n, self.mean_x, self.mean_y, self.var_x, self.var_y, self.cov)
         return np.stack([np.asarray(f, np.float64) for f in fields], -1)
 
     def merge(self, axis: int = -1, where: NDArray[np.bool_] | None = None) -> PairedMoments:
-        """Merge along one axis (blocks, chunks, windows) into the moments of the days together.
+        """Merge along one axis (blocks, chunks, windows) into the moments of all their days.
 
         Parameters
         ----------
-        axis
-            The axis to merge.
         where
-            Which entries of that axis to take; all by default.
+            Entries of that axis to use; all by default.
 
         Notes
         -----
-        Chan, Golub and LeVeque (1983, doi:10.1080/00031305.1983.10483115), for many parts at once: centred
-        moments are added, and the spread of the parts' means about the common mean with them.
+        Chan, Golub and LeVeque (1983, doi:10.1080/00031305.1983.10483115), for many parts at once: the sum of
+        the centred moments and the variance of the parts' means about the common mean.
         """
         packed = np.moveaxis(self.to_array(), axis - 1 if axis < 0 else axis, 0)
         if where is not None:
@@ -109,7 +107,7 @@ def blocked_moments(
     predicted, observed
         As for :func:`paired_moments`.
     edges
-        Positions where blocks begin, and where the last one ends.
+        Positions of the block starts, and of the end of the last block.
     """
     from gsm3core.metrics.kernel import block_moments
 
@@ -117,7 +115,7 @@ def blocked_moments(
 
 
 def lagged_moments(series: NDArray[np.floating]) -> PairedMoments:
-    """Return the moments of a series (x) with itself one day before (y), over consecutive valid days."""
+    """Return the moments of a series (x) and itself one day earlier (y), over consecutive valid days."""
     from gsm3core.metrics.kernel import block_moments
 
     edges = np.array([0, max(np.shape(series)[-1] - 1, 0)])
@@ -127,13 +125,13 @@ def lagged_moments(series: NDArray[np.floating]) -> PairedMoments:
 def rank_moments(
     predicted: NDArray[np.floating], observed: NDArray[np.floating], edges: NDArray[np.integer] | None = None
 ) -> PairedMoments:
-    """Return the moments of the ranks among the paired days of each block: their R is Spearman's.
+    """Return the moments of the ranks among the paired days of each block; their R is Spearman's.
 
     Parameters
     ----------
     predicted, observed, edges
-        As for :func:`blocked_moments`; without ``edges`` the whole record, and no axis of blocks. Ranks of
-        different blocks do not merge.
+        As for :func:`blocked_moments`; without ``edges`` the whole record, and no axis of blocks. Rank moments of
+        different blocks cannot be merged.
     """
     from gsm3core.metrics import series_kernel
 
@@ -147,38 +145,38 @@ def anomaly_moments(
     day_of_year: NDArray[np.integer] | None = None,
     edges: NDArray[np.integer] | None = None,
     window: int = ANOMALY_DAYS,
-    fewest: int = ANOMALY_FEWEST,
+    min_days: int = ANOMALY_MIN_DAYS,
 ) -> PairedMoments:
     """Return the moments of both series' short-term anomalies.
 
     Parameters
     ----------
     predicted, observed, edges
-        As for :func:`rank_moments`. Anomalies are taken over the whole record before it is cut into blocks, so
-        that a block's edge is no edge of a window. These moments do merge.
+        As for :func:`rank_moments`. Anomalies are computed over the whole record before it is divided into
+        blocks, so that blocks do not truncate windows. These moments can be merged.
     day_of_year
         1 to 366 for each day: anomalies from the climatology, the mean over all years of the paired days within
         half a ``window`` of this day of the year. Without it: from the moving mean over ``window`` days.
     window
-        Days; odd, so that a day lies in its middle.
-    fewest
-        Paired days that a window needs; a day without them has no anomaly.
+        Days; odd, so that the window is centred.
+    min_days
+        Fewest paired days in a window; a day with fewer has no anomaly.
 
     Notes
     -----
-    Both references are means over PAIRED days: a mean over a product's own days would follow its gaps. The
-    window of 35 days is the field's (Gruber et al. 2020, doi:10.1016/j.rse.2020.111806).
+    Both references are means over PAIRED days: a mean over a product's own days would follow its gaps. A window
+    of 35 days is standard practice (Gruber et al. 2020, doi:10.1016/j.rse.2020.111806).
     """
     from gsm3core.metrics import series_kernel
 
     doy = np.zeros(0, np.int64) if day_of_year is None else np.asarray(day_of_year, np.int64)
     return _whole_or_blocks(
-        series_kernel.anomaly_moments, predicted, observed, edges, doy, window // 2, fewest
+        series_kernel.anomaly_moments, predicted, observed, edges, doy, window // 2, min_days
     )
 
 
 def is_constant(moments: PairedMoments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell where a series does not vary beyond rounding: R is undefined there."""
+    """Return where either series does not vary beyond rounding, so that R is undefined."""
     return (
         ~(moments.var_x > _ROUNDING * moments.mean_x**2 + 1e-40),
         ~(moments.var_y > _ROUNDING * moments.mean_y**2 + 1e-40),
@@ -188,7 +186,7 @@ def is_constant(moments: PairedMoments) -> tuple[NDArray[np.bool_], NDArray[np.b
 def as_rows(
     predicted: NDArray[np.floating], observed: NDArray[np.floating]
 ) -> tuple[NDArray[np.floating], NDArray[np.floating], tuple[int, ...]]:
-    """Return both arrays as rows of days, and the shape of the rows; row i belongs to row ``i % len(observed)``."""
+    """Return both arrays as rows of days, and the shape of the rows; row i pairs with row ``i % len(observed)``."""
     x, y = _floating(predicted), _floating(observed)
     if x.ndim < y.ndim or x.shape[x.ndim - y.ndim :] != y.shape:
         x, y = np.broadcast_arrays(x, y)

@@ -1,8 +1,8 @@
-"""How good a predicted distribution is: CRPS, the probability integral transform, and intervals that should cover.
+"""Scores of predicted normal distributions: CRPS, probability integral transform and central intervals.
 
-Every function takes numpy arrays or labelled ones, broadcast against each other, and gives back what it was given. NaN in any
-of a value's inputs makes it NaN. Here for normal distributions, censored to a physical range if bounds are given: what lies
-outside is put on the bound, as clipping does. For ensembles: :mod:`gsm3core.metrics.ensembles`.
+Every function takes numpy arrays or DataArrays, broadcasts them, and returns the same type; NaN in any input gives NaN.
+With bounds the distribution is censored to a physical range: probability outside lies on the bound, as in clipping.
+For ensembles: :mod:`gsm3core.metrics.ensembles`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def crps_gaussian(
     Parameters
     ----------
     mean, std
-        Of the distribution before it is censored, m3 m-3. With std 0 the score is the absolute error.
+        Of the distribution before censoring, m3 m-3. With std 0 the score is the absolute error.
     observed
         m3 m-3.
     low, high
-        Bounds of the physical range; the probability beyond lies on them.
+        Bounds of the physical range.
 
     Raises
     ------
@@ -53,17 +53,22 @@ def crps_gaussian(
         inside = np.clip(y, low, high)
         safe = np.where(s > 0, s, 1.0)
         z, lower, upper = ((b - m) / safe for b in (inside, low, high))
-        spread = s * (_square(z) - _square(lower) + _square(-z) - _square(-upper))
+        integral = s * (
+            _squared_cdf_integral(z)
+            - _squared_cdf_integral(lower)
+            + _squared_cdf_integral(-z)
+            - _squared_cdf_integral(-upper)
+        )
         exact = np.abs(inside - np.clip(m, low, high))
-        return np.where(s > 0, np.maximum(spread, 0.0), exact) + np.abs(y - inside) + 0 * (m + s)
+        return np.where(s > 0, np.maximum(integral, 0.0), exact) + np.abs(y - inside) + 0 * (m + s)
 
-    return _each(score, mean, std, observed)
+    return _apply_elementwise(score, mean, std, observed)
 
 
 def pit_gaussian(
     mean: AnyArray, std: AnyArray, observed: AnyArray, *, low: float = -np.inf, high: float = np.inf
 ) -> AnyArray:
-    """Return the probability integral transform of observations, uniform on 0 to 1 if the distributions are right.
+    """Return the probability integral transform of observations, uniform on 0 to 1 for calibrated predictions.
 
     Parameters
     ----------
@@ -72,8 +77,8 @@ def pit_gaussian(
 
     Notes
     -----
-    Dawid (1984, doi:10.2307/2981683). At a bound, where the distribution has a mass, the middle of the step is
-    returned, so that its mean stays 1/2 (Czado, Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
+    Dawid (1984, doi:10.2307/2981683). At a bound, where the distribution has a point mass, the middle of the step is
+    returned, which keeps the mean at 1/2 (Czado, Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
     """
     _check_bounds(low, high)
 
@@ -86,7 +91,7 @@ def pit_gaussian(
         p = np.where(y <= low, np.where(y < low, 0.0, p / 2), p)
         return np.where(y >= high, np.where(y > high, 1.0, (1 + p) / 2), p) + 0 * (m + s + y)
 
-    return _each(transform, mean, std, observed)
+    return _apply_elementwise(transform, mean, std, observed)
 
 
 def gaussian_interval(
@@ -99,24 +104,24 @@ def gaussian_interval(
     mean, std, low, high
         As for :func:`crps_gaussian`.
     level
-        Probability inside, for instance 0.9.
+        Nominal coverage, for instance 0.9.
     """
     check_level(level)
     _check_bounds(low, high)
     half = float(ndtri(0.5 + level / 2))
 
     def end(sign: float) -> Any:
-        def of(m: Floats, s: Floats) -> Floats:
+        def bound(m: Floats, s: Floats) -> Floats:
             _check_std(s)
             return np.clip(m + sign * half * s, low, high)
 
-        return _each(of, mean, std)
+        return _apply_elementwise(bound, mean, std)
 
     return end(-1.0), end(1.0)
 
 
-def _square(z: Floats) -> Floats:
-    """The integral of Phi squared up to z: 0 at minus infinity."""
+def _squared_cdf_integral(z: Floats) -> Floats:
+    """Return the integral of Phi squared from minus infinity to z."""
     far = np.isneginf(z)
     z = np.where(far, 0.0, z)
     below = ndtr(z)
@@ -125,7 +130,7 @@ def _square(z: Floats) -> Floats:
         return np.where(far, 0.0, z * below**2 + 2 * below * density - ndtr(np.sqrt(2) * z) / np.sqrt(np.pi))
 
 
-def _each(function: Any, *arrays: Any) -> Any:
+def _apply_elementwise(function: Any, *arrays: Any) -> Any:
     return xr.apply_ufunc(
         lambda *values: function(*(np.asarray(a, float) for a in np.broadcast_arrays(*values))),
         *arrays,
@@ -138,24 +143,18 @@ def _each(function: Any, *arrays: Any) -> Any:
 def _check_std(std: Floats) -> None:
     if (std < 0).any():
         raise DatasetError(
-            f"a standard deviation is {np.nanmin(std):g} m3 m-3; expected 0 or more. Is a variance's logarithm given?"
+            f"negative standard deviation: {np.nanmin(std):g} m3 m-3. Expected 0 or more; check that std is not a log-variance."
         )
 
 
 def _check_bounds(low: float, high: float) -> None:
     if not low < high:
-        raise DatasetError(
-            f"the physical range is {low:g} to {high:g}; the lower bound must be the smaller one."
-        )
+        raise DatasetError(f"invalid physical range: low is {low:g}, high is {high:g}. Expected low < high.")
 
 
 def check_level(level: float) -> None:
-    """Refuse a level that is no probability.
-
-    Raises
-    ------
-    DatasetError
-        If it is not between 0 and 1.
-    """
+    """Raise a :class:`~gsm3core.errors.DatasetError` unless the level is between 0 and 1."""
     if not 0 < level < 1:
-        raise DatasetError(f"level is {level}; expected a probability between 0 and 1, for instance 0.9.")
+        raise DatasetError(
+            f"invalid level: {level}. Expected a probability between 0 and 1, for instance 0.9."
+        )

@@ -1,4 +1,4 @@
-"""The metrics: what each is called, what it means, and its formula from paired moments."""
+"""Metrics by name, with units, definition and formula from paired moments."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Series = Literal["values", "ranks", "moving anomalies", "climatology anomalies"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A score made from paired moments.
+    """A score computed from paired moments.
 
     Parameters
     ----------
     name, units
         As in tables and plots.
     meaning
-        One sentence for a user.
+        Definition in one sentence, shown to users.
     perfect
-        Its value for a perfect product.
+        Value of a perfect product.
     higher_is_better
-        ``True`` (R), ``False`` (errors) or ``None`` where the sign tells a direction (bias).
+        ``True`` (R), ``False`` (errors) or ``None`` where the sign is a direction (bias).
     from_moments
         The formula.
-    of
-        What the moments are of: the values themselves, their ranks, or their anomalies.
+    computed_on
+        The series of the moments: the values, their ranks, or their anomalies.
     worst
-        The value that it cannot go beyond, where there is one.
+        Lowest possible value, where there is one.
     """
 
     name: str
@@ -42,23 +42,24 @@ class Metric:
     perfect: float
     higher_is_better: Literal[True, False] | None
     from_moments: Callable[[PairedMoments], Array]
-    of: Series = "values"
+    computed_on: Series = "values"
     worst: float | None = None
 
     def loss(self, score: Array) -> Array:
-        """Return a number that is smaller where the product is better: the distance from perfect, or minus the score."""
+        """Return a number that is lower for a better product: the distance from perfect, or minus the score."""
         score = np.asarray(score, float)
         if self.higher_is_better is None:
             return np.abs(score - self.perfect)
         return -score if self.higher_is_better else score
 
-    def bounded(self, figures: tuple[float, ...]) -> tuple[float, ...]:
-        """Return a figure and its interval's ends, none of them better than perfect or worse than the worst."""
+    def bounded(self, values: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Return an estimate and its interval clipped to the possible values of the metric."""
         if self.higher_is_better is None:
-            return figures
+            return values
         worst = self.worst if self.worst is not None else (-np.inf if self.higher_is_better else np.inf)
         low, high = sorted((worst, self.perfect))
-        return tuple(float(np.clip(f, low, high)) for f in figures)
+        estimate, lower, upper = (float(np.clip(value, low, high)) for value in values)
+        return estimate, lower, upper
 
 
 def correlation(m: PairedMoments) -> Array:
@@ -70,14 +71,14 @@ def correlation(m: PairedMoments) -> Array:
 
 
 def unbiased_mse(m: PairedMoments) -> Array:
-    """Return the mean squared difference after the bias is removed."""
+    """Return the mean squared difference after removal of the bias."""
     return np.maximum(m.var_x + m.var_y - 2 * m.cov, 0.0)
 
 
-def _ratio(top: Array, bottom: Array) -> Array:
+def _ratio(numerator: Array, denominator: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(top / bottom)
-    return np.where(np.isfinite(found), found, np.nan)
+        ratio = np.asarray(numerator / denominator)
+    return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 def _alpha(m: PairedMoments) -> Array:
@@ -92,8 +93,8 @@ def _gamma(m: PairedMoments) -> Array:
     return _ratio(_alpha(m), _beta(m))
 
 
-def _kge(m: PairedMoments, spread: Array) -> Array:
-    return 1 - np.sqrt((correlation(m) - 1) ** 2 + (spread - 1) ** 2 + (_beta(m) - 1) ** 2)
+def _kge(m: PairedMoments, variability: Array) -> Array:
+    return 1 - np.sqrt((correlation(m) - 1) ** 2 + (variability - 1) ** 2 + (_beta(m) - 1) ** 2)
 
 
 def _nse(m: PairedMoments) -> Array:
@@ -106,7 +107,7 @@ METRICS: dict[str, Metric] = {
     for m in (
         Metric(
             name="R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, worst=-1.0,
-            meaning="Pearson correlation with in-situ soil moisture over the days that both have.",
+            meaning="Pearson correlation with in-situ soil moisture over paired days.",
         ),
         Metric(
             name="RMSE", units="m3 m-3", perfect=0.0, higher_is_better=False,
@@ -116,12 +117,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             name="ubRMSE", units="m3 m-3", perfect=0.0, higher_is_better=False,
             from_moments=lambda m: np.sqrt(unbiased_mse(m)),
-            meaning="RMSE after the bias is removed: the error of the ups and downs.",
+            meaning="Unbiased RMSE: the RMSE after removal of the bias.",
         ),
         Metric(
             name="bias", units="m3 m-3", perfect=0.0, higher_is_better=None,
             from_moments=lambda m: m.mean_x - m.mean_y,
-            meaning="Mean of the product minus mean of in situ: positive is too wet.",
+            meaning="Mean of the product minus mean of in situ; positive: too wet.",
         ),
     )
 }  # fmt: skip
@@ -131,63 +132,57 @@ MORE_METRICS: dict[str, Metric] = {
     for m in (
         Metric(
             name="anomaly_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
-            of="moving anomalies", worst=-1.0,
-            meaning="Correlation of the departures from a moving mean of 35 days: single wettings and dry-downs.",
+            computed_on="moving anomalies", worst=-1.0,
+            meaning="Correlation of anomalies from a 35-day moving mean: single wetting events and dry-downs.",
         ),
         Metric(
             name="climatology_R", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation,
-            of="climatology anomalies", worst=-1.0,
-            meaning="Correlation of the departures from the mean seasonal cycle: wet and dry years.",
+            computed_on="climatology anomalies", worst=-1.0,
+            meaning="Correlation of anomalies from the mean seasonal cycle: wet and dry years.",
         ),
         Metric(
-            name="spearman", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, of="ranks",
+            name="spearman", units="1", perfect=1.0, higher_is_better=True, from_moments=correlation, computed_on="ranks",
             worst=-1.0,
-            meaning="Rank correlation: whether the product orders the days as in situ does.",
+            meaning="Spearman rank correlation over paired days.",
         ),
         Metric(
             name="KGE", units="1", perfect=1.0, higher_is_better=True,
             from_moments=lambda m: _kge(m, _alpha(m)),
-            meaning="Kling-Gupta efficiency of Gupta et al. 2009: R, KGE_alpha and KGE_beta in one number.",
+            meaning="Kling-Gupta efficiency (Gupta et al. 2009), which combines R, KGE_alpha and KGE_beta.",
         ),
         Metric(
             name="KGE_alpha", units="1", perfect=1.0, higher_is_better=None, from_moments=_alpha,
-            meaning="Standard deviation of the product over that of in situ.",
+            meaning="Standard deviation of the product divided by that of in situ.",
         ),
         Metric(
             name="KGE_beta", units="1", perfect=1.0, higher_is_better=None, from_moments=_beta,
-            meaning="Mean of the product over the mean of in situ.",
+            meaning="Mean of the product divided by the mean of in situ.",
         ),
         Metric(
             name="KGE_2012", units="1", perfect=1.0, higher_is_better=True,
             from_moments=lambda m: _kge(m, _gamma(m)),
-            meaning="Kling-Gupta efficiency of Kling et al. 2012: R, KGE_gamma and KGE_beta in one number.",
+            meaning="Kling-Gupta efficiency (Kling et al. 2012), which combines R, KGE_gamma and KGE_beta.",
         ),
         Metric(
             name="KGE_gamma", units="1", perfect=1.0, higher_is_better=None, from_moments=_gamma,
-            meaning="Coefficient of variation of the product over that of in situ.",
+            meaning="Coefficient of variation of the product divided by that of in situ.",
         ),
         Metric(
             name="NSE", units="1", perfect=1.0, higher_is_better=True, from_moments=_nse,
-            meaning="Nash-Sutcliffe efficiency: 1 minus the mean squared error over the variance of in situ.",
+            meaning="Nash-Sutcliffe efficiency: 1 minus the mean squared error divided by the variance of in situ.",
         ),
     )
 }  # fmt: skip
-"""Beyond the paper. Gupta et al. 2009: doi:10.1016/j.jhydrol.2009.08.003; Kling et al. 2012:
+"""Metrics not in the paper. Gupta et al. 2009: doi:10.1016/j.jhydrol.2009.08.003; Kling et al. 2012:
 doi:10.1016/j.jhydrol.2012.01.011; Nash and Sutcliffe 1970: doi:10.1016/0022-1694(70)90255-6."""
 
 ALL_METRICS: dict[str, Metric] = METRICS | MORE_METRICS
 
 
 def metrics_named(names: Iterable[str]) -> list[Metric]:
-    """Return metrics by name.
-
-    Raises
-    ------
-    DatasetError
-        If one is not known; the message names the nearest.
-    """
+    """Return metrics by name; a :class:`~gsm3core.errors.DatasetError` suggests the nearest name for an unknown one."""
     names = list(names)
     for name in names:
         if name not in ALL_METRICS:
-            raise DatasetError(f"metric {name!r} is not known. {did_you_mean(name, ALL_METRICS)}")
+            raise DatasetError(f"unknown metric {name!r}. {did_you_mean(name, ALL_METRICS)}")
     return [ALL_METRICS[n] for n in names]

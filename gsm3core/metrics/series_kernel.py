@@ -1,4 +1,4 @@
-"""Compiled loops that transform series before they are paired: ranks, and anomalies from two references."""
+"""Compiled loops for moments of ranks and of anomalies from a moving mean or a climatology."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _moments_of(a, c, edges, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _ranks(v):  # type: ignore[no-untyped-def]
-    """Ranks from 1, equal values sharing their mean rank."""
+    """Ranks from 1; ties share their mean rank."""
     order = np.argsort(v)
     ranks = np.empty(v.shape[0])
     k = 0
@@ -36,7 +36,7 @@ def _ranks(v):  # type: ignore[no-untyped-def]
 
 @compiled
 def rank_moments(x, y, edges, out, first, last):  # type: ignore[no-untyped-def]
-    """Moments of the ranks within each block, over its paired days."""
+    """Moments of the ranks over the paired days of each block."""
     for i in range(first, last):
         a_row = x[i]
         c_row = y[i % y.shape[0]]
@@ -54,8 +54,8 @@ def rank_moments(x, y, edges, out, first, last):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _less_moving_mean(v, half, fewest, out):  # type: ignore[no-untyped-def]
-    """Departure from the mean of the valid values within ``half`` days; NaN where they are fewer than ``fewest``."""
+def _moving_mean_anomaly(v, half, min_days, out):  # type: ignore[no-untyped-def]
+    """Anomaly from the mean of the valid values within ``half`` days; NaN with fewer than ``min_days`` of them."""
     days = v.shape[0]
     total = 0.0
     n = 0
@@ -74,15 +74,15 @@ def _less_moving_mean(v, half, fewest, out):  # type: ignore[no-untyped-def]
         low = max(0, t - half)
         high = min(days, t + half + 1)
         inside = counts[high] - counts[low]
-        if abs(v[t]) < np.inf and inside >= fewest:
+        if abs(v[t]) < np.inf and inside >= min_days:
             out[t] = v[t] - shift - (sums[high] - sums[low]) / inside
         else:
             out[t] = np.nan
 
 
 @compiled
-def _less_climatology(v, day_of_year, half, fewest, out):  # type: ignore[no-untyped-def]
-    """Departure from the mean, over all years, of the days within ``half`` days of this day of the year."""
+def _climatology_anomaly(v, day_of_year, half, min_days, out):  # type: ignore[no-untyped-def]
+    """Anomaly from the mean over all years of the days within ``half`` days of this day of the year."""
     total = 0.0
     n = 0
     for t in range(v.shape[0]):
@@ -103,16 +103,16 @@ def _less_climatology(v, day_of_year, half, fewest, out):  # type: ignore[no-unt
         for j in range(d - half, d + half + 1):
             s += sums[j % 366]
             k += counts[j % 366]
-        mean[d] = s / k if k >= fewest and k > 0 else np.nan
+        mean[d] = s / k if k >= min_days and k > 0 else np.nan
     for t in range(v.shape[0]):
         out[t] = v[t] - shift - mean[day_of_year[t] - 1] if abs(v[t]) < np.inf else np.nan
 
 
 @compiled
-def anomaly_moments(x, y, day_of_year, half, fewest, edges, out, first, last):  # type: ignore[no-untyped-def]
-    """Moments of the anomalies of both series, taken over their paired days.
+def anomaly_moments(x, y, day_of_year, half, min_days, edges, out, first, last):  # type: ignore[no-untyped-def]
+    """Moments of the anomalies of both series over their paired days.
 
-    An empty ``day_of_year`` asks for the moving window.
+    An empty ``day_of_year`` selects the moving window.
     """
     for i in range(first, last):
         a_row = x[i]
@@ -127,9 +127,9 @@ def anomaly_moments(x, y, day_of_year, half, fewest, edges, out, first, last):  
         da = np.empty(days)
         dc = np.empty(days)
         if day_of_year.shape[0] == 0:
-            _less_moving_mean(a, half, fewest, da)
-            _less_moving_mean(c, half, fewest, dc)
+            _moving_mean_anomaly(a, half, min_days, da)
+            _moving_mean_anomaly(c, half, min_days, dc)
         else:
-            _less_climatology(a, day_of_year, half, fewest, da)
-            _less_climatology(c, day_of_year, half, fewest, dc)
+            _climatology_anomaly(a, day_of_year, half, min_days, da)
+            _climatology_anomaly(c, day_of_year, half, min_days, dc)
         _moments_of(da, dc, edges, out[i])

@@ -1,4 +1,4 @@
-"""Compile the kernels ahead of the first user: a server calls this once at its start, in a thread of its own."""
+"""Compilation of the metric kernels ahead of their first use; a server calls it once at its start, in a thread."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gsm3core.metrics.moments import anomaly_moments, paired_moments, rank_momen
 
 
 def warm_up() -> None:
-    """Run every kernel once on a handful of days, in single and double precision.
+    """Run every kernel once on a few days, in single and double precision.
 
     Notes
     -----
-    Compiled once they lie on disk beside the code (or in numba's cache folder), and the next process loads them.
+    numba caches the compiled kernels on disk, and the next process loads them.
     """
     from gsm3core.metrics.kernel import resampled_differences
 

@@ -1,4 +1,4 @@
-"""The xarray face of the kernel: scores by window of time from one read of the data, lazy where the data are lazy."""
+"""Scores by time window (season, month, year or labels) for DataArrays; Dask arrays stay lazy."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def windowed_scores(
     metrics: Sequence[str] = tuple(METRICS),
     min_days: int = 2,
 ) -> xr.Dataset:
-    """Score a product against observations in every window of time, from one read of the data.
+    """Score a product against observations in every time window.
 
     Parameters
     ----------
     predicted, observed
         Any dimensions with ``time`` (UTC days) among them, broadcast against each other; NaN is missing. Sites
-        and days are matched by label. Dask arrays stay lazy; a time axis in several chunks is merged from the
-        chunks' moments (ranks and anomalies need the whole axis and put it into one chunk).
+        and days are matched by label. Dask arrays stay lazy; chunks of the time axis are scored by merging their
+        moments (ranks and anomalies need the whole axis and rechunk it to one chunk).
     by
-        ``"all"``, ``"season"`` (DJF, MAM, JJA, SON: calendar seasons, which south of the equator are the other
-        half-year's), ``"month"``, ``"year"``, or labels of your own, one per day, with dimension ``time``; days
-        with an empty label or NaN belong to no window.
+        ``"all"``, ``"season"`` (calendar seasons DJF, MAM, JJA, SON, also in the southern hemisphere), ``"month"``,
+        ``"year"``, or labels of your own, one per day, with dimension ``time``; days with an empty label or NaN
+        belong to no window.
     metrics
         Names in :data:`gsm3core.metrics.ALL_METRICS`.
     min_days
@@ -57,13 +57,14 @@ def windowed_scores(
     predicted, observed = xr.align(predicted, observed, join="inner", exclude=_all_dims(predicted, observed))
     windows = _windows(observed[v.TIME], by)
     scores = xr.Dataset()
-    moments = {of: _moments(predicted, observed, windows, of) for of in {"values", *(m.of for m in wanted)}}
+    kinds: set[Series] = {"values", *(m.computed_on for m in wanted)}
+    moments = {kind: _moments(predicted, observed, windows, kind) for kind in kinds}
     count = moments["values"].isel({_MOMENT: 0}, drop=True)
     for metric in wanted:
-        found = _apply(_from_moments(metric.from_moments), moments[metric.of])
-        # Where anomalies or ranks are fewer than the paired days, their own number decides.
-        own = moments[metric.of].isel({_MOMENT: 0}, drop=True)
-        scores[metric.name] = found.where(own >= min_days).assign_attrs(
+        score = _apply(_from_moments(metric.from_moments), moments[metric.computed_on])
+        # A day without an anomaly does not count towards min_days.
+        own_count = moments[metric.computed_on].isel({_MOMENT: 0}, drop=True)
+        scores[metric.name] = score.where(own_count >= min_days).assign_attrs(
             units=metric.units, long_name=metric.meaning
         )
     scores["n_valid"] = count.fillna(0).assign_attrs(units="1", long_name="days valid in both series")
@@ -78,11 +79,11 @@ def _windows(time: xr.DataArray, by: str | xr.DataArray) -> list[tuple[Any, NDAr
     days = pd.DatetimeIndex(time.values)
     if isinstance(by, xr.DataArray):
         if by.dims != (v.TIME,):
-            raise DatasetError(f"by has dimensions {by.dims}; expected ('time',): one label per day.")
+            raise DatasetError(f"by has dimensions {by.dims}. Expected ('time',): one label per day.")
         labels = by.reindex({v.TIME: time}).values
         return [(name, labels == name) for name in pd.unique(pd.Series(labels).dropna()) if name != ""]
     if by not in _CALENDARS:
-        raise DatasetError(f"by is {by!r}, which is no window of time. {did_you_mean(by, _CALENDARS)}")
+        raise DatasetError(f"unknown time window by={by!r}. {did_you_mean(by, _CALENDARS)}")
     if by == "all":
         return [("all", np.ones(len(days), bool))]
     if by == "season":
@@ -93,29 +94,32 @@ def _windows(time: xr.DataArray, by: str | xr.DataArray) -> list[tuple[Any, NDAr
 
 
 def _moments(
-    predicted: xr.DataArray, observed: xr.DataArray, windows: list[tuple[Any, NDArray[np.bool_]]], of: Series
+    predicted: xr.DataArray,
+    observed: xr.DataArray,
+    windows: list[tuple[Any, NDArray[np.bool_]]],
+    kind: Series,
 ) -> xr.DataArray:
     """Moments ``(..., window, moment)``, merged over the chunks of the time axis."""
     member = np.array([mask for _, mask in windows]).reshape(len(windows), -1)
-    if of != "values":
-        return _of_piece(_one_chunk(predicted), _one_chunk(observed), member, of)
+    if kind != "values":
+        return _chunk_moments(_one_chunk(predicted), _one_chunk(observed), member, kind)
     ends = np.cumsum([0, *_time_chunks(predicted, observed)])
-    pieces = [
-        _of_piece(
+    chunks = [
+        _chunk_moments(
             _one_chunk(predicted.isel({v.TIME: slice(a, b)})),
             _one_chunk(observed.isel({v.TIME: slice(a, b)})),
             member[:, a:b],
-            of,
+            kind,
         )
         for a, b in itertools.pairwise(ends)
     ]
-    if len(pieces) == 1:
-        return pieces[0]
+    if len(chunks) == 1:
+        return chunks[0]
     return xr.apply_ufunc(
         lambda packed: PairedMoments.from_array(np.moveaxis(packed, -3, 0)).merge(axis=0).to_array(),
-        xr.concat(pieces, _CHUNK).chunk({_CHUNK: -1})
-        if any(p.chunks for p in pieces)
-        else xr.concat(pieces, _CHUNK),
+        xr.concat(chunks, _CHUNK).chunk({_CHUNK: -1})
+        if any(c.chunks for c in chunks)
+        else xr.concat(chunks, _CHUNK),
         input_core_dims=[[_CHUNK, WINDOW, _MOMENT]],
         output_core_dims=[[WINDOW, _MOMENT]],
         dask="parallelized",
@@ -135,16 +139,16 @@ def _one_chunk(array: xr.DataArray) -> xr.DataArray:
     return array.chunk({v.TIME: -1}) if array.chunks is not None else array
 
 
-def _of_piece(
-    predicted: xr.DataArray, observed: xr.DataArray, member: NDArray[np.bool_], of: Series
+def _chunk_moments(
+    predicted: xr.DataArray, observed: xr.DataArray, member: NDArray[np.bool_], kind: Series
 ) -> xr.DataArray:
     day_of_year = pd.DatetimeIndex(observed[v.TIME].values).day_of_year.to_numpy()
 
-    def of_rows(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.stack([m.to_array() for m in _by_window(x, y, member, of, day_of_year)], -2)
+    def row_moments(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.stack([m.to_array() for m in _window_moments(x, y, member, kind, day_of_year)], -2)
 
     return xr.apply_ufunc(
-        of_rows,
+        row_moments,
         predicted,
         observed,
         input_core_dims=[[v.TIME], [v.TIME]],
@@ -155,18 +159,22 @@ def _of_piece(
     )
 
 
-def _by_window(
-    x: NDArray[np.floating], y: NDArray[np.floating], member: NDArray[np.bool_], of: Series, doy: NDArray[Any]
+def _window_moments(
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    member: NDArray[np.bool_],
+    kind: Series,
+    doy: NDArray[Any],
 ) -> Iterable[PairedMoments]:
-    if of == "ranks":  # ranks of two windows do not merge: each window is ranked by itself
+    if kind == "ranks":  # rank moments of two windows cannot be merged
         return [rank_moments(x[..., days], y[..., days]) for days in member]
     changes = np.flatnonzero((member[:, 1:] != member[:, :-1]).any(0)) + 1
     edges = np.unique(np.concatenate([[0], changes, [member.shape[1]]])).astype(np.int64)
-    if of == "values":
+    if kind == "values":
         blocks = blocked_moments(x, y, edges)
     else:
         blocks = anomaly_moments(
-            x, y, edges=edges, day_of_year=doy if of == "climatology anomalies" else None
+            x, y, edges=edges, day_of_year=doy if kind == "climatology anomalies" else None
         )
     return [blocks.merge(where=mask[edges[:-1]]) for mask in member]
 

@@ -1,4 +1,4 @@
-"""One run, or the experiments of one dataset, as a self-contained page with every table beside it."""
+"""Evaluation report of a run, or of the experiments of one dataset: an HTML page with its tables and scores."""
 
 from gsm3core.report.write import write_report
 

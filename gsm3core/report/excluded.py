@@ -1,4 +1,4 @@
-"""What was left out of the scores, and why: counted for the page, site by site for the CSV."""
+"""Sites without a score and the reasons: counts for the page, one row per site for the CSV."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _COORDINATES = (v.STATION, v.NETWORK, v.REGION, v.LAT, v.LON)
 
 
 def excluded_sites(experiment: Experiment) -> pd.DataFrame:
-    """Return one row per product and site without R: where it is, how many days it has, and the reason."""
+    """Return one row per product and site without R: location, number of paired days, and the reason."""
     scores = experiment.scores
     in_test = experiment.run.predictions()[v.IN_TEST].any(v.TIME)
     tested = in_test.sel({v.SITE: scores[v.SITE].values}).values
-    parts = []
+    tables = []
     for product in scores[v.PRODUCT].values:
         one = scores.sel({v.PRODUCT: product})
         missing = np.isnan(one["R"].values)
@@ -32,15 +32,15 @@ def excluded_sites(experiment: Experiment) -> pd.DataFrame:
         table["n_valid"] = one["n_valid"].values
         table["has_bias"] = np.isfinite(one["bias"].values)
         table["reason"] = np.where(tested, texts(one["reason"].values), NOT_TESTED)
-        parts.append(table[missing])
-    return pd.concat(parts, ignore_index=True)
+        tables.append(table[missing])
+    return pd.concat(tables, ignore_index=True)
 
 
 def excluded_table(experiment: Experiment) -> Table:
-    """Return the reasons with the number of sites, a column a product."""
+    """Return the number of sites by reason, one column per product."""
     sites = excluded_sites(experiment)
     names = [str(p) for p in experiment.scores[v.PRODUCT].values]
-    # "12 paired days, fewer than 30" is one reason, however many days there were.
+    # "12 paired days, fewer than 30" is counted as one reason, whatever the number.
     kind = sites["reason"].str.replace(re.compile(r"^[\d.]+ (paired|effective)"), r"too few \1", regex=True)
     counts = pd.crosstab(kind, sites[v.PRODUCT]) if len(sites) else pd.DataFrame()
     rows: list[list[Cell]] = [
@@ -56,5 +56,5 @@ def excluded_table(experiment: Experiment) -> Table:
         head=("", *names),
         rows=rows,
         frame=sites,
-        notes=("A site whose record or product is constant has no R but keeps its bias and errors.",),
+        notes=("A site with a constant record or product has no R, but has bias, RMSE and ubRMSE.",),
     )

@@ -1,4 +1,4 @@
-"""Maps and boxplots of the sites' scores, as inline SVG that takes the colours of the page, light or dark."""
+"""Maps and boxplots of site scores as inline SVG in the colours of the page, light or dark."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gsm3core.report.published import METRICS
 
 Array = NDArray[np.float64]
 
-# Colours that occur nowhere else; in the SVG each becomes a variable of the page's style sheet.
+# Placeholder colours; in the SVG each becomes a variable of the page's style sheet.
 _INK, _MUTED, _COAST, _FILL = "#010203", "#010204", "#010205", "#010206"
 _VARIABLES = {_INK: "--ink", _MUTED: "--muted", _COAST: "--coast", _FILL: "--accent"}
 _STYLE: dict[str, Any] = {
@@ -38,29 +38,29 @@ _LEVELS = {
     "R": ("viridis", np.linspace(0, 1, 11)),
     "RMSE": ("YlOrBr", np.linspace(0, 0.15, 11)),
     "ubRMSE": ("YlOrBr", np.linspace(0, 0.1, 11)),
-    # Brown is a product too dry, blue-green one too wet.
+    # Brown: too dry; blue-green: too wet.
     "bias": ("BrBG", np.linspace(-0.1, 0.1, 11)),
 }
-# matplotlib's settings are global: a server makes one drawing at a time.
+# matplotlib's settings are global: a server draws one figure at a time.
 _DRAWING = Lock()
-# As few sites as this are drawn one by one: a box would say more than they know.
-_FEW = 8
+# Groups of up to this many sites are drawn as points instead of a box.
+_MAX_POINTS = 8
 
 
 def label(metric: str) -> str:
-    """Return a metric's name with its units."""
+    """Return the name and units of a metric."""
     return metric if metric == "R" else f"{metric} (m³ m⁻³)"
 
 
 def site_map(scores: xr.Dataset, metric: str) -> str:
-    """Return a map of one score, in Equal Earth, over the ground that the sites lie on.
+    """Return a map of one score in the Equal Earth projection, over the extent of the sites.
 
     Parameters
     ----------
     scores
         ``(site)``, with coordinates ``lat`` and ``lon``.
     metric
-        One of the paper's four.
+        R, RMSE, ubRMSE or bias.
 
     Notes
     -----
@@ -112,12 +112,12 @@ def site_map(scores: xr.Dataset, metric: str) -> str:
         bar = fig.colorbar(points, ax=ax, shrink=0.85, aspect=24, pad=0.015, ticks=levels[::2])
         bar.set_label(label(metric))
         bar.outline.set_visible(False)
-        without = f", {int((~known).sum())} without (hollow)" if (~known).any() else ""
+        without = f", {int((~known).sum())} without a score (hollow)" if (~known).any() else ""
         return _svg(fig, f"Map of {metric} at {int(known.sum())} sites{without}")
 
 
 def boxes_by_region(scores: xr.Dataset) -> str:
-    """Return boxplots of the four scores, a row a region.
+    """Return boxplots of the four scores, one row per region.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def boxes_by_region(scores: xr.Dataset) -> str:
 
 
 def boxes_by_product(scores: xr.Dataset) -> str:
-    """Return boxplots of the four scores over all sites, a row a product ``(product, site)``."""
+    """Return boxplots of the four scores ``(product, site)`` over all sites, one row per product."""
     names = [str(p) for p in scores[v.PRODUCT].values]
     groups = {m: {p: scores[m].sel({v.PRODUCT: p}).values for p in names} for m in METRICS}
     return _boxes(groups, "by product")
@@ -158,7 +158,7 @@ def _boxes(groups: dict[str, dict[str, Array]], by: str) -> str:
 
 def _panel(ax: Axes, groups: list[Array]) -> None:
     for row, values in enumerate(groups):
-        if len(values) > _FEW:
+        if len(values) > _MAX_POINTS:
             ax.boxplot(
                 values, positions=[row], orientation="horizontal", widths=0.6, whis=(5, 95), showfliers=False,
                 patch_artist=True, boxprops={"facecolor": _FILL, "edgecolor": _MUTED, "linewidth": 0.7},
@@ -172,15 +172,15 @@ def _panel(ax: Axes, groups: list[Array]) -> None:
 
 
 def _extent(lon: Array, lat: Array) -> tuple[float, float, float, float]:
-    """Return west, east, south, north about the sites, never less than some degrees."""
-    ends = []
-    for values, least, most in ((lon, 12.0, (-180.0, 180.0)), (lat, 8.0, (-60.0, 84.0))):
+    """Return west, east, south and north of a map of the sites, at least 12 by 8 degrees."""
+    bounds = []
+    for values, min_width, limits in ((lon, 12.0, (-180.0, 180.0)), (lat, 8.0, (-60.0, 84.0))):
         low, high = float(np.min(values)), float(np.max(values))
-        margin = max(0.06 * (high - low), (least - (high - low)) / 2, 1.0)
-        ends += [max(low - margin, most[0]), min(high + margin, most[1])]
-    if ends[1] - ends[0] > 180:
-        ends[:2] = [-180.0, 180.0]
-    return ends[0], ends[1], ends[2], ends[3]
+        margin = max(0.06 * (high - low), (min_width - (high - low)) / 2, 1.0)
+        bounds += [max(low - margin, limits[0]), min(high + margin, limits[1])]
+    if bounds[1] - bounds[0] > 180:
+        bounds[:2] = [-180.0, 180.0]
+    return bounds[0], bounds[1], bounds[2], bounds[3]
 
 
 def _frame(project: Proj, west: float, east: float, south: float, north: float) -> tuple[Array, Array]:
@@ -206,14 +206,14 @@ def _outline(
         & (lat < north + margin)
     )
     lon, lat = np.where(inside, lon, np.nan), np.where(inside, lat, np.nan)
-    # pyproj answers inf for NaN; matplotlib breaks a line at NaN.
+    # pyproj returns inf for NaN; matplotlib breaks a line at NaN.
     x, y = (np.where(np.isfinite(a), a, np.nan) for a in project(lon, lat))
     return x, y
 
 
 def _svg(fig: Figure, title: str) -> str:
     with io.StringIO() as file, warnings.catch_warnings():
-        # The page's own fonts draw the text: what matplotlib's lacks does not matter.
+        # The page's fonts draw the text, so glyphs missing from matplotlib's font do not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         fig.savefig(file, format="svg", metadata={"Date": None})
         text = file.getvalue()

@@ -1,4 +1,4 @@
-"""What a report is made from: the runs, their scores, and the dataset they read, checked to belong together."""
+"""Inputs of a report: runs, their scores and their dataset, checked for consistency."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from gsm3core.files import fingerprint
 from gsm3core.run import Run
 from gsm3core.schema import is_simulated, open_dataset
 
-AGAINST = {v.SM_INSITU: "in-situ soil moisture", v.SM_SMAP: "SMAP soil moisture"}
-# Keys of the configuration that must be alike for experiments to differ by their holdout alone.
-_ALIKE = ("data", "model", "training")
+REFERENCE_NAMES = {v.SM_INSITU: "in-situ soil moisture", v.SM_SMAP: "SMAP soil moisture"}
+# Sections of the configuration that should be equal, so that experiments differ in their holdout only.
+_COMPARED_SECTIONS = ("data", "model", "training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Experiment:
-    """One run with its scores against one record.
+    """One run with its scores against one reference.
 
     Parameters
     ----------
     run, reference
-        The run, and what it was scored against.
+        The run, and the record that it was scored against.
     scores
-        Of the run and of every product, ``(product, site)``, with the coordinate ``region``.
+        Scores of the run and of every product, ``(product, site)``, with the coordinate ``region``.
     """
 
     run: Run
@@ -38,37 +38,37 @@ class Experiment:
 
     @property
     def holdout(self) -> str:
-        """What was held out."""
+        """Name of the holdout."""
         return self.run.config.holdout.name
 
     @property
     def product(self) -> str:
-        """What the run is called among the products."""
+        """Name of the run among the products."""
         return v.MODEL_PRODUCTS[self.run.config.model.name]
 
     @property
     def own(self) -> xr.Dataset:
-        """The scores of the run itself, ``(site)``."""
+        """Scores of the run itself, ``(site)``."""
         return self.scores.sel({v.PRODUCT: self.product})
 
     @property
     def confidence(self) -> float:
-        """Of every interval."""
+        """Confidence level of the intervals."""
         return float(self.scores.attrs.get("confidence", self.run.config.scores.confidence))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReportInputs:
-    """Everything a report needs.
+    """Runs, scores and dataset of a report.
 
     Parameters
     ----------
     experiments
-        The run that is reported first, then the other holdouts.
+        The reported run, then runs of other holdouts.
     dataset
-        What they read; ``None`` where it is gone or has changed, which ``cautions`` then say.
+        Dataset of the runs; ``None`` if it is missing or has changed, which ``cautions`` state.
     cautions
-        What a reader must know before reading on.
+        Warnings shown at the top of the page.
     """
 
     experiments: list[Experiment]
@@ -77,33 +77,33 @@ class ReportInputs:
 
     @property
     def main(self) -> Experiment:
-        """The run that is reported."""
+        """The reported run."""
         return self.experiments[0]
 
     @property
     def simulated(self) -> bool:
-        """Whether the data are the demonstration world."""
-        said = str(self.main.run.provenance.get("simulated", "false")).lower() in ("true", "1")
-        return said or (self.dataset is not None and is_simulated(self.dataset))
+        """Whether the data are simulated."""
+        recorded = str(self.main.run.provenance.get("simulated", "false")).lower() in ("true", "1")
+        return recorded or (self.dataset is not None and is_simulated(self.dataset))
 
 
 def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInputs:
-    """Read the scores of runs and the dataset behind them.
+    """Read the scores of runs and their dataset.
 
     Parameters
     ----------
     runs
         The run to report, then runs of other holdouts of the same dataset.
     reference
-        ``sm_insitu`` or ``sm_smap``; by default the first that the first run was scored against.
+        ``sm_insitu`` or ``sm_smap``; by default the first reference of the first run.
 
     Raises
     ------
     RunError
-        If a run has no such scores, two runs have the same holdout, or their datasets differ.
+        If scores are missing, two runs have the same holdout, or their datasets differ.
     """
     if not runs:
-        raise RunError("No run was given; a report needs at least one.")
+        raise RunError("A report needs at least one run, but none was given.")
     reference = reference or next(iter(runs[0].references()), v.SM_INSITU)
     experiments = [Experiment(run=r, reference=reference, scores=r.scores(reference)) for r in runs]
     first = experiments[0]
@@ -111,30 +111,30 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
     for e in experiments:
         if e.holdout in seen:
             raise RunError(
-                f"Runs {seen[e.holdout].id} and {e.run.id} both hold out {e.holdout!r}; give one run of each holdout."
+                f"Runs {seen[e.holdout].id} and {e.run.id} have the same holdout {e.holdout!r}. Give one run per holdout."
             )
         seen[e.holdout] = e.run
         if _hash(e.run) != _hash(first.run):
             raise RunError(
-                f"Run {e.run.id} was made from another dataset than {first.run.id} "
-                f"({_hash(e.run)[:12] or 'unknown'}, not {_hash(first.run)[:12] or 'unknown'}); a report puts "
-                "experiments of one dataset side by side."
+                f"Run {e.run.id} has another dataset than run {first.run.id} "
+                f"(SHA-256 {_hash(e.run)[:12] or 'unknown'}, not {_hash(first.run)[:12] or 'unknown'}). A report "
+                "compares runs of one dataset."
             )
         if e.product not in e.scores[v.PRODUCT].values:
             raise RunError(
-                f"The scores of run {e.run.id} hold no {e.product!r}, its own product; score it again."
+                f"The scores of run {e.run.id} lack the run's own product {e.product!r}. Score the run again."
             )
         if v.REGION not in e.scores.coords:
-            raise RunError(f"The scores of run {e.run.id} have no region for their sites; score it again.")
+            raise RunError(f"The scores of run {e.run.id} lack the coordinate 'region'. Score the run again.")
     dataset, cautions = _dataset_of(first.run)
     cautions += [text for e in experiments[1:] if (text := _differences(first.run, e.run))]
     return ReportInputs(experiments=experiments, dataset=dataset, cautions=cautions)
 
 
 def train_scores(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:
-    """Return the scores of a temporal run on its own training days, ``(site)``.
+    """Return the scores of a temporal run on its training days, ``(site)``.
 
-    ``None`` for another holdout, and for a run that was not trained on what it is scored against.
+    ``None`` for another holdout, and for a run whose reference is not a training target.
     """
     config = experiment.run.config
     if experiment.holdout != "temporal" or experiment.reference not in (config.data.targets or v.TARGETS):
@@ -158,22 +158,26 @@ def _hash(run: Run) -> str:
 
 
 def _dataset_of(run: Run) -> tuple[xr.Dataset | None, list[str]]:
-    left_out = "Product comparison, strata and error types that need it are left out."
+    consequence = (
+        "Sections that need it are omitted: product comparison, strata, calibration, training error."
+    )
     path = run.dataset_path
     if not path.exists():
-        return None, [f"The dataset {path.name} is not where the run read it. {left_out}"]
+        return None, [f"The dataset {path.name} was not found at its recorded path. {consequence}"]
     if _hash(run) and fingerprint(path) != _hash(run):
-        return None, [f"The dataset {path.name} has changed since the run read it. {left_out}"]
+        return None, [f"The dataset {path.name} has changed since the run. {consequence}"]
     try:
         return open_dataset(path), []
     except DatasetError as error:
-        return None, [f"The dataset cannot be read: {error} {left_out}"]
+        return None, [f"The dataset {path.name} cannot be read: {error} {consequence}"]
 
 
 def _differences(first: Run, other: Run) -> str:
-    """Name the keys of the configuration in which two runs differ beyond their holdout."""
+    """Return a warning with the configuration keys, other than the holdout, in which two runs differ."""
     a, b = first.config.model_dump(), other.config.model_dump()
-    keys = [f"{s}.{k}" for s in _ALIKE for k in a[s] if k != "dataset" and a[s][k] != b[s][k]]
+    keys = [f"{s}.{k}" for s in _COMPARED_SECTIONS for k in a[s] if k != "dataset" and a[s][k] != b[s][k]]
     if not keys:
         return ""
-    return f"Run {other.id} differs from {first.id} in more than its holdout: {', '.join(keys)}."
+    return (
+        f"Run {other.id} differs from run {first.id} not only in its holdout, but also in: {', '.join(keys)}."
+    )

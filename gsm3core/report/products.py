@@ -1,4 +1,4 @@
-"""The products beside each other as tables: their own days, shared days, and the run against each of them."""
+"""Tables of the product comparison: medians and pairwise differences, on own and on shared days."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gsm3core.metrics import ALL_METRICS
 from gsm3core.report.tables import NOTHING, Cell, Table, interval, number, probability
 
 SAMPLES = {
-    PAIRWISE: "each product on all the days that it shares with the reference",
-    SAME_SAMPLE: "only the site-days that all products have",
+    PAIRWISE: "each product on all its days paired with the reference",
+    SAME_SAMPLE: "site-days that all products share",
 }
 
 
@@ -24,7 +24,7 @@ def median_tables(compared: xr.Dataset) -> list[Table]:
     Parameters
     ----------
     compared
-        Of :func:`gsm3core.compare_products`.
+        From :func:`gsm3core.compare_products`.
     """
     metrics = [str(m) for m in compared[METRIC].values]
     tables = []
@@ -39,7 +39,7 @@ def median_tables(compared: xr.Dataset) -> list[Table]:
         tables.append(
             Table(
                 name=f"products-{str(sample).replace('_', '-')}",
-                caption=f"{str(sample).replace('_', ' ').capitalize()}: {SAMPLES.get(str(sample), 'the scores as given')}",
+                caption=f"{str(sample).replace('_', ' ').capitalize()}: {SAMPLES.get(str(sample), 'scores as given')}",
                 head=("", *metrics, "sites with R"),
                 rows=rows,
                 frame=_medians(one),
@@ -49,7 +49,7 @@ def median_tables(compared: xr.Dataset) -> list[Table]:
 
 
 def pair_tables(compared: xr.Dataset, first: str) -> list[Table]:
-    """Return one product against every other, a table for each sample; the CSV holds all pairs."""
+    """Return one table per sample of one product's differences from every other; the CSV holds all pairs."""
     metrics = [str(m) for m in compared[METRIC].values]
     tables = []
     for sample in compared[SAMPLE].values:
@@ -62,7 +62,7 @@ def pair_tables(compared: xr.Dataset, first: str) -> list[Table]:
         tables.append(
             Table(
                 name=f"pairs-{str(sample).replace('_', '-')}",
-                caption=f"{first} less each product, {str(sample).replace('_', ' ')}: difference of the medians",
+                caption=f"{first} minus each product, {str(sample).replace('_', ' ')}: difference of medians",
                 head=("", *("|bias|" if m == "bias" else m for m in metrics)),
                 rows=rows,
                 frame=_pairs(one),
@@ -83,13 +83,13 @@ def _median(at: xr.Dataset, best: int) -> Cell:
 def _pair(at: xr.Dataset, metric: str) -> Cell:
     if not np.isfinite(at["difference"]):
         return (NOTHING, "no common site")
-    ends = interval(float(at["difference_lower"]), float(at["difference_upper"]))
+    limits = interval(float(at["difference_lower"]), float(at["difference_upper"]))
     better = ALL_METRICS[metric].higher_is_better
     difference = float(at["difference"])
     worse = difference < 0 if better else difference > 0
-    word = "equal" if difference == 0 else "worse" if worse else "better"
+    verdict = "equal" if difference == 0 else "worse" if worse else "better"
     return (
-        f"{number(difference, sign=True)} ({word})", ends,
+        f"{number(difference, sign=True)} ({verdict})", limits,
         f"{probability(float(at['p_holm']))}; wins {float(at['win_share']):.0%} of {int(at['n_common'])} sites",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Table 1 of the paper, to stand beside a run's own."""
+"""The published Table 1, for comparison with a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAPER_DOI = "10.5194/gmd-16-1553-2023"
 
 @cache
 def paper_table() -> pd.DataFrame:
-    """Return the published medians as printed, indexed by experiment and metric, a column a region and ``Global``.
+    """Return the published medians as printed, indexed by experiment and metric, with columns by region and ``Global``.
 
     Notes
     -----

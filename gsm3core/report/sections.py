@@ -1,4 +1,4 @@
-"""The sections of the page in their order, each made from one part of the evaluation."""
+"""Sections of the report page, each computed from one part of the evaluation."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.comparison import compare_products
 from gsm3core.evaluation.error_types import TRAIN, error_types
 from gsm3core.evaluation.pairing import PAIRWISE
-from gsm3core.evaluation.test_days import tested_series
-from gsm3core.report import error_sources as losses
-from gsm3core.report import figures, medians, products, uncertainty
+from gsm3core.evaluation.scoring import compare_runs
+from gsm3core.report import error_sources, figures, medians, products, uncertainty
 from gsm3core.report.excluded import excluded_table
-from gsm3core.report.inputs import AGAINST, ReportInputs, train_scores
+from gsm3core.report.inputs import REFERENCE_NAMES, ReportInputs, train_scores
 from gsm3core.report.published import EXPERIMENTS
 from gsm3core.report.tables import Table
 
 ERROR_METRICS = ("R", "RMSE")
-_BOX = "half of the sites in the box, nine in ten within the whiskers"
-_SITES_DRAWN = "Fewer than five networks: single sites are resampled, and intervals are too narrow where networks differ."
+_BOX = "box: quartiles, whiskers: 5th to 95th percentile"
+_FEW_NETWORKS_NOTE = "Fewer than five networks: single sites are resampled, and intervals are too narrow where networks differ."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of the page.
+    """One section of the page.
 
     Parameters
     ----------
     name, title
-        Of the link to it, and its heading.
+        Anchor and heading.
     text, cautions
-        Paragraphs before the tables; cautions are set apart.
-    tables, drawings
-        In their order; drawings are pairs of SVG and caption.
+        Paragraphs before the tables; cautions are highlighted.
+    drawings
+        Pairs of SVG and caption.
     """
 
     name: str
@@ -47,197 +45,195 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Findings:
-    """The sections, and the datasets that are written beside the page.
+class ReportContent:
+    """Sections of the page, and the datasets written beside it.
 
     Parameters
     ----------
-    sections
-        In the order of the page.
     datasets
-        By the name of their netCDF file, without suffix.
+        By name of the netCDF file, without suffix.
     """
 
     sections: list[Section]
     datasets: dict[str, xr.Dataset]
 
 
-def findings(material: ReportInputs) -> Findings:
-    """Evaluate everything that the report shows.
+def build_content(inputs: ReportInputs) -> ReportContent:
+    """Compute the sections and datasets of a report.
 
     Parameters
     ----------
-    material
-        Of :func:`gsm3core.report.inputs.read_inputs`.
+    inputs
+        From :func:`gsm3core.report.inputs.read_inputs`.
     """
-    main = material.main
-    by_region = {e.holdout: medians.by_region(e) for e in material.experiments}
-    datasets = {f"scores-{e.run.id}": e.scores for e in material.experiments}
-    against = AGAINST.get(main.reference, main.reference)
+    main = inputs.main
+    by_region = {e.holdout: medians.by_region(e) for e in inputs.experiments}
+    datasets = {f"scores-{e.run.id}": e.scores for e in inputs.experiments}
+    reference = REFERENCE_NAMES.get(main.reference, main.reference)
     headline = Section(
         name="medians", title="Scores over all sites", tables=(medians.headline(main, by_region[main.holdout]),),
-        text=(f"Against {against}. bias is product minus {against}: positive is too wet.",),
+        text=(f"Reference: {reference}. Bias is product minus reference; positive: too wet.",),
     )  # fmt: skip
-    own = {e.holdout: by_region[e.holdout].sel({v.PRODUCT: e.product}) for e in material.experiments}
-    sections = [headline, _table_one(material, own)]
-    if material.dataset is not None:
-        section, compared = _products(material, material.dataset)
+    own = {e.holdout: by_region[e.holdout].sel({v.PRODUCT: e.product}) for e in inputs.experiments}
+    sections = [headline, _table_one(inputs, own)]
+    if inputs.dataset is not None:
+        section, compared = _products(inputs, inputs.dataset)
         sections.append(section)
         datasets |= compared
-        if (judged := uncertainty.judged(main, material.dataset)) is not None:
-            sections.append(_uncertainty(judged))
-            datasets["calibration"] = judged
-    section, types = _error_types(material)
-    sections += [section, _where(material), _excluded(material)]
-    return Findings(sections=sections, datasets=datasets | types)
+        if (calibration := uncertainty.run_calibration(main, inputs.dataset)) is not None:
+            sections.append(_uncertainty(calibration))
+            datasets["calibration"] = calibration
+    section, types = _error_types(inputs)
+    sections += [section, _strata(inputs), _excluded(inputs)]
+    return ReportContent(sections=sections, datasets=datasets | types)
 
 
-def _table_one(material: ReportInputs, by_region: dict[str, xr.Dataset]) -> Section:
+def _table_one(inputs: ReportInputs, by_region: dict[str, xr.Dataset]) -> Section:
     cautions = []
-    if material.simulated:
+    if inputs.simulated:
         cautions.append(
-            "These data are simulated: the paper's numbers are of real sites and cannot be compared."
+            "These data are simulated. The published numbers are of real sites and are not comparable."
         )
-    if material.main.reference != v.SM_INSITU:
+    if inputs.main.reference != v.SM_INSITU:
         cautions.append(
-            "The paper's numbers are against in-situ soil moisture, these against SMAP: they cannot be compared."
+            "These scores are against SMAP, the published ones against in-situ soil moisture: they are not comparable."
         )
     if not cautions:
         cautions.append(
-            "The paper's numbers are of its own 1317 ISMN sites, temporal on 2015-04-01 to 2016-03-31, the others on "
-            "2015-04-01 to 2020-12-31. Where sites or days here are others, a difference is not the model's alone."
+            "The published numbers are of 1317 ISMN sites, temporal on 2015-04-01 to 2016-03-31, the others on "
+            "2015-04-01 to 2020-12-31. Where sites or days differ, a difference is not due to the model alone."
         )
     missing = [e.replace("_", " ") for e in EXPERIMENTS if e not in by_region]
-    text = "Each cell: the median over sites here, its interval, and the paper's number, where it has one."
+    text = "Each cell: the median over sites, its interval, and the published number where there is one."
     if missing:
-        text += f" Not run, or not given to this report: {', '.join(missing)}."
+        text += f" Experiments not in this report: {', '.join(missing)}."
     return Section(
-        name="table-1", title="Beside the paper's Table 1", text=(text,), cautions=tuple(cautions),
+        name="table-1", title="Comparison with the published Table 1", text=(text,), cautions=tuple(cautions),
         tables=(medians.table_one(by_region),),
     )  # fmt: skip
 
 
-def _products(material: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[str, xr.Dataset]]:
-    main = material.main
-    name, title = "products", "Products beside each other"
+def _products(inputs: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[str, xr.Dataset]]:
+    main = inputs.main
+    name, title = "products", "Product comparison"
     if main.scores.sizes[v.PRODUCT] < 2:
-        nothing = "There is no other product to compare the run with."
-        return Section(name=name, title=title, text=(nothing,)), {}
-    compared = compare_products(
-        tested_series(dataset, main.reference, {main.product: main.run.predictions()}),
-        dataset[main.reference].load(), metrics=medians.METRICS, min_effective=0.0,
-        min_days=main.run.config.scores.min_days, confidence=main.confidence,
+        text = ("The dataset has no other product to compare the run with.",)
+        return Section(name=name, title=title, text=text), {}
+    compared = compare_runs(
+        dataset, {main.product: main.run}, reference=main.reference, metrics=medians.METRICS,
+        confidence=main.confidence,
     )  # fmt: skip
-    drawn = compared.attrs["resampled"]
+    resampled = compared.attrs["resampled"]
     text = (
-        f"Intervals resample {drawn}; the draws are the same for every product, so that differences are paired. p is "
-        "Wilcoxon's signed-rank test over sites with Holm's correction for all pairs of products. It takes sites as "
-        "independent, which sites of one network are not: where it and the interval disagree, trust the interval. "
-        "A product may have been made with some of these sites or days; the run has not seen those that test it.",
+        f"Intervals: bootstrap over {resampled}, with the same resamples for every product, so that differences are "
+        "paired. p: Wilcoxon signed-rank test over sites, Holm-corrected for all pairs of products. The test assumes "
+        "independent sites, which sites of one network are not: where it and the interval disagree, trust the interval. "
+        "A product may have been calibrated at some of these sites or days; the run was not trained on its test data.",
     )
-    cautions = [_SITES_DRAWN] if drawn == "sites" else []
-    if (apart := _stored_differently(main.scores, compared)) > 1e-6:
+    cautions = [_FEW_NETWORKS_NOTE] if resampled == "sites" else []
+    if (difference := _largest_stored_difference(main.scores, compared)) > 1e-6:
         cautions.append(
-            f"Scores stored with the run differ from those computed now by up to {apart:.2g}: it was scored by another "
-            "version. This section is computed now; the others show what is stored."
+            f"Scores stored with the run differ from those computed now by up to {difference:.2g}: the run was scored "
+            "with another version. This section shows scores computed now, the others the stored scores."
         )
     section = Section(
         name=name, title=title, text=text, cautions=tuple(cautions),
         tables=(*products.median_tables(compared), *products.pair_tables(compared, main.product)),
-        drawings=((figures.boxes_by_product(main.scores), f"All sites by product: {_BOX}."),),
+        drawings=((figures.boxes_by_product(main.scores), f"All sites by product ({_BOX})."),),
     )  # fmt: skip
     return section, {"comparison": compared}
 
 
-def _uncertainty(judged: xr.Dataset) -> Section:
+def _uncertainty(calibration: xr.Dataset) -> Section:
     text = (
-        "The run predicts a standard deviation beside each value. If it is right, half of the days lie inside its 50 % "
-        "interval, and so on; more inside is too cautious, fewer too sure. Coverage and width belong together: an "
-        "interval of everything covers everything.",
+        "Calibration of the predictive standard deviation. Of a calibrated prediction 50 % of the days lie inside the "
+        "50 % interval, and so on; a higher coverage is underconfident, a lower one overconfident. Judge coverage "
+        "together with width: wide intervals always cover.",
     )
     return Section(
         name="calibration",
-        title="Whether its uncertainty is right",
+        title="Calibration of the predicted uncertainty",
         text=text,
-        tables=(uncertainty.calibration_table(judged),),
+        tables=(uncertainty.calibration_table(calibration),),
     )
 
 
-def _stored_differently(stored: xr.Dataset, compared: xr.Dataset) -> float:
+def _largest_stored_difference(stored: xr.Dataset, compared: xr.Dataset) -> float:
     now = compared["score"].sel(sample=PAIRWISE, metric="bias", drop=True)
     before, now = xr.align(stored["bias"].reset_coords(drop=True), now.reset_coords(drop=True), join="inner")
-    apart = np.abs(before.values - now.transpose(*before.dims).values)
-    return float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
+    difference = np.abs(before.values - now.transpose(*before.dims).values)
+    return float(np.nanmax(difference)) if np.isfinite(difference).any() else 0.0
 
 
-def _error_types(material: ReportInputs) -> tuple[Section, dict[str, xr.Dataset]]:
-    name, title = "errors", "Where the error comes from"
-    by_holdout = {e.holdout: e for e in material.experiments}
+def _error_types(inputs: ReportInputs) -> tuple[Section, dict[str, xr.Dataset]]:
+    name, title = "errors", "Types of error"
+    by_holdout = {e.holdout: e for e in inputs.experiments}
     scores = {h: e.own for h, e in by_holdout.items() if h in EXPERIMENTS}
-    if "temporal" in by_holdout and material.dataset is not None:
-        trained = train_scores(by_holdout["temporal"], material.dataset)
-        if trained is not None:
-            scores[TRAIN] = trained
+    if "temporal" in by_holdout and inputs.dataset is not None:
+        training = train_scores(by_holdout["temporal"], inputs.dataset)
+        if training is not None:
+            scores[TRAIN] = training
     if len(scores) < 2:
         text = (
-            "An error is divided into types by setting experiments side by side: the fit to the training data, other "
-            "years, other sites, other continents. Give runs of other holdouts to `gsm3 report` to see it.",
+            "Types of error are differences between experiments: the fit to the training data, other years, other "
+            "sites, other continents. Pass runs of other holdouts to `gsm3 report` to compute them.",
         )
         return Section(name=name, title=title, text=text), {}
-    found = {m: error_types(scores, metric=m, confidence=material.main.confidence) for m in ERROR_METRICS}
+    found = {m: error_types(scores, metric=m, confidence=inputs.main.confidence) for m in ERROR_METRICS}
     text = (
-        "Positive is lost. D is what the model misses of its own training data; A+B what other years cost (forcing "
-        "errors and nonstationarity), C what other sites cost (spatial heterogeneity), extrapolation what another "
-        "continent costs beyond that. Types are differences between experiments and do not add up to a total.",
+        "Positive values are a loss of skill. D: error on the training data. A+B: additional error in other years "
+        "(forcing errors and nonstationarity). C: additional error at other sites (spatial heterogeneity). "
+        "Extrapolation: additional error on another continent beyond C. Types are differences between experiments "
+        "and do not add up to a total.",
     )
-    tables = tuple(t for one in found.values() for t in losses.error_tables(one))
+    tables = tuple(t for one in found.values() for t in error_sources.error_tables(one))
     return Section(name=name, title=title, text=text, tables=tables), {
         f"error-types-{m}": one for m, one in found.items()
     }
 
 
-def _where(material: ReportInputs) -> Section:
-    main = material.main
+def _strata(inputs: ReportInputs) -> Section:
+    main = inputs.main
     drawings = [
         (figures.site_map(main.own, m), f"{figures.label(m)} of the run at each site; hollow: no score.")
         for m in ("R", "bias")
     ]
     drawings.append(
-        (figures.boxes_by_region(main.own), f"By region: {_BOX}; eight sites or fewer are drawn one by one.")
+        (figures.boxes_by_region(main.own), f"By region ({_BOX}; eight sites or fewer: one point per site).")
     )  # fmt: skip
     tables: list[Table] = []
-    if material.dataset is not None:
-        tables += medians.strata_tables(main, material.dataset)
+    if inputs.dataset is not None:
+        tables += medians.strata_tables(main, inputs.dataset)
         predictions = main.run.predictions()
         predicted = predictions[v.SM_PREDICTED].where(predictions[v.IN_TEST])
-        observed = material.dataset[main.reference].load()
+        observed = inputs.dataset[main.reference].load()
         tables.append(medians.season_table(predicted, observed, main))
     text = (
-        "Medians over the sites of a kind. What goes along with a good score need not be what makes it good.",
+        "Medians over the sites of each stratum. A difference between strata is an association, not a cause.",
     )
     return Section(
-        name="where", title="Where the run is good, and where not", text=text, tables=tuple(tables),
+        name="strata", title="Scores by site, region and stratum", text=text, tables=tuple(tables),
         drawings=tuple(drawings),
     )  # fmt: skip
 
 
-def _excluded(material: ReportInputs) -> Section:
-    run = material.main.run
+def _excluded(inputs: ReportInputs) -> Section:
+    run = inputs.main.run
     events = list(run.events())
     filled: dict[str, int] = {}
     for event in events:
         for variable, count in event.get("filled", {}).items() if event["event"] == "fold_started" else ():
             filled[variable] = max(filled.get(variable, 0), int(count))
     clipped = sum(int(e.get("clipped", 0)) for e in events if e["event"] == "fold_finished")
-    how = run.config.data.fill_forcing
-    inputs = ", ".join(f"{n} ({c})" for n, c in sorted(filled.items())) or "none"
+    rule = run.config.data.fill_forcing
+    filled_inputs = ", ".join(f"{n} ({c})" for n, c in sorted(filled.items())) or "none"
     text = (
-        f"A site needs at least {run.config.scores.min_days} days on which both it and the product are valid.",
-        f"Missing input values that were filled (rule: {how}): {inputs}. Predictions clipped to 0 to 1: {clipped}.",
+        f"A site needs at least {run.config.scores.min_days} paired days.",
+        f"Filled missing input values (rule: {rule}): {filled_inputs}. Predictions clipped to 0 to 1: {clipped}.",
     )
     return Section(
         name="excluded",
-        title="What was left out, and why",
+        title="Excluded sites and filled values",
         text=text,
-        tables=(excluded_table(material.main),),
+        tables=(excluded_table(inputs.main),),
     )

@@ -1,4 +1,4 @@
-"""How to cite what a report rests on: the method, the dataset, its products and networks."""
+"""Citations of a report: method, software, dataset, products and networks."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _MOST_NETWORKS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """One thing to cite.
+    """One reference to cite.
 
     Parameters
     ----------
     what
-        What it is cited for.
+        Subject of the citation.
     text
         The reference.
     doi
-        Without a resolver's address; empty where there is none.
+        Without the resolver's address; empty if there is none.
     terms
-        Its licence, where known.
+        Licence, if known.
     """
 
     what: str
@@ -42,14 +42,14 @@ class Citation:
 
 
 def citations(dataset: xr.Dataset | None, commit: str, version: str) -> list[Citation]:
-    """Return what a report made from a dataset should cite.
+    """Return the citations of a report.
 
     Parameters
     ----------
     dataset
-        ``None`` where it is gone: then only the method and the software are known.
+        ``None`` if it is missing: then only method and software are cited.
     commit, version
-        Of the software that made the run.
+        Of the software that produced the run.
     """
     found = [
         Citation(what="Method", text=PAPER, doi=PAPER_DOI),
@@ -66,15 +66,15 @@ def citations(dataset: xr.Dataset | None, commit: str, version: str) -> list[Cit
         return [*found, Citation(what="Data", text=text, terms=str(dataset.attrs.get("license", "")))]
     found += _dataset(dataset)
     if networks := _networks(dataset):
-        found.append(Citation(what="Networks, each cited as its provider asks", text=networks))
+        found.append(Citation(what="Networks (cite each as its provider requires)", text=networks))
     return found
 
 
 def _dataset(dataset: xr.Dataset) -> list[Citation]:
-    """Return the catalogue's sources that the dataset's history names, its own reference, and what its variables say."""
+    """Return the catalogue entries named in the dataset's history, its own reference, and its variables' sources."""
     entries = dataset_entries() | source_entries()
     found = {}
-    for name in dict.fromkeys(_names(_history(dataset))):
+    for name in dict.fromkeys(_strings(_history(dataset))):
         if name in entries:
             e = entries[name]
             found[e.citation] = Citation(what=e.title, text=e.citation, doi=e.doi, terms=e.license)
@@ -87,23 +87,27 @@ def _dataset(dataset: xr.Dataset) -> list[Citation]:
             doi=doi[0] if doi else "",
             terms=str(dataset.attrs.get("license", "")),
         )
-    # A product is named by its record alone: SMAP at 36 km is not the catalogue's SMAP at 9 km.
-    said: dict[str, list[str]] = {}
+    # A product's name does not identify a catalogue entry: SMAP at 36 km is not the catalogue's SMAP at 9 km.
+    by_source: dict[str, list[str]] = {}
     for variable in dataset.data_vars.values():
         if variable.attrs.get("source"):
-            said.setdefault(str(variable.attrs["source"]), []).append(str(variable.name))
-    text = "; ".join(f"{source} ({', '.join(sorted(of))})" for source, of in sorted(said.items()))
-    sources = [Citation(what="Variables, as the dataset names their sources", text=text)] if said else []
+            by_source.setdefault(str(variable.attrs["source"]), []).append(str(variable.name))
+    text = "; ".join(f"{source} ({', '.join(sorted(names))})" for source, names in sorted(by_source.items()))
+    sources = (
+        [Citation(what="Sources of the variables, as recorded in the dataset", text=text)]
+        if by_source
+        else []
+    )
     return [*found.values(), *sources]
 
 
-def _names(step: object) -> Iterator[str]:
-    """Yield every text in a history, wherever a step keeps it."""
+def _strings(step: object) -> Iterator[str]:
+    """Yield every string in a history, at any depth."""
     if isinstance(step, str):
         yield step
     elif isinstance(step, (list, dict)):
         for part in step.values() if isinstance(step, dict) else step:
-            yield from _names(part)
+            yield from _strings(part)
 
 
 def _networks(dataset: xr.Dataset) -> str:
@@ -118,4 +122,4 @@ def _history(dataset: xr.Dataset) -> object:
     try:
         return json.loads(str(dataset.attrs.get("history", "[]")))
     except json.JSONDecodeError:
-        return []  # a history in prose, from another program: there is no step to look up
+        return []  # a free-text history, from another program

@@ -1,4 +1,4 @@
-"""What the page shows as a table, and how it writes numbers; the CSV beside it holds them in full."""
+"""Tables of the page and number formatting; the CSV files hold full precision."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-# Lines of a cell: the first in full size, the others small beneath it.
+# Lines of a cell: the first in full size, the others small below it.
 Cell = tuple[str, ...]
 
 NOTHING = "–"
-# Keeps a number with the word before it when a narrow column breaks the line.
+# Prevents a line break between a number and the word before it.
 JOIN = "\N{NO-BREAK SPACE}"
 
 
@@ -22,13 +22,13 @@ class Table:
     Parameters
     ----------
     name
-        Of the CSV file; empty where there is none.
+        Name of the CSV file; empty if there is none.
     caption, notes
-        Above and beneath it.
+        Above and below the table.
     head, rows
         As shown; the first column names the row.
     frame
-        The same and more, in full precision, for the CSV.
+        Contents of the CSV, in full precision.
     """
 
     caption: str
@@ -40,7 +40,7 @@ class Table:
 
 
 def number(value: float, digits: int = 3, *, sign: bool = False) -> str:
-    """Return a number with fixed decimals and a true minus, or a dash where there is none."""
+    """Return a number with fixed decimals and a minus sign (U+2212), or a dash if it is not finite."""
     if not math.isfinite(value):
         return NOTHING
     text = f"{value:{'+' if sign else ''}.{digits}f}"
@@ -50,19 +50,19 @@ def number(value: float, digits: int = 3, *, sign: bool = False) -> str:
 
 
 def interval(lower: float, upper: float, digits: int = 3) -> str:
-    """Return both ends, or nothing where there is no interval."""
+    """Return both ends of an interval, or ``no interval``."""
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return "no interval"
     return f"{number(lower, digits)} to{JOIN}{number(upper, digits)}"
 
 
 def probability(p: float) -> str:
-    """Return a p-value as it is reported: never as 0."""
+    """Return a p-value, with ``p < 0.001`` for small ones."""
     if not math.isfinite(p):
         return NOTHING
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def words(name: str) -> str:
-    """Return a name of ours as a reader writes it."""
+def display_name(name: str) -> str:
+    """Return an identifier with spaces in place of underscores."""
     return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Whether the run's own uncertainty means what it says, as a table; runs without one have none."""
+"""Calibration of a run's predictive standard deviation, as a table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gsm3core.report.inputs import Experiment
 from gsm3core.report.tables import Cell, Table, interval, number
 
 
-def judged(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:
-    """Return the calibration of a run on its test days; ``None`` for a run that predicts no uncertainty."""
+def run_calibration(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:
+    """Return the calibration of a run on its test days; ``None`` for a run without ``sm_predicted_std``."""
     predictions = experiment.run.predictions()
     if v.SM_PREDICTED_STD not in predictions:
         return None
@@ -27,12 +27,12 @@ def judged(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:
 
 
 def calibration_table(found: xr.Dataset) -> Table:
-    """Return the share of days inside the predicted intervals and their width, a row a level.
+    """Return coverage and width of the predicted intervals, one row per level.
 
     Parameters
     ----------
     found
-        Of :func:`gsm3core.evaluation.calibration.calibration`.
+        From :func:`gsm3core.evaluation.calibration.calibration`.
     """
     rows: list[list[Cell]] = []
     frames = []
@@ -52,8 +52,8 @@ def calibration_table(found: xr.Dataset) -> Table:
     crps = [float(found[f"CRPS_{e}"]) for e in ("median", "lower", "upper")]
     return Table(
         name="calibration",
-        caption="Predicted intervals of a day's soil moisture: share of days inside, and width, medians over sites",
-        head=("interval", "days inside", "width (m³ m⁻³)"),
+        caption="Predicted intervals of daily soil moisture: coverage and width, medians over sites",
+        head=("interval", "coverage", "width (m³ m⁻³)"),
         rows=rows,
         frame=pd.DataFrame(frames).assign(CRPS_median=crps[0], CRPS_lower=crps[1], CRPS_upper=crps[2]),
         notes=(f"CRPS, median over sites: {number(crps[0], 4)} ({interval(crps[1], crps[2], 4)}) m³ m⁻³.",),

@@ -1,4 +1,4 @@
-"""Writes a report: one page, the tables as CSV and the scores as netCDF, all of it or nothing."""
+"""Writing of a report: page, tables as CSV and scores as netCDF, in one atomic step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gsm3core.errors import RunError
 from gsm3core.files import atomic_write
 from gsm3core.report.inputs import read_inputs
 from gsm3core.report.page import render
-from gsm3core.report.sections import findings
+from gsm3core.report.sections import build_content
 from gsm3core.run import Run
 
 PAGE = "report.html"
@@ -24,69 +24,64 @@ def write_report(
     reference: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the report of a run, with runs of other holdouts beside it.
+    """Write the evaluation report of one or more runs and return the path of the page.
 
     Parameters
     ----------
     runs
-        The run to report, then runs of other holdouts of the same dataset: they fill the other parts of Table 1 and
-        tell the types of error apart.
+        The run to report, then runs of other holdouts of the same dataset, which complete Table 1 and the types of
+        error.
     out
-        A folder that is made: ``report.html``, ``tables/*.csv``, ``data/*.nc``.
+        New folder for ``report.html``, ``tables/*.csv`` and ``data/*.nc``.
     reference
-        ``sm_insitu`` or ``sm_smap``; by default the first that the first run was scored against.
+        ``sm_insitu`` or ``sm_smap``; by default the first reference of the first run.
     overwrite
-        Replace a report that is there. Any other folder is left alone.
-
-    Returns
-    -------
-    pathlib.Path
-        The page.
+        Replace an existing report. Any other folder is refused.
 
     Raises
     ------
     RunError
-        If a run has no scores, the runs do not belong together, or ``out`` exists.
+        If scores are missing, the runs have different datasets or the same holdout, or ``out`` exists.
     """
     out = Path(out)
-    _refuse(out, overwrite)
+    _check_target(out, overwrite)
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
-    material = read_inputs(opened, reference)
-    found = findings(material)
+    inputs = read_inputs(opened, reference)
+    content = build_content(inputs)
     command = ["gsm3", "report", *(str(run.folder) for run in opened), "--out", out.name]
     command += ["--reference", reference] if reference else []
-    page = render(material, found.sections, command)
+    page = render(inputs, content.sections, command)
 
-    beside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        (beside / "tables").mkdir(parents=True)
-        for section in found.sections:
+        (staging / "tables").mkdir(parents=True)
+        for section in content.sections:
             for table in section.tables:
-                frame = table.frame.assign(simulated=True) if material.simulated else table.frame
-                frame.to_csv(beside / "tables" / f"{table.name}.csv", index=False)
-        for name, ds in found.datasets.items():
-            ds = ds.assign_attrs(simulated=str(material.simulated).lower())
-            atomic_write(ds, beside / "data" / f"{name}.nc")
-        (beside / PAGE).write_text(page, encoding="utf-8")
+                frame = table.frame.assign(simulated=True) if inputs.simulated else table.frame
+                frame.to_csv(staging / "tables" / f"{table.name}.csv", index=False)
+        for name, ds in content.datasets.items():
+            ds = ds.assign_attrs(simulated=str(inputs.simulated).lower())
+            atomic_write(ds, staging / "data" / f"{name}.nc")
+        (staging / PAGE).write_text(page, encoding="utf-8")
         if out.exists():
             old = out.with_name(f".{out.name}.{secrets.token_hex(4)}.old")
             out.rename(old)
-            beside.rename(out)
+            staging.rename(out)
             shutil.rmtree(old)
         else:
-            beside.rename(out)
+            staging.rename(out)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return out / PAGE
 
 
-def _refuse(out: Path, overwrite: bool) -> None:
+def _check_target(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
     if not overwrite:
         raise RunError(f"{out} exists. Choose another folder, or pass overwrite=True (--overwrite).")
-    # What is replaced is deleted: only ever a report.
-    ours = {PAGE, "tables", "data"}
-    if not out.is_dir() or (strangers := sorted(p.name for p in out.iterdir() if p.name not in ours)):
-        held = f"holds {strangers[0]!r}" if out.is_dir() else "is a file"
-        raise RunError(f"{out} is no report ({held}) and is not replaced. Choose another folder.")
+    # The replaced folder is deleted, so it must contain nothing but a report.
+    report_files = {PAGE, "tables", "data"}
+    if not out.is_dir() or (other := sorted(p.name for p in out.iterdir() if p.name not in report_files)):
+        reason = f"it contains {other[0]!r}" if out.is_dir() else "it is a file"
+        raise RunError(f"{out} is not a report ({reason}) and is not overwritten. Choose another folder.")

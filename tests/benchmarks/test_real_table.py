@@ -1,4 +1,4 @@
-"""The table on real data: its paired difference on planted scores, and its pieces on runs of the small world."""
+"""Paired differences on planted scores, and the real-data table on runs of a small dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.small_world import TINY, make_dataset
 def planted(
     rng: np.random.Generator, gain: float, *, seeds: int = 5, sites: int = 60, seed_noise: float = 0.01
 ) -> tuple[list[xr.Dataset], list[xr.Dataset]]:
-    """Scores of runs with and without something that lifts every score by ``gain``, give or take the seed."""
+    """Scores of runs with and without a change that raises every score by ``gain``, plus noise per seed."""
     site = rng.normal(0.8, 0.05, sites)
     sides = []
     for lift in (gain, 0.0):
@@ -35,9 +35,9 @@ def ends(text: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def test_a_planted_difference_is_found() -> None:
+def test_planted_difference_is_estimated() -> None:
     found = paired_seeds.paired_medians(*planted(np.random.default_rng(0), 0.05)).loc["R"]
-    # Ten runs whose seeds scatter by 0.01: the difference of two means of five by 0.0063.
+    # Standard error of the difference of two means of five runs with a seed noise of 0.01: 0.0063.
     assert found["difference"] == pytest.approx(0.05, abs=4 * 0.0063)
     for column in ("over sites and seeds", "over seeds"):
         low, high = ends(found[column])
@@ -45,7 +45,7 @@ def test_a_planted_difference_is_found() -> None:
     assert found["seeds"] == 5 and found["sites"] == 60
 
 
-def test_the_intervals_cover_no_difference() -> None:
+def test_intervals_cover_zero_without_a_difference() -> None:
     rng = np.random.default_rng(1)
     inside = {"over sites and seeds": 0, "over seeds": 0}
     worlds = 150
@@ -54,33 +54,33 @@ def test_the_intervals_cover_no_difference() -> None:
         for column in inside:
             low, high = ends(found[column])
             inside[column] += low <= 0 <= high
-    # Student's t of five differences is exact; with the resampling of sites on top it may only be wider.
+    # Student's t of five differences is exact; resampling of sites can only widen it.
     for covered in inside.values():
         assert covered / worlds > 0.95 - 4 * np.sqrt(0.05 * 0.95 / worlds)
 
 
-def test_runs_are_paired_by_seed_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_paired_by_seed_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gsm3core.baselines.gradient_boosting.TREES", 20)
     save_dataset(make_dataset(10, 400), tmp_path / "world.nc")
     base = ExperimentConfig.from_mapping(TINY).replace("data", dataset=str(tmp_path / "world.nc"))
     base = base.replace("model", name="gradient_boosting").replace("holdout", folds=2)
     configs = [base.replace("training", seed=seed) for seed in (0, 1)]
-    both = [real_table.comparison_run(c, tmp_path) for c in configs]
-    assert real_table.comparison_run(configs[0], tmp_path).id == both[0].id
+    both = [real_table.cached_run(c, tmp_path) for c in configs]
+    assert real_table.cached_run(configs[0], tmp_path).id == both[0].id
     alone = [run_experiment(c.replace("data", targets=("sm_insitu",)), out=tmp_path) for c in configs]
-    found = paired_seeds.paired(alone, both[::-1]).loc["RMSE"]
+    found = paired_seeds.paired_difference(alone, both[::-1]).loc["RMSE"]
     expected = np.mean([_median_rmse(a) - _median_rmse(b) for a, b in zip(alone, both, strict=True)])
     assert found["difference"] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(SystemExit, match="not paired by seed"):
-        paired_seeds.paired(alone, both[:1])
+        paired_seeds.paired_difference(alone, both[:1])
 
 
-def test_members_of_a_run_are_the_runs_of_their_seeds(tmp_path: Path) -> None:
+def test_ensemble_members_match_runs_of_their_seeds(tmp_path: Path) -> None:
     save_dataset(make_dataset(10, 400), tmp_path / "world.nc")
     base = ExperimentConfig.from_mapping(TINY).replace("data", dataset=str(tmp_path / "world.nc"))
     base = base.replace("holdout", folds=2)
-    batched_updates = run_experiment(base.replace("training", members=2, seed=3), out=tmp_path)
-    found = dict(paired_seeds.by_seed(batched_updates, "sm_insitu"))
+    ensemble = run_experiment(base.replace("training", members=2, seed=3), out=tmp_path)
+    found = dict(paired_seeds.scores_by_seed(ensemble, "sm_insitu"))
     assert sorted(found) == [3, 4]
     for seed, scores in found.items():
         alone = run_experiment(base.replace("training", seed=seed), out=tmp_path)
@@ -92,8 +92,8 @@ def _median_rmse(run: Run) -> float:
     return float(run.scores("sm_insitu")["RMSE"].sel(product="Gradient boosting").median())
 
 
-def test_a_climatology_knows_no_tested_value(tmp_path: Path) -> None:
-    """Values are numbered by site and day, so that every one in the record tells where it is from."""
+def test_climatology_record_excludes_test_data(tmp_path: Path) -> None:
+    """Values encode site and day, which identifies the source of every value in the record."""
     ds = make_dataset(10, 400)
     save_dataset(ds, tmp_path / "world.nc")
     base = ExperimentConfig.from_mapping(TINY).replace("data", dataset=str(tmp_path / "world.nc"))
@@ -117,8 +117,8 @@ def test_a_climatology_knows_no_tested_value(tmp_path: Path) -> None:
     assert real_calibration.calibration_table({"a": temporal}, ds["sm_insitu"], tested).empty
 
 
-def test_a_spread_is_judged(tmp_path: Path) -> None:
-    """A run whose spread is known: observations are drawn from what it predicts."""
+def test_calibration_of_a_known_std(tmp_path: Path) -> None:
+    """Observations are sampled from the predicted distribution of a run."""
     ds = make_dataset(10, 400)
     rng = np.random.default_rng(0)
     save_dataset(ds, tmp_path / "world.nc")
@@ -131,7 +131,7 @@ def test_a_spread_is_judged(tmp_path: Path) -> None:
     observed = ds["sm_insitu"].copy(data=rng.normal(0.3, 0.05, ds["sm_insitu"].shape))
     table = real_calibration.calibration_table({"a": run}, observed, xr.ones_like(ds["time"], dtype=bool))
     assert table.loc["a", "sites"] == 10
-    assert float(table.loc["a", "inside 50%"]) == pytest.approx(0.5, abs=0.06)
-    assert float(table.loc["a", "inside 90%"]) == pytest.approx(0.9, abs=0.04)
+    assert float(table.loc["a", "coverage 50%"]) == pytest.approx(0.5, abs=0.06)
+    assert float(table.loc["a", "coverage 90%"]) == pytest.approx(0.9, abs=0.04)
     # The climatology has the same distribution: no skill.
     assert float(table.loc["a", "CRPSS"].split()[0]) == pytest.approx(0.0, abs=0.03)

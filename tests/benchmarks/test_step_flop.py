@@ -1,4 +1,4 @@
-"""The operations that the speed benchmark counts, against torch's own counter."""
+"""Floating-point operations of the training benchmark against the counter of torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.training_step import lstm_flop, ours, plain
+from benchmarks.training_step import gsm3_step, lstm_flop, plain_step
 
 B, T, F, A, H = 8, 12, 5, 3, 16
 
 
 @contextmanager
-def unfused() -> Iterator[None]:
-    """Without oneDNN; ``torch.backends.mkldnn.flags`` warns of settings that only other devices have."""
+def without_onednn() -> Iterator[None]:
+    """Disable oneDNN; ``torch.backends.mkldnn.flags`` warns about settings of other devices."""
     torch._C._set_mkldnn_enabled(False)
     try:
         yield
@@ -25,24 +25,24 @@ def unfused() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("dropout_on", ["weights", "outputs"])
-def test_the_count_is_that_of_torch(dropout_on: str) -> None:
-    """Without the fused LSTM, whose operations it does not know, the counter sees every matrix product."""
+def test_flop_count_matches_torch(dropout_on: str) -> None:
+    """The counter does not support the fused LSTM, but sees every matrix product of the unfused one."""
     steps = {
-        lstm_flop(B, T, F, A, H): ours(B, T, F, A, H, dropout_on=dropout_on, precision="fp32"),
-        lstm_flop(B, T, F + A, 0, H): plain(B, T, F, A, H),
+        lstm_flop(B, T, F, A, H): gsm3_step(B, T, F, A, H, dropout_on=dropout_on, precision="fp32"),
+        lstm_flop(B, T, F + A, 0, H): plain_step(B, T, F, A, H),
     }
     for expected, step in steps.items():
-        with unfused(), FlopCounterMode(display=False) as counter:
+        with without_onednn(), FlopCounterMode(display=False) as counter:
             step()
-        # The state before the first day is zero, and data: its weights' gradient counts, its own does not.
+        # torch may skip the gradient of the initial state, which is data.
         state = 2 * B * H * 4 * H
         assert counter.get_total_flops() in (expected, expected - state)
 
 
-def test_without_an_input_layer_there_is_one_lstm_less_the_gradient_of_its_input() -> None:
+def test_flop_count_without_input_layer_matches_torch() -> None:
     lstm = torch.nn.LSTM(F + A, H, batch_first=True)
     last = torch.nn.Linear(H, 1)
-    with unfused(), FlopCounterMode(display=False) as counter:
+    with without_onednn(), FlopCounterMode(display=False) as counter:
         last(lstm(torch.randn(B, T, F + A))[0]).sum().backward()
     expected = lstm_flop(B, T, F, A, H, input_layer=False)
     assert counter.get_total_flops() in (expected, expected - 2 * B * H * 4 * H)

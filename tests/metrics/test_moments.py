@@ -1,4 +1,4 @@
-"""The metric kernel against numpy, scipy-free identities and analytic cases."""
+"""Paired moments and metrics against numpy, identities and analytic cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def scores_of(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 @given(gappy_pairs(min_days=2))
-def test_moments_are_numpys_over_paired_days(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_moments_match_numpy_over_paired_days(pair: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = pair
     both = np.isfinite(x) & np.isfinite(y)
     moments = paired_moments(x, y)
@@ -40,22 +40,24 @@ def test_rmse_splits_into_bias_and_ubrmse(pair: tuple[np.ndarray, np.ndarray]) -
 
 
 @given(gappy_pairs(min_days=5), st.floats(-0.2, 0.2), st.floats(0.1, 3))
-def test_shifting_and_stretching(pair: tuple[np.ndarray, np.ndarray], shift: float, stretch: float) -> None:
+def test_scores_under_shift_and_scaling(
+    pair: tuple[np.ndarray, np.ndarray], shift: float, scale: float
+) -> None:
     x, y = pair
     before, shifted = scores_of(x, y), scores_of(x + shift, y)
     if np.isfinite(before["RMSE"]):
         assert shifted["bias"] == pytest.approx(before["bias"] + shift, abs=1e-12)
         assert shifted["ubRMSE"] == pytest.approx(before["ubRMSE"], abs=1e-7)
-    # Where x varies well above rounding; near-constant series are a question of where "constant" begins.
+    # Where x varies well above rounding; near-constant series depend on the tolerance.
     if np.isfinite(before["R"]) and np.nanstd(x) > 1e-3:
-        assert scores_of(stretch * x + shift, y)["R"] == pytest.approx(before["R"], abs=1e-9)
+        assert scores_of(scale * x + shift, y)["R"] == pytest.approx(before["R"], abs=1e-9)
 
 
 def test_bias_is_product_minus_in_situ() -> None:
     assert scores_of(np.array([0.3, 0.4]), np.array([0.2, 0.3]))["bias"] == pytest.approx(0.1)
 
 
-def test_analytic_case() -> None:
+def test_scores_of_phase_shifted_cosines() -> None:
     t = np.arange(0, 3650) * 2 * np.pi / 365
     s = scores_of(0.3 + 0.1 * np.cos(t), 0.25 + 0.1 * np.cos(t - np.pi / 3))
     assert s["R"] == pytest.approx(0.5, abs=1e-12)
@@ -63,13 +65,13 @@ def test_analytic_case() -> None:
     assert s["ubRMSE"] == pytest.approx(0.1 / np.sqrt(2), abs=1e-12)  # |e^0 - e^{i pi/3}| = 1
 
 
-def test_a_large_mean_does_not_cancel() -> None:
+def test_large_mean_causes_no_cancellation() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 500))
     assert scores_of(x + 1e6, y + 1e6)["R"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
 
 
-def test_a_constant_series_has_no_correlation_but_errors() -> None:
+def test_constant_series_has_errors_but_no_r() -> None:
     s = scores_of(np.full(50, 0.49), np.linspace(0.1, 0.3, 50))
     assert np.isnan(s["R"])
     assert s["bias"] == pytest.approx(0.29)
@@ -84,24 +86,24 @@ def ar1(rng: np.random.Generator, n: int, rho: float, size: int) -> np.ndarray:
     return x
 
 
-def test_lag1_of_an_ar1_process() -> None:
+def test_lag1_of_ar1_process() -> None:
     x = ar1(np.random.default_rng(1), 5000, 0.9, 20)
     assert lag1_autocorrelation(x, np.isfinite(x)).mean() == pytest.approx(0.9, abs=0.01)
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.4])
-def test_effective_sample_size_predicts_the_spread_of_r(keep: float) -> None:
-    """The variance of R between independent AR(1) series is 1 / n_effective: simulated, with and without gaps."""
+def test_effective_sample_size_predicts_variance_of_r(keep: float) -> None:
+    """The variance of R between independent AR(1) series is 1 / n_effective, with and without gaps."""
     rng = np.random.default_rng(2)
     x, y = ar1(rng, 1000, 0.9, 1500), ar1(rng, 1000, 0.9, 1500)
     x = np.where(rng.random(x.shape) < keep, x, np.nan)
     r = METRICS["R"].from_moments(paired_moments(x, y))
-    claimed = np.median(effective_sample_size(x, y))
-    assert claimed == pytest.approx(1 / r.var(), rel=0.25)
+    effective = np.median(effective_sample_size(x, y))
+    assert effective == pytest.approx(1 / r.var(), rel=0.25)
 
 
 @given(gappy_pairs())
-def test_effective_never_exceeds_paired_days(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_effective_sample_size_at_most_paired_days(pair: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = pair
     n = int((np.isfinite(x) & np.isfinite(y)).sum())
     assert min(n, 2) <= effective_sample_size(x, y) <= max(n, 0)

@@ -1,4 +1,4 @@
-"""Every metric against other libraries or its definition written out, on random gappy series."""
+"""Every metric against other libraries or its definition, on random series with gaps."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from gsm3core.errors import DatasetError
 from gsm3core.metrics import ALL_METRICS, metrics_named
 
 
-def test_equal_to_other_libraries() -> None:
+def test_metrics_match_other_libraries() -> None:
     table = largest_differences(100)
     assert set(table.metric) == set(ALL_METRICS)
-    assert (table.unmatched == 0).all(), "a library has a score where we have none, or the other way round"
+    assert (table.unmatched == 0).all(), "only one of two libraries has a score"
     # Rounding of sums of 400 values; NSE divides by a variance that can be a thousandth of the error.
     assert (table.largest < 1e-11).all(), table.to_string()
 
 
 @pytest.mark.slow
-def test_equal_to_other_libraries_on_a_thousand_series() -> None:
+def test_metrics_match_other_libraries_on_1000_series() -> None:
     table = largest_differences(1000)
     assert (table.unmatched == 0).all()
     assert (table.largest < 1e-11).all(), table.to_string()
 
 
-def test_an_unknown_metric_is_named() -> None:
-    with pytest.raises(DatasetError, match=r"metric 'rmse' is not known\. Did you mean 'RMSE'"):
+def test_unknown_metric_raises_with_suggestion() -> None:
+    with pytest.raises(DatasetError, match=r"unknown metric 'rmse'\. Did you mean 'RMSE'"):
         metrics_named(["rmse"])
 
 
-def test_loss_orders_products() -> None:
+def test_loss_is_lower_for_better_products() -> None:
     assert ALL_METRICS["R"].loss(np.array(0.9)) < ALL_METRICS["R"].loss(np.array(0.2))
     assert ALL_METRICS["RMSE"].loss(np.array(0.02)) < ALL_METRICS["RMSE"].loss(np.array(0.05))
     assert ALL_METRICS["bias"].loss(np.array(-0.02)) < ALL_METRICS["bias"].loss(np.array(0.05))

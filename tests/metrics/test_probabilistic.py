@@ -1,4 +1,4 @@
-"""Scores of predicted distributions, against the integral they stand for, `scores`, and simulation."""
+"""Scores of predicted distributions against their defining integral, `scores`, and simulation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gsm3core.metrics import (
 
 PHYSICAL = {"low": 0.0, "high": 1.0}
 numbers = st.floats(-0.5, 1.5)
-spreads = st.floats(0.005, 0.5)
+stds = st.floats(0.005, 0.5)
 
 
 def of(*values: float) -> list[np.ndarray]:
@@ -44,8 +44,8 @@ def crps_by_integration(m: float, s: float, y: float, low: float, high: float) -
     return sum(integrate.quad(integrand, a, b, epsabs=1e-12)[0] for a, b in itertools.pairwise(edges))
 
 
-@given(numbers, spreads, numbers)
-def test_gaussian_crps_is_its_integral(m: float, s: float, y: float) -> None:
+@given(numbers, stds, numbers)
+def test_gaussian_crps_matches_its_integral(m: float, s: float, y: float) -> None:
     expected = crps_by_integration(m, s, y, -np.inf, np.inf)
     assert float(crps_gaussian(*of(m, s, y))) == pytest.approx(expected, abs=1e-8)
     z = (y - m) / s  # Gneiting et al. (2005), equation 5
@@ -53,13 +53,13 @@ def test_gaussian_crps_is_its_integral(m: float, s: float, y: float) -> None:
     assert float(crps_gaussian(*of(m, s, y))) == pytest.approx(form, abs=1e-12)
 
 
-@given(numbers, spreads, numbers)
-def test_censored_crps_is_its_integral(m: float, s: float, y: float) -> None:
+@given(numbers, stds, numbers)
+def test_censored_crps_matches_its_integral(m: float, s: float, y: float) -> None:
     expected = crps_by_integration(m, s, y, 0.0, 1.0)
     assert float(crps_gaussian(*of(m, s, y), **PHYSICAL)) == pytest.approx(expected, abs=1e-8)
 
 
-def test_censored_crps_is_that_of_clipped_members() -> None:
+def test_censored_crps_matches_clipped_members() -> None:
     rng = np.random.default_rng(0)
     members = np.clip(rng.normal(0.05, 0.1, 200_000), 0, 1)
     for y in (0.0, 0.02, 0.3, 1.0):
@@ -67,30 +67,30 @@ def test_censored_crps_is_that_of_clipped_members() -> None:
         assert float(crps_gaussian(*of(0.05, 0.1, y), **PHYSICAL)) == pytest.approx(expected, abs=6e-4)
 
 
-def test_crps_without_spread_is_the_absolute_error() -> None:
+def test_crps_with_zero_std_is_absolute_error() -> None:
     assert float(crps_gaussian(*of(0.3, 0.0, 0.1))) == pytest.approx(0.2)
     assert float(crps_gaussian(*of(-0.3, 0.0, 0.1), **PHYSICAL)) == pytest.approx(0.1)
     assert float(crps_gaussian(*of(0.3, 1e-12, 0.1))) == pytest.approx(0.2)
 
 
-@given(numbers, spreads, st.floats(0.05, 0.95))
-def test_pit_inverts_the_quantile(m: float, s: float, p: float) -> None:
+@given(numbers, stds, st.floats(0.05, 0.95))
+def test_pit_inverts_the_quantile_function(m: float, s: float, p: float) -> None:
     y = stats.norm.ppf(p, m, s)
     assert float(pit_gaussian(*of(m, s, y))) == pytest.approx(p, abs=1e-9)
     censored = float(pit_gaussian(*of(m, s, np.clip(y, 0, 1)), **PHYSICAL))
     if 0 < y < 1:
         assert censored == pytest.approx(p, abs=1e-9)
-    else:  # the middle of the mass on the bound
+    else:  # the middle of the point mass on the bound
         mass = stats.norm.cdf(0, m, s) if y <= 0 else stats.norm.sf(1, m, s)
         assert censored == pytest.approx(mass / 2 if y <= 0 else 1 - mass / 2, abs=1e-9)
 
 
-def test_pit_without_spread_or_outside_the_range() -> None:
+def test_pit_with_zero_std_or_outside_range() -> None:
     assert [float(pit_gaussian(*of(0.3, 0.0, y))) for y in (0.2, 0.3, 0.4)] == [0, 0.5, 1]
     assert [float(pit_gaussian(*of(0.3, 0.1, y), **PHYSICAL)) for y in (-0.1, 1.1)] == [0, 1]
 
 
-def test_what_is_drawn_from_the_distribution_is_covered_as_said() -> None:
+def test_gaussian_intervals_have_nominal_coverage() -> None:
     rng = np.random.default_rng(1)
     n = 40_000
     mean, std = rng.uniform(0, 0.5, n), rng.uniform(0.01, 0.2, n)
@@ -105,13 +105,13 @@ def test_what_is_drawn_from_the_distribution_is_covered_as_said() -> None:
         inside = ((low <= (y := rng.normal(mean, std))) & (y <= high)).mean()
         assert inside == pytest.approx(level, abs=5 * np.sqrt(level * (1 - level) / n))
     low, high = gaussian_interval(mean, std, 0.9, **PHYSICAL)
-    # A censored interval that ends on a bound takes the bound's mass with it: never less than it says.
+    # A censored interval that ends on a bound includes its point mass: coverage is at least nominal.
     assert ((low <= observed) & (observed <= high)).mean() >= 0.9 - 5 * 0.3 / np.sqrt(n)
     assert low.min() >= 0 and high.max() <= 1
 
 
 def test_gaussian_crps_is_proper() -> None:
-    """No other mean or spread scores better on average than the true one."""
+    """No other mean or standard deviation has a better mean score than the true one."""
     rng = np.random.default_rng(2)
     y = np.clip(rng.normal(0.1, 0.08, 60_000), 0, 1)
     at = {
@@ -133,7 +133,7 @@ def ensembles(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(ensembles(), st.booleans())
-def test_ensemble_crps_is_that_of_scores(world: tuple[np.ndarray, np.ndarray], fair: bool) -> None:
+def test_ensemble_crps_matches_scores_library(world: tuple[np.ndarray, np.ndarray], fair: bool) -> None:
     members, observed = world
     known = np.isfinite(members).sum(1)
     expected = oracle.crps_for_ensemble(
@@ -147,25 +147,25 @@ def test_ensemble_crps_is_that_of_scores(world: tuple[np.ndarray, np.ndarray], f
 
 
 @given(ensembles())
-def test_a_climatology_is_an_ensemble_of_its_record(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_empirical_crps_matches_ensemble_of_record(world: tuple[np.ndarray, np.ndarray]) -> None:
     members, observed = world
     record = members.ravel()
     expected = crps_ensemble(np.broadcast_to(record, (len(observed), len(record))), observed)
     np.testing.assert_allclose(crps_empirical(record, observed), expected, atol=1e-12)
 
 
-def test_fair_crps_does_not_depend_on_the_number_of_members() -> None:
+def test_fair_crps_is_independent_of_ensemble_size() -> None:
     rng = np.random.default_rng(3)
     y = rng.normal(0, 1, 40_000)
     right = float(crps_gaussian(np.zeros(1), np.ones(1), y).mean())
     for m in (2, 5, 20):
         members = rng.normal(0, 1, (len(y), m))
         assert crps_ensemble(members, y, fair=True).mean() == pytest.approx(right, abs=0.012)
-        # By definition the other is larger by the mean difference of two members over 2 m.
+        # By definition the plain CRPS is larger by the mean difference of two members over 2 m.
         assert crps_ensemble(members, y).mean() == pytest.approx(right + 1 / (np.sqrt(np.pi) * m), abs=0.012)
 
 
-def test_ensemble_intervals_cover_what_they_say_or_say_nothing() -> None:
+def test_ensemble_intervals_have_nominal_coverage_or_nan() -> None:
     rng = np.random.default_rng(4)
     n = 30_000
     for m in (5, 9, 19, 39):
@@ -183,7 +183,7 @@ def test_ensemble_intervals_cover_what_they_say_or_say_nothing() -> None:
             )
 
 
-def test_ensemble_intervals_by_hand() -> None:
+def test_ensemble_intervals_of_four_members() -> None:
     members = np.array([4.0, 1.0, np.nan, 2.0, 3.0])[None]
     low, high = ensemble_interval(members, 0.5)  # ranks 1.25 and 3.75 of four
     assert (low[0], high[0]) == pytest.approx((1.25, 3.75))
@@ -192,7 +192,7 @@ def test_ensemble_intervals_by_hand() -> None:
     assert np.isnan(ensemble_interval(members, 0.61)[0][0])
 
 
-def test_ensemble_ranks() -> None:
+def test_ensemble_pit() -> None:
     members = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, np.nan], [np.nan] * 3])
     observed = np.array([0.25, 0.2, 0.2])
     np.testing.assert_allclose(pit_ensemble(members, observed), [2.5 / 4, (1 + 0.5 + 0.5) / 3, np.nan])
@@ -202,7 +202,7 @@ def test_ensemble_ranks() -> None:
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
-def test_missing_is_missing_and_labels_are_kept() -> None:
+def test_missing_values_and_labels_are_kept() -> None:
     dims = ("site", "time")
     mean, std, observed = (
         xr.DataArray(x, dims=dims, coords={"site": ["a", "b"]}, attrs={"units": "m3 m-3"})
@@ -221,15 +221,15 @@ def test_missing_is_missing_and_labels_are_kept() -> None:
     assert crps_ensemble(members, observed).dims == dims
 
 
-def test_bad_input_is_named() -> None:
-    with pytest.raises(DatasetError, match=r"standard deviation is -0\.1"):
+def test_invalid_input_raises() -> None:
+    with pytest.raises(DatasetError, match=r"negative standard deviation: -0\.1"):
         crps_gaussian(*of(0.2, -0.1, 0.2))
-    with pytest.raises(DatasetError, match="range is 1 to 0"):
+    with pytest.raises(DatasetError, match="low is 1, high is 0"):
         pit_gaussian(*of(0.2, 0.1, 0.2), low=1, high=0)
     for level in (0.0, 1.0, 90):
-        with pytest.raises(DatasetError, match="level is"):
+        with pytest.raises(DatasetError, match="invalid level"):
             gaussian_interval(*of(0.2, 0.1), level)
-        with pytest.raises(DatasetError, match="level is"):
+        with pytest.raises(DatasetError, match="invalid level"):
             ensemble_interval(np.zeros((2, 3)), level)
     with pytest.raises(DatasetError, match="expected 'member'"):
         crps_ensemble(xr.DataArray(np.zeros(3), dims="time"), xr.DataArray(np.zeros(3), dims="time"))

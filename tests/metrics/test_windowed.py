@@ -1,4 +1,4 @@
-"""Merged moments equal those of the days together; windows and lazy arrays give what each piece gives alone."""
+"""Merged moments, scores by time window, Dask arrays and autocorrelation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from support.strategies import gappy_pairs
 
 
 @given(gappy_pairs(min_days=1), st.lists(st.integers(0, 60), max_size=4))
-def test_blocks_merge_to_the_whole(pair: tuple[np.ndarray, np.ndarray], cuts: list[int]) -> None:
+def test_merged_blocks_equal_whole_record(pair: tuple[np.ndarray, np.ndarray], cuts: list[int]) -> None:
     x, y = pair
     edges = np.array([0, *sorted(min(c, len(x)) for c in cuts), len(x)])
     whole, merged = paired_moments(x, y).to_array(), blocked_moments(x, y, edges).merge().to_array()
@@ -38,25 +38,24 @@ def test_blocks_merge_to_the_whole(pair: tuple[np.ndarray, np.ndarray], cuts: li
     np.testing.assert_allclose(merge_moments(parts).to_array(), whole, atol=1e-14)
 
 
-def test_warming_up_leaves_nothing_to_compile() -> None:
-    from gsm3core.metrics import kernel
-    from gsm3core.metrics import warmup as warm
+def test_warm_up_compiles_every_kernel() -> None:
+    from gsm3core.metrics import kernel, warmup
 
-    warm.warm_up()
+    warmup.warm_up()
     known = len(kernel.block_moments.signatures)
-    warm.warm_up()
+    warmup.warm_up()
     paired_moments(np.zeros((2, 5), np.float32), np.zeros((2, 5), np.float32))
     assert len(kernel.block_moments.signatures) == known >= 4
 
 
-def test_a_large_mean_does_not_cancel_in_merging() -> None:
+def test_merging_large_mean_causes_no_cancellation() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 3000))
     merged = blocked_moments(x + 1e6, y + 1e6, np.arange(0, 3001, 30)).merge()
     assert float(METRICS["R"].from_moments(merged)) == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
 
 
-def test_rows_of_any_shape_broadcast() -> None:
+def test_arrays_of_any_shape_broadcast() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.random((3, 4, 50)), rng.random((4, 50))
     expected = np.array([[np.corrcoef(x[p, s], y[s])[0, 1] for s in range(4)] for p in range(3)])
@@ -80,9 +79,9 @@ def world() -> tuple[xr.DataArray, xr.DataArray]:
 
 
 @pytest.mark.parametrize("by", ["all", "season", "month", "year"])
-def test_a_window_is_its_days_alone(world: tuple[xr.DataArray, xr.DataArray], by: str) -> None:
+def test_window_scores_match_its_days_alone(world: tuple[xr.DataArray, xr.DataArray], by: str) -> None:
     x, y = world
-    names = [n for n, m in ALL_METRICS.items() if "anomal" not in m.of]
+    names = [n for n, m in ALL_METRICS.items() if "anomal" not in m.computed_on]
     found = windowed_scores(x, y, by=by, metrics=names)
     label = {"all": lambda t: ["all"] * t.size, "season": lambda t: t.dt.season.values,
              "month": lambda t: t.dt.month.values, "year": lambda t: t.dt.year.values}[by](x["time"])  # fmt: skip
@@ -92,7 +91,7 @@ def test_a_window_is_its_days_alone(world: tuple[xr.DataArray, xr.DataArray], by
         xr.testing.assert_allclose(found.sel(window=window, drop=True), alone, atol=1e-12)
 
 
-def test_anomalies_of_a_window_are_taken_over_the_whole_record(
+def test_window_anomalies_use_whole_record(
     world: tuple[xr.DataArray, xr.DataArray],
 ) -> None:
     x, y = (a.values for a in world)
@@ -109,8 +108,8 @@ def test_anomalies_of_a_window_are_taken_over_the_whole_record(
     assert found == pytest.approx(np.corrcoef(apart[0][ok], apart[1][ok])[0, 1], abs=1e-12)
 
 
-def test_anomalies_take_away_a_season_and_a_mean() -> None:
-    """A shared season makes R; without it two independent noises have none."""
+def test_anomalies_remove_season_and_mean() -> None:
+    """Independent noise around a shared season: high R, no anomaly R."""
     rng = np.random.default_rng(8)
     days = pd.date_range("2010-01-01", periods=365 * 8)
     season = 0.1 * np.cos(2 * np.pi * np.arange(len(days)) / 365.25)
@@ -118,24 +117,24 @@ def test_anomalies_take_away_a_season_and_a_mean() -> None:
     assert METRICS["R"].from_moments(paired_moments(x, y)) > 0.9
     for doy in (None, days.day_of_year.to_numpy()):
         r = float(METRICS["R"].from_moments(anomaly_moments(x, y, day_of_year=doy)))
-        # sqrt(1 / 2920) is 0.0185; what is left of the season within 35 days adds its curvature, 0.001.
+        # sqrt(1 / 2920) is 0.0185; the seasonal residual within 35 days adds 0.001.
         assert abs(r) < 4 * 0.0185
 
 
-def test_labels_of_your_own(world: tuple[xr.DataArray, xr.DataArray]) -> None:
+def test_user_defined_window_labels(world: tuple[xr.DataArray, xr.DataArray]) -> None:
     x, y = world
     labels = xr.where(x["time"].dt.year == 2016, "leap", "")
     found = windowed_scores(x, y, by=labels)
     assert list(found["window"].values) == ["leap"]
     alone = windowed_scores(x.sel(time="2016"), y.sel(time="2016"))
     np.testing.assert_allclose(found.R.values, alone.R.values, atol=1e-12)
-    with pytest.raises(DatasetError, match=r"by is 'seasons'.*Did you mean 'season'"):
+    with pytest.raises(DatasetError, match=r"unknown time window by='seasons'.*Did you mean 'season'"):
         windowed_scores(x, y, by="seasons")
     with pytest.raises(DatasetError, match=r"by has dimensions .*one label per day"):
         windowed_scores(x, y, by=x.isel(product=0))
 
 
-def test_dask_stays_lazy_and_merges_over_time_chunks(world: tuple[xr.DataArray, xr.DataArray]) -> None:
+def test_dask_stays_lazy_and_merges_time_chunks(world: tuple[xr.DataArray, xr.DataArray]) -> None:
     x, y = world
     names = list(ALL_METRICS)
     lazy = windowed_scores(x.chunk(time=130, site=4), y.chunk(time=130, site=4), by="season", metrics=names)
@@ -144,7 +143,7 @@ def test_dask_stays_lazy_and_merges_over_time_chunks(world: tuple[xr.DataArray, 
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_threads_and_forks_may_score_at_once() -> None:
+def test_concurrent_threads_and_forks() -> None:
     x = np.random.default_rng(0).random((600, 2100))
     expected = paired_moments(x, x[::-1]).to_array()
     with ThreadPoolExecutor(4) as pool:
@@ -158,7 +157,7 @@ def test_threads_and_forks_may_score_at_once() -> None:
 
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("white", [0.0, 1.0])
-def test_persistence_tells_slow_memory_from_white_noise(every: int, white: float) -> None:
+def test_persistence_separates_slow_part_from_noise(every: int, white: float) -> None:
     rng = np.random.default_rng(4)
     d = np.empty((100, 3000))
     d[:, 0] = rng.normal(size=100)
@@ -171,7 +170,7 @@ def test_persistence_tells_slow_memory_from_white_noise(every: int, white: float
     assert np.median(lag1) == pytest.approx(0.95, abs=0.015)
 
 
-def test_no_memory_where_there_is_none_or_nothing_to_measure_it_by() -> None:
+def test_persistence_of_white_noise_and_rare_revisit() -> None:
     rng = np.random.default_rng(6)
     x = rng.normal(size=(200, 1000))
     share, _ = persistence(x)

@@ -1,4 +1,4 @@
-"""The report's numbers against the functions of the evaluation, and against numpy by hand."""
+"""Numbers of the report against the evaluation functions and numpy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def table(page: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(page.parent / "tables" / f"{name}.csv", dtype={"paper": str})
 
 
-def test_headline_is_the_median_of_the_scores(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_headline_is_median_of_scores(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     _, runs, page = reported
     found = table(page, "medians").query("region == 'Global'").set_index(["product", "metric"])
     scores = runs[0].scores()
@@ -45,7 +45,7 @@ def test_headline_is_the_median_of_the_scores(reported: tuple[xr.Dataset, list[R
     assert f"<td>{shown}<small>" in page.read_text()
 
 
-def test_table_one_has_each_region_and_the_papers_numbers_as_printed(
+def test_table_one_has_regions_and_published_numbers(
     reported: tuple[xr.Dataset, list[Run], Path],
 ) -> None:
     _, runs, page = reported
@@ -62,7 +62,7 @@ def test_table_one_has_each_region_and_the_papers_numbers_as_printed(
     assert paper_table().shape == (12, 8)
 
 
-def test_products_are_compared_on_the_days_that_test(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_products_are_compared_on_test_days(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     ds, runs, page = reported
     made = runs[0].predictions()
     series = {"GSM3 LSTM": made["sm_predicted"].reset_coords(drop=True)} | {
@@ -87,7 +87,7 @@ def test_products_are_compared_on_the_days_that_test(reported: tuple[xr.Dataset,
                 )
 
 
-def test_error_types_are_those_of_the_four_experiments(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_error_types_use_all_four_experiments(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     ds, runs, page = reported
     made = runs[0].predictions()
     train = site_scores(made["sm_predicted"].isel(time=slice(200, None)), ds["sm_insitu"], intervals="none")
@@ -103,10 +103,10 @@ def test_error_types_are_those_of_the_four_experiments(reported: tuple[xr.Datase
     assert found.loc[("C", "Global"), "lower"] > 0 and found.loc[("extrapolation", "Global"), "lower"] > 0
 
 
-def test_training_scores_are_of_training_days_alone(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_training_scores_use_training_days_only(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     ds, runs, _ = reported
-    material = read_inputs(runs)
-    found = train_scores(material.main, ds)
+    inputs = read_inputs(runs)
+    found = train_scores(inputs.main, ds)
     made, y = runs[0].predictions(), ds["sm_insitu"]
     x = made["sm_predicted"].values[5, 200:].astype(float)
     ok = np.isfinite(y.values[5, 200:])
@@ -114,7 +114,7 @@ def test_training_scores_are_of_training_days_alone(reported: tuple[xr.Dataset, 
     assert float(found["RMSE"][5]) == pytest.approx(
         np.sqrt(np.mean((x - y.values[5, 200:])[ok] ** 2)), rel=1e-5
     )
-    assert train_scores(material.experiments[1], ds) is None
+    assert train_scores(inputs.experiments[1], ds) is None
 
 
 def test_strata_count_every_site_once(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
@@ -128,7 +128,7 @@ def test_strata_count_every_site_once(reported: tuple[xr.Dataset, list[Run], Pat
     ]  # fmt: skip
 
 
-def test_each_excluded_site_has_its_reason(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_excluded_sites_have_a_reason(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     _, runs, page = reported
     found = table(page, "excluded-sites").set_index(["product", "site"])
     assert found.loc[("GSM3 LSTM", "S000"), "reason"].endswith("paired days, fewer than 30")
@@ -142,14 +142,14 @@ def test_each_excluded_site_has_its_reason(reported: tuple[xr.Dataset, list[Run]
         assert len(found.loc[product]) == int(missing.sel(product=product))
 
 
-def test_netcdf_beside_the_page_is_the_scores(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+def test_netcdf_file_holds_the_scores(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
     _, runs, page = reported
     with xr.open_dataset(page.parent / "data" / "scores-run-temporal.nc", engine="h5netcdf") as ds:
         xr.testing.assert_allclose(ds.load(), runs[0].scores())
 
 
-def test_another_model_stands_under_its_own_name_with_its_calibration(tmp_path: Path) -> None:
-    """A normal error of 0.02 with a standard deviation of 0.02: its intervals hold what they say."""
+def test_baseline_has_its_name_and_calibration(tmp_path: Path) -> None:
+    """Normal errors with the predicted standard deviation of 0.02: coverage is nominal."""
     ds = world()
     run = make_run(tmp_path, ds, "random_spatial", error=0.02, model="gradient_boosting", std=0.02)
     page = write_report([run], tmp_path / "out")
@@ -159,11 +159,11 @@ def test_another_model_stands_under_its_own_name_with_its_calibration(tmp_path: 
     assert found.loc[0.95, "width_median"] == pytest.approx(2 * 1.96 * 0.02, rel=0.02)
     name = v.MODEL_PRODUCTS["gradient_boosting"]
     pairs = table(page, "pairs-pairwise")
-    assert name in set(pairs["product"]) and f"{name} less each product" in page.read_text()
+    assert name in set(pairs["product"]) and f"{name} minus each product" in page.read_text()
     assert "GSM3 LSTM" not in set(table(page, "medians")["product"])
 
 
-def test_how_numbers_are_written() -> None:
+def test_number_formatting() -> None:
     assert number(-0.0004) == "0.000" and number(-0.12345) == "−0.123" and number(np.nan) == "–"
     assert number(0.1, sign=True) == "+0.100" and number(np.inf) == "–"
     assert interval(np.nan, 1.0) == "no interval" and interval(-0.1, 0.2, 1) == "−0.1 to\N{NO-BREAK SPACE}0.2"
@@ -172,8 +172,8 @@ def test_how_numbers_are_written() -> None:
     )
 
 
-def test_sites_that_do_not_test_are_called_so_and_files_say_simulated(tmp_path: Path) -> None:
-    """A list of sites is held out: all others were no part of the run, whatever products have there."""
+def test_untested_sites_and_simulated_data_are_marked(tmp_path: Path) -> None:
+    """With a holdout list of sites, all other sites are not part of the run."""
     ds = world(24, 120).assign_attrs(simulated="true")
     run = make_run(tmp_path, ds, "custom", scored=False)
     made = run.predictions().load()

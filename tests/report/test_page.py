@@ -1,4 +1,4 @@
-"""The page as a file: nothing from outside, nothing unescaped, and a clear word where something is missing."""
+"""The report page: self-contained, escaped, and explicit about missing parts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from support.report_runs import make_run, score, world
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of words alone: drawing takes half of a report's time."""
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the figures, which take half of the time of a report."""
     for name in ("site_map", "boxes_by_region", "boxes_by_product"):
         monkeypatch.setattr(figures, name, lambda *_: "<svg></svg>")
 
 
 class Links(HTMLParser):
-    """Collects every address that a page refers to."""
+    """Collects every address that a page links to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def parsed(page: Path) -> Links:
     return links
 
 
-def test_nothing_is_asked_of_the_network(tmp_path: Path) -> None:
+def test_page_loads_nothing_from_the_network(tmp_path: Path) -> None:
     page = write_report([make_run(tmp_path, world())], tmp_path / "out")
     links, text = parsed(page), page.read_text()
     for tag, name, address in links.found:
@@ -67,7 +67,7 @@ def test_nothing_is_asked_of_the_network(tmp_path: Path) -> None:
     assert "prefers-color-scheme: dark" in text and "@media print" in text
 
 
-def test_texts_of_the_user_are_escaped(tmp_path: Path) -> None:
+def test_user_text_is_escaped(tmp_path: Path) -> None:
     evil = '<script>alert(1)</script> & "x" $\\frac{1$'
     ds = world(other="<b>$mine$</b>").assign_attrs(title=evil, references=f'{evil} doi:10.1000/x"><i>')
     ds["network"] = "site", np.array([f"<i>net{k % 6}</i>" for k in range(36)])
@@ -79,26 +79,26 @@ def test_texts_of_the_user_are_escaped(tmp_path: Path) -> None:
     assert "&lt;b&gt;$mine$&lt;/b&gt;" in text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_simulated_data_are_called_so_and_real_ones_are_not(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_only_simulated_data_are_labelled_simulated(tmp_path: Path) -> None:
     for simulated, folder in (("true", tmp_path / "a"), ("false", tmp_path / "b")):
         folder.mkdir()
         run = make_run(folder, world().assign_attrs(simulated=simulated))
         text = write_report([run], folder / "out").read_text()
         assert ("Simulated data." in text) is (simulated == "true")
-        assert ("the paper&#39;s numbers are of real sites" in text) is (simulated == "true")
+        assert ("The published numbers are of real sites" in text) is (simulated == "true")
 
 
-def test_one_product_and_one_region(tmp_path: Path) -> None:
+def test_report_of_one_product_and_one_region(tmp_path: Path) -> None:
     ds = world().drop_dims("product").drop_vars("sm_smap").isel(site=slice(0, 36, 3))
     page = write_report([make_run(tmp_path, ds)], tmp_path / "out")
     text = page.read_text()
-    assert "There is no other product to compare the run with." in text
+    assert "The dataset has no other product to compare the run with." in text
     assert not (page.parent / "tables" / "pairs-pairwise.csv").exists()
     assert "Fewer than five networks" in text and "not run" in text
 
 
-def test_all_sites_excluded_still_says_why(tmp_path: Path) -> None:
+def test_reasons_are_given_when_all_sites_are_excluded(tmp_path: Path) -> None:
     ds = world()
     ds["sm_insitu"][:, 12:] = np.nan
     page = write_report([make_run(tmp_path, ds)], tmp_path / "out")
@@ -107,27 +107,27 @@ def test_all_sites_excluded_still_says_why(tmp_path: Path) -> None:
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL).lower().replace("finan", "")
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_dataset_that_is_gone_or_changed_is_said(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_missing_or_changed_dataset_is_reported(tmp_path: Path) -> None:
     ds = world()
     run = make_run(tmp_path, ds)
     (tmp_path / "world.nc").unlink()
     text = write_report([run], tmp_path / "gone").read_text()
-    assert "is not where the run read it" in text and "Scores over all sites" in text
+    assert "was not found at its recorded path" in text and "Scores over all sites" in text
     assert 'id="products"' not in text
     save_dataset(ds.assign_attrs(title="another"), tmp_path / "world.nc")
-    assert "has changed since the run read it" in write_report([run], tmp_path / "changed").read_text()
+    assert "has changed since the run" in write_report([run], tmp_path / "changed").read_text()
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_scores_of_another_version_are_noticed(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_scores_of_another_version_are_reported(tmp_path: Path) -> None:
     run = make_run(tmp_path, world())
     stored = run.scores()
     run.write_scores("sm_insitu", stored.assign(bias=stored["bias"] + 0.01))
     assert "differ from those computed now by up to 0.01" in write_report([run], tmp_path / "out").read_text()
 
 
-def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+def test_runs_of_different_datasets_are_refused(tmp_path: Path) -> None:
     ds = world()
     first = make_run(tmp_path, ds)
     other = tmp_path / "other"
@@ -135,7 +135,7 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     elsewhere = make_run(other, ds.assign_attrs(title="another"), "random_spatial")
     with pytest.raises(RunError, match="another dataset"):
         write_report([first, elsewhere], tmp_path / "out")
-    with pytest.raises(RunError, match="both hold out 'temporal'"):
+    with pytest.raises(RunError, match="have the same holdout 'temporal'"):
         write_report([first, first], tmp_path / "out")
     with pytest.raises(RunError, match="at least one"):
         write_report([], tmp_path / "out")
@@ -144,26 +144,26 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_other_configurations_are_pointed_out(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_differing_configurations_are_reported(tmp_path: Path) -> None:
     ds = world()
     first, second = make_run(tmp_path, ds), make_run(tmp_path, ds, "random_spatial")
     config = second.folder / "config.toml"
     config.write_text(config.read_text().replace("epochs = ", "epochs = 1"))
     text = write_report([first, type(second).open(second.folder)], tmp_path / "out").read_text()
-    assert "differs from run-temporal in more than its holdout: training.epochs." in text
+    assert "differs from run run-temporal not only in its holdout, but also in: training.epochs." in text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_report_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, out = make_run(tmp_path, world()), tmp_path / "out"
     from gsm3core.report import write
 
-    def fails(ds: xr.Dataset, path: Path) -> None:
+    def fail(ds: xr.Dataset, path: Path) -> None:
         raise OSError("disk full")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="disk full"):
-        patched.setattr(write, "atomic_write", fails)
+        patched.setattr(write, "atomic_write", fail)
         write_report([run], out)
     assert not out.exists() and not list(tmp_path.glob(".out*"))
     write_report([run], out)
@@ -172,13 +172,13 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
     (out / "report.html").write_text("old")
     assert write_report([run], out, overwrite=True).read_text() != "old"
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match=r"no report \(holds 'notes.txt'\)"):
+    with pytest.raises(RunError, match=r"not a report \(it contains 'notes.txt'\)"):
         write_report([run], out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine" and not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_command_line(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_report_command(tmp_path: Path) -> None:
     run = make_run(tmp_path, world(), scored=False)
     words = ["report", str(run.folder), "--out", str(tmp_path / "out")]
     failed = CliRunner().invoke(app, words)
@@ -194,7 +194,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert f"gsm3 report {run.folder} --out out</code>" in text
 
 
-def test_citations_follow_the_history_not_the_products_name() -> None:
+def test_citations_follow_history_not_product_names() -> None:
     ds = world().assign_attrs(
         simulated="false",
         references="",
@@ -203,7 +203,7 @@ def test_citations_follow_the_history_not_the_products_name() -> None:
     found = citations(ds, "abc", "0.1.0")
     texts = [c.text for c in found]
     assert any("Reference Network" in t for t in texts) and found[0].doi == "10.5194/gmd-16-1553-2023"
-    # A record called SMAP may be of any grid and version: the catalogue's 9-km one is not cited for it.
+    # A product called SMAP may have any grid and version: the 9-km catalogue entry is not cited for it.
     assert not any("SMAP Enhanced L3" in t for t in texts)
     assert any(c.what.startswith("Networks") and "net0" in c.text for c in found)
     assert len(citations(None, "", "0.1.0")) == 2

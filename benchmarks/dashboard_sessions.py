@@ -1,4 +1,4 @@
-"""Visitors of the dashboard without a browser: they speak its protocol over a websocket, and draw nothing."""
+"""Dashboard sessions without a browser, over the Bokeh websocket protocol."""
 
 from __future__ import annotations
 
@@ -16,17 +16,11 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 METRICS = ("RMSE", "ubRMSE", "bias", "R")
-_LARGEST = 1 << 28
+_MAX_MESSAGE_SIZE = 1 << 28
 
 
-class WebVisitor:
-    """One visitor: opens the Sites page as a browser does, reads it once, and switches the metric.
-
-    Parameters
-    ----------
-    url
-        Of the page.
-    """
+class WebSession:
+    """One session: opens the Sites page as a browser does, reads the document, and switches the metric."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -37,11 +31,11 @@ class WebVisitor:
         self.bytes = 0
 
     async def open(self) -> None:
-        """Get the page, connect, read the document, and say that it is drawn."""
+        """Get the page, connect, read the document, and report it as drawn."""
         html = await asyncio.to_thread(self._html)
         token = re.search(r'"token":\s*"([^"]+)"', html)
         if token is None:
-            raise RuntimeError("The page has no session.")
+            raise RuntimeError("The page has no session token.")
         address = self._url.replace("http", "ws", 1).partition("?")[0].rstrip("/") + "/ws"
         request = HTTPRequest(
             address,
@@ -50,9 +44,9 @@ class WebVisitor:
             connect_timeout=300,
         )
         self._socket = await websocket_connect(
-            request, subprotocols=["bokeh", token[1]], max_message_size=_LARGEST
+            request, subprotocols=["bokeh", token[1]], max_message_size=_MAX_MESSAGE_SIZE
         )
-        await self._receive()  # the server's greeting
+        await self._receive()  # the server's ACK
         await self._send("PULL-DOC-REQ", {})
         document = json.loads((await self._until("PULL-DOC-REPLY"))[1])
         for model in _models(document):
@@ -62,12 +56,12 @@ class WebVisitor:
             if attributes.get("name") == "sites" and model["name"] == "GlyphRenderer":
                 self._sites = attributes["data_source"]["id"]
         if not (self._metric and self._sites):
-            raise RuntimeError("The page has no choice of scores, or no sites.")
+            raise RuntimeError("The page has no widget 'Score' or no glyph renderer 'sites'.")
         ready = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
         await self._patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": ready})
 
     async def switch(self, metric: str) -> float:
-        """Choose a score; return the seconds until the map's numbers have arrived."""
+        """Select a score; return the seconds until the map data have arrived."""
         begin = time.perf_counter()
         await self._patch(
             {"kind": "ModelChanged", "model": {"id": self._metric}, "attr": "value", "new": metric}
@@ -81,8 +75,8 @@ class WebVisitor:
             ):
                 return time.perf_counter() - begin
 
-    async def rest(self, seconds: float) -> None:
-        """Read what arrives for so long. A message that is on its way then is read to its end by who reads next."""
+    async def drain(self, seconds: float) -> None:
+        """Read messages for some time. One that is incomplete at the end is completed by the next read."""
         until = time.perf_counter() + seconds
         while (left := until - time.perf_counter()) > 0:
             self._reading = self._reading or asyncio.create_task(self._read())
@@ -91,7 +85,7 @@ class WebVisitor:
             await self._receive()
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         if self._reading is not None:
             self._reading.cancel()
         if self._socket is not None:
@@ -101,8 +95,8 @@ class WebVisitor:
         return event.get("model", {}).get("id") == self._sites and event["kind"].startswith("Column")
 
     def _html(self) -> str:
-        with urllib.request.urlopen(self._url, timeout=300) as answer:
-            return unescape(answer.read().decode())
+        with urllib.request.urlopen(self._url, timeout=300) as response:
+            return unescape(response.read().decode())
 
     async def _patch(self, event: dict[str, Any]) -> None:
         await self._send("PATCH-DOC", {"events": [event]})
@@ -140,50 +134,49 @@ class WebVisitor:
         return frame
 
 
-async def crowd(url: str, visitors: int, every: float, switches: int) -> tuple[list[float], list[str]]:
-    """Let many visitors switch the metric again and again.
+async def simulate_sessions(
+    url: str, count: int, interval: float, switches: int
+) -> tuple[list[float], list[str]]:
+    """Let concurrent sessions switch the metric; return the seconds of every switch, and the errors.
 
     Parameters
     ----------
-    url, visitors
-        Of the page, and how many look at it at once; they come one after the other.
-    every, switches
-        Seconds between two switches of one visitor, who begins at a time of their own; and how many each makes.
-
-    Returns
-    -------
-    tuple
-        Seconds of every switch, and the errors.
+    count
+        Number of sessions, opened one after the other.
+    interval
+        Seconds between two switches of a session; the sessions start at evenly distributed times.
+    switches
+        Number of switches of each session.
     """
     times: list[float] = []
     errors: list[str] = []
-    present = [WebVisitor(url) for _ in range(visitors)]
-    for one in present:
-        await one.open()
-        await one.rest(0.5)
+    sessions = [WebSession(url) for _ in range(count)]
+    for session in sessions:
+        await session.open()
+        await session.drain(0.5)
 
-    async def stay(one: WebVisitor, late: float) -> None:
+    async def switch_repeatedly(session: WebSession, delay: float) -> None:
         try:
-            await one.rest(late + 0.001)
+            await session.drain(delay + 0.001)
             for k in range(switches):
                 begin = time.perf_counter()
-                times.append(await one.switch(METRICS[k % len(METRICS)]))
-                await one.rest(max(0.001, every - (time.perf_counter() - begin)))
+                times.append(await session.switch(METRICS[k % len(METRICS)]))
+                await session.drain(max(0.001, interval - (time.perf_counter() - begin)))
         except (RuntimeError, OSError) as error:
             errors.append(f"{type(error).__name__}: {error}")
 
-    await asyncio.gather(*(stay(one, k * every / visitors) for k, one in enumerate(present)))
-    for one in present:
-        one.close()
+    await asyncio.gather(*(switch_repeatedly(s, k * interval / count) for k, s in enumerate(sessions)))
+    for session in sessions:
+        session.close()
     return times, errors
 
 
-def _models(thing: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(thing, dict):
-        if thing.get("type") == "object" and "attributes" in thing:
-            yield thing
-        for part in thing.values():
-            yield from _models(part)
-    elif isinstance(thing, list):
-        for part in thing:
-            yield from _models(part)
+def _models(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if node.get("type") == "object" and "attributes" in node:
+            yield node
+        for child in node.values():
+            yield from _models(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _models(child)
