@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 BENCHMARKS = {
     "speed": "benchmarks.kernel_speed",
     "coverage": "benchmarks.interval_coverage",
+    "cluster-coverage": "benchmarks.cluster_coverage",
     "parity": "benchmarks.metric_parity",
     "hawaii": "benchmarks.hawaii_products",
     "demo": "benchmarks.planted_errors",

@@ -62,7 +62,7 @@ _PUBLIC = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that ``import gsm3core`` stays cheap."""
+    """Import a public name on first use, so that ``import gsm3core`` stays cheap."""
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'gsm3core' has no attribute {name!r}")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from app.services.evaluation import ALL_YEAR, Evaluation
 from app.services.factor_analysis import QUICK, SPLITS, measures
-from app.services.scoring import MIN_DAYS
 from app.services.store import Store
+from gsm3core.evaluation.scoring import MIN_DAYS
 from gsm3core.evaluation.site_selection import SiteFilter, criteria
 from gsm3core.metrics import ALL_METRICS, METRICS
 from gsm3core.run import Run
@@ -145,7 +145,8 @@ def runs_script(runs: Sequence[Run]) -> str:
         "    for reference in run.references():",
         "        scores = gsm3core.score_run(run, reference=reference).isel(product=0)",
         f"        for metric in {list(METRICS)!r}:",
-        "            print(run.title, reference, metric, gsm3core.median_interval(scores[metric], scores['network'], metric=metric))",
+        "            median = gsm3core.median_interval(scores[metric], scores['network'], metric=metric)",
+        "            print(run.title, reference, metric, median)",
     ]
     return _script(lines)
 

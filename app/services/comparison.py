@@ -74,8 +74,8 @@ class Comparison:
         Returns
         -------
         pandas.DataFrame
-            Indexed by product: ``median``, ``lower``, ``upper``, ``sites``, ``clusters``, ``resampled``, ``median_loss`` (what the
-            order is of: of the bias, its absolute value) and ``best_at`` (number of sites where no other is better).
+            Indexed by product: ``median``, ``lower``, ``upper``, ``sites``, ``clusters``, ``resampled``, ``median_loss`` (which
+            decides the order; of the bias its absolute value), and ``best_at`` (number of sites where no other is better).
         """
         part = self.at(sample, metric)
         scores = part["score"].transpose(v.PRODUCT, v.SITE).values

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import xarray as xr
 
-from app.services.evaluation import ALL_YEAR
+from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.site_table import SiteData
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.scoring import MIN_DAYS, has_products, own_product, score_products, score_run
+from gsm3core.evaluation.scoring import has_products, own_product, score_products, score_run
 from gsm3core.files import texts
 from gsm3core.metrics import METRICS, MORE_METRICS
 from gsm3core.run import Run
+from gsm3core.schema import is_simulated
 
-__all__ = ["MIN_DAYS", "own_product", "score"]
+__all__ = ["evaluate_products", "own_product", "score"]
+
+
+def evaluate_products(
+    name: str, ds: xr.Dataset, sites: SiteData, run: Run | None, reference: str, season: str, more: bool
+) -> Evaluation:
+    """Return the scores of a run and the products, or of the products alone.
+
+    Parameters
+    ----------
+    name, ds, sites
+        The dataset, its name in the store, and its sites.
+    run, reference, season, more
+        As for :func:`score`.
+    """
+    return Evaluation(
+        dataset=name,
+        run=run.id if run else "",
+        reference=reference,
+        own=own_product(run) if run else "",
+        season=season,
+        simulated=is_simulated(ds),
+        sites=sites.sites,
+        moisture=sites.moisture,
+        scores=score(ds, reference, run, season, more),
+    )
 
 
 def score(ds: xr.Dataset, reference: str, run: Run | None, season: str, more: bool) -> xr.Dataset:

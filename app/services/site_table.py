@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -19,7 +21,16 @@ from gsm3core.evaluation.strata import site_strata
 from gsm3core.geography.mercator import mercator
 from gsm3core.schema import attribute_names
 
-__all__ = ["ASPECT", "CLIMATE", "KINDS", "LAND_COVER", "attributes_at", "mean_soil_moisture", "site_table_of"]
+__all__ = [
+    "ASPECT",
+    "CLIMATE",
+    "KINDS",
+    "LAND_COVER",
+    "SiteData",
+    "attributes_at",
+    "read_sites",
+    "site_table_of",
+]
 
 KINDS = CATEGORIES
 """Columns that divide the sites into categories."""
@@ -30,6 +41,18 @@ def site_table_of(ds: xr.Dataset) -> pd.DataFrame:
     table = site_table(ds)
     table["x"], table["y"] = mercator(table[v.LON], table[v.LAT])
     return table
+
+
+class SiteData(NamedTuple):
+    """Table of the sites, and the mean soil moisture of every record at them."""
+
+    sites: pd.DataFrame
+    moisture: pd.DataFrame
+
+
+def read_sites(ds: xr.Dataset) -> SiteData:
+    """Return the sites of a dataset with web-Mercator coordinates, and their mean soil moisture."""
+    return SiteData(site_table_of(ds), mean_soil_moisture(ds))
 
 
 def attributes_at(ds: xr.Dataset, position: int) -> dict[str, str]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Lock
 
-import pandas as pd
 import xarray as xr
 
 from app.services.cache import ResultCache
 from app.services.evaluation import ALL_YEAR, Evaluation
-from app.services.scoring import own_product, score
+from app.services.scoring import evaluate_products
 from app.services.site_series import SiteSeries, read_series
-from app.services.site_table import mean_soil_moisture, site_table_of
+from app.services.site_table import SiteData, read_sites
 from gsm3core.errors import DatasetError, GSM3Error, did_you_mean
 from gsm3core.evaluation.test_days import compared_products
 from gsm3core.run import Run
-from gsm3core.schema import is_simulated, open_dataset, target_names
+from gsm3core.schema import open_dataset, target_names
 
 DATASET_SUFFIXES = (".zarr", ".nc", ".nc4")
 
@@ -37,7 +36,7 @@ class Store:
         self.runs_folder = Path(runs).absolute()
         self._opened: ResultCache[xr.Dataset] = ResultCache(4)
         self._evaluations: ResultCache[Evaluation] = ResultCache(16)
-        self._sites: ResultCache[tuple[pd.DataFrame, pd.DataFrame]] = ResultCache(4)
+        self._sites: ResultCache[SiteData] = ResultCache(4)
         self._predictions: ResultCache[xr.Dataset] = ResultCache(3)
         self._series: ResultCache[SiteSeries] = ResultCache(128)
         self._runs_by_id: dict[str, Run] = {}
@@ -140,18 +139,22 @@ class Store:
         ----------
         season, more
             Days that are scored, and whether the metrics beyond the paper's four are computed: see
-            :func:`app.services.scoring.score`.
+            :mod:`app.services.scoring`.
 
         Raises
         ------
         GSM3Error
             If the dataset or the run cannot be read.
         """
-        return self._evaluations.cached(
-            self.dataset_path(dataset),
-            (run_id, reference, season, more),
-            lambda: self._evaluate(dataset, run_id, reference, season, more),
-        )
+        path = self.dataset_path(dataset)
+
+        def evaluate() -> Evaluation:
+            ds = self.dataset(dataset)
+            sites = self._sites.cached(path, (), lambda: read_sites(ds))
+            run = self.run(run_id) if run_id else None
+            return evaluate_products(dataset, ds, sites, run, reference, season, more)
+
+        return self._evaluations.cached(path, (run_id, reference, season, more), evaluate)
 
     def series(self, dataset: str, run_id: str, site: str) -> SiteSeries:
         """Return the time series and attributes of one site.
@@ -181,21 +184,3 @@ class Store:
             If there is no such run, or it has no predictions yet.
         """
         return self._predictions.get(run_id, lambda: self.run(run_id).predictions())
-
-    def _evaluate(self, dataset: str, run_id: str, reference: str, season: str, more: bool) -> Evaluation:
-        ds = self.dataset(dataset)
-        sites, moisture = self._sites.cached(
-            self.dataset_path(dataset), (), lambda: (site_table_of(ds), mean_soil_moisture(ds))
-        )
-        run = self.run(run_id) if run_id else None
-        return Evaluation(
-            dataset=dataset,
-            run=run_id,
-            reference=reference,
-            own=own_product(run) if run else "",
-            season=season,
-            simulated=is_simulated(ds),
-            sites=sites,
-            moisture=moisture,
-            scores=score(ds, reference, run, season, more),
-        )

@@ -98,7 +98,7 @@ class ExperimentConfig(Section):
 
 
 def _explain(error: Any) -> str:
-    # A key that takes a number or a word has one error for each; the message tells them apart.
+    # A key that takes a number or a word has one error for each.
     keys = [str(p) for p in error["loc"] if p != "constrained-int" and not str(p).startswith("literal[")]
     where = ".".join(keys) or "configuration"
     if error["type"] == "extra_forbidden":

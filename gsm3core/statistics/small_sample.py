@@ -25,7 +25,7 @@ def percentiles(values: NDArray[np.floating], confidence: float) -> tuple[Array,
     Rank ``(R + 1) q`` of R replicates, interpolated (Davison and Hinkley 1997, Bootstrap Methods and their Application,
     section 5.2; type 6 of Hyndman and Fan 1996, doi:10.1080/00031305.1996.10473566). Of three rules this one has the
     best coverage: never below the nearest rank or numpy's default, and closest to nominal with few clusters
-    (``python benchmarks/run.py coverage --clusters``; docs/evaluation.md).
+    (``python benchmarks/run.py cluster-coverage``; docs/evaluation.md).
     """
     q = np.array([0.5 - confidence / 2, 0.5, 0.5 + confidence / 2])
     # A vectorised sort is faster than a partition at three ranks. NaN sorts last; the few rows with NaN use a slow path.

@@ -11,7 +11,6 @@ import pandas as pd
 import panel as pn
 import pytest
 import xarray as xr
-from support.report_runs import make_run, world
 from typer.testing import CliRunner
 
 from app.export.dialog import ExportDialog
@@ -34,6 +33,7 @@ from gsm3core.cli.main import app as command
 from gsm3core.evaluation.pairing import PAIRWISE
 from gsm3core.evaluation.stratified import stratified_scores
 from gsm3core.statistics.cluster_bootstrap import NETWORKS, SITES
+from support.report_runs import make_run, world
 
 PRODUCT = v.MULTITASK_LSTM
 ONE_BIN = Bins(moisture=(1.0,), aspect=(0.0,), limit=1.0)

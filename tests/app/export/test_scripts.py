@@ -90,7 +90,7 @@ def test_a_median_with_its_interval_is_made_again_by_its_lines(store, make_run):
 @pytest.fixture
 def wide(store, monkeypatch):
     """The factors ask for twenty sites; the small world has twelve."""
-    monkeypatch.setattr("gsm3core.factors.table._FEWEST_SITES", 5)
+    monkeypatch.setattr("gsm3core.factors.table._MIN_SITES", 5)
     return store
 
 

@@ -138,7 +138,7 @@ def test_no_site_and_one_product_are_explained(store, tmp_path, dataset, runs_fo
     from gsm3core.schema import save_dataset
 
     none = asked(store, region=("Alaska",))
-    with pytest.raises(DatasetError, match="No site is left"):
+    with pytest.raises(DatasetError, match="No site passes"):
         compare(store, none)
     save_dataset(dataset, tmp_path / "alone" / "bucket.zarr")
     with pytest.raises(DatasetError, match="only SMAP"):
