@@ -1,4 +1,4 @@
-"""``python -m gsm3core`` is the ``gsm3`` command."""
+"""``python -m gsm3core`` runs the ``gsm3`` command."""
 
 from gsm3core.cli import main
 

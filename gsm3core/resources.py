@@ -1,4 +1,4 @@
-"""Where the files that ship with the project lie, in a checkout and in an installed wheel alike."""
+"""Paths of the files that ship with the project, in a checkout or an installed wheel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _folder(in_wheel: str, in_checkout: str) -> Path:
         if folder.is_dir():
             return folder
     raise GSM3Error(
-        f"The folder {in_checkout!r} that ships with gsm3 is missing beside {_PACKAGE}; install gsm3 again."
+        f"The folder {in_checkout!r} of the gsm3 package is missing next to {_PACKAGE}. Install gsm3 again."
     )
 
 
@@ -30,13 +30,13 @@ def assets_folder() -> Path:
 
 
 def import_path() -> dict[str, str]:
-    """Return the variables that let another process import this very gsm3core, installed or in a checkout."""
-    here = _PACKAGE.parent
-    if here.name in ("site-packages", "dist-packages"):
+    """Return the environment variables with which another process imports this same gsm3core."""
+    parent = _PACKAGE.parent
+    if parent.name in ("site-packages", "dist-packages"):
         return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(parent), os.environ.get("PYTHONPATH")]))}
 
 
 def presets() -> dict[str, Path]:
-    """Return the experiment configurations that ship with the project, by name."""
+    """Return the preset experiment configurations by name."""
     return {path.stem: path for path in sorted((_PACKAGE / "presets").glob("*.toml"))}

@@ -1,4 +1,4 @@
-"""The Run directory: one experiment on disk, and the only owner of its file names."""
+"""The run folder: one experiment on disk. All file names of a run are defined here."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ ENDED = {"run_finished": "finished", "run_failed": "failed", "run_cancelled": "c
 
 @dataclass(frozen=True, slots=True)
 class MemberFiles:
-    """Where one network of a fold keeps its files.
+    """Files of one network of a fold.
 
     Parameters
     ----------
     checkpoint
         Model, optimiser and random states after the last finished epoch.
     model
-        The fitted network's weights alone; written when its training has ended.
+        The trained network's weights; written when its training has ended.
     """
 
     checkpoint: Path
@@ -48,7 +48,7 @@ class MemberFiles:
 
 @dataclass(frozen=True, slots=True)
 class FoldFiles:
-    """Where one fold keeps its files.
+    """Files of one fold; none of them needs to exist.
 
     Parameters
     ----------
@@ -59,57 +59,60 @@ class FoldFiles:
     folder: Path
 
     def member(self, number: int) -> MemberFiles:
-        """Return where one network of the fold keeps its files; the first is number 0."""
-        after = f"-{number + 1}" if number else ""
-        return MemberFiles(self.folder / f"checkpoint{after}.pt", self.folder / f"model{after}.pt")
+        """Return the files of one network of the fold; the first is number 0."""
+        suffix = f"-{number + 1}" if number else ""
+        return MemberFiles(self.folder / f"checkpoint{suffix}.pt", self.folder / f"model{suffix}.pt")
 
     def models(self) -> list[Path]:
-        """Return the fitted networks, first member first.
+        """Return the weight files of the trained networks, first member first.
 
         Raises
         ------
         RunError
-            If there is none.
+            If there are none.
         """
         found: list[Path] = []
         while (path := self.member(len(found)).model).exists():
             found.append(path)
         if not found:
             raise RunError(
-                f"{self.folder} has no fitted network ({path.name}); only runs of the LSTM predict other datasets."
+                f"{self.folder} has no trained network ({path.name}); only LSTM runs can predict other datasets."
             )
         return found
 
     @property
     def scaler(self) -> Path:
-        """Means and standard deviations from the fold's training data."""
+        """Means and standard deviations of the fold's training data."""
         return self.folder / "scaler.json"
 
-    def write_spread_factor(self, factor: float) -> None:
-        """Keep what the spread of this fold's networks is multiplied by, whole or not at all."""
-        beside = self._spread.with_suffix(".part")
-        beside.write_text(json.dumps({"spread_factor": factor}), encoding="utf-8")
-        beside.replace(self._spread)
+    def write_std_factor(self, factor: float) -> None:
+        """Write the factor on the predictive standard deviation of this fold's networks, atomically."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self._std_factor.with_suffix(".part")
+        partial.write_text(json.dumps({"std_factor": factor}), encoding="utf-8")
+        partial.replace(self._std_factor)
 
     @property
-    def spread_factor(self) -> float:
-        """What the spread of this fold's networks is multiplied by; 1 without held-back sites to learn it from."""
-        if not self._spread.exists():
-            return 1.0
-        return float(json.loads(self._spread.read_text(encoding="utf-8"))["spread_factor"])
+    def std_factor(self) -> float:
+        """Factor on the predictive standard deviation, fitted at validation sites; 1 if there are none."""
+        # Earlier versions wrote spread.json.
+        for path, key in ((self._std_factor, "std_factor"), (self.folder / "spread.json", "spread_factor")):
+            if path.exists():
+                return float(json.loads(path.read_text(encoding="utf-8"))[key])
+        return 1.0
 
     @property
-    def _spread(self) -> Path:
-        return self.folder / "spread.json"
+    def _std_factor(self) -> Path:
+        return self.folder / "std_factor.json"
 
     @property
     def inputs(self) -> Path:
-        """Scaled forcings while the fold trains, where they do not fit into memory; gone when it is done."""
+        """Scaled forcings during training if ``training.inputs`` is ``disk``; deleted afterwards."""
         return self.folder / "inputs.zarr"
 
     @property
     def predictions(self) -> Path:
-        """What the fold predicts at the sites that it tests; written when the fold is done."""
+        """Predictions at the fold's test sites; written when the fold is finished."""
         return self.folder / _PREDICTIONS
 
     @property
@@ -124,7 +127,7 @@ class Run:
     Parameters
     ----------
     folder
-        The run's directory; use :meth:`create` or :meth:`open`.
+        The run's folder; use :meth:`create` or :meth:`open`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -144,21 +147,19 @@ class Run:
         run_id: str | None = None,
         start: Mapping[str, FoldFiles] | None = None,
     ) -> Run:
-        """Make a new run directory; never touches an existing one.
+        """Create a new run folder; an existing one is never changed.
 
         Parameters
         ----------
         root
             Folder of all runs.
-        config
-            The experiment.
         provenance
-            JSON-able: versions, commit, device, seed, dataset hash.
+            Versions, commit, device, seed, dataset hash; ready for JSON.
         run_id
-            Its name; a time stamp and the holdout's name by default.
+            Time stamp, holdout and a random suffix by default.
         start
-            Of a fine-tuning: fold -> the fold of another run whose networks and scaling it starts from. They are
-            copied, so that the run stands alone.
+            For fine-tuning: fold -> the fold of another run whose networks and scaling it starts from. They are
+            copied, so that the run does not depend on the other.
 
         Raises
         ------
@@ -167,26 +168,30 @@ class Run:
         """
         run_id = run_id or new_run_id(config)
         folder = Path(root) / run_id
-        beside = folder.with_name(f".{run_id}.{secrets.token_hex(4)}")
+        partial = folder.with_name(f".{run_id}.{secrets.token_hex(4)}")
         if folder.exists():
-            raise RunError(f"{folder} exists; runs are never overwritten. Choose another id, or resume it.")
-        beside.mkdir(parents=True)
+            raise RunError(
+                f"{folder} exists already; runs are never overwritten. Choose another id, or resume it."
+            )
+        partial.mkdir(parents=True)
         try:
-            (beside / _CONFIG).write_text(config.to_toml(), encoding="utf-8")
-            (beside / _PROVENANCE).write_text(json.dumps(provenance, indent=1, default=str), encoding="utf-8")
+            (partial / _CONFIG).write_text(config.to_toml(), encoding="utf-8")
+            (partial / _PROVENANCE).write_text(
+                json.dumps(provenance, indent=1, default=str), encoding="utf-8"
+            )
             for fold, files in (start or {}).items():
-                (beside / _START / fold).mkdir(parents=True)
+                (partial / _START / fold).mkdir(parents=True)
                 for file in (*files.models(), files.scaler):
-                    shutil.copy2(file, beside / _START / fold / file.name)
-            beside.rename(folder)
+                    shutil.copy2(file, partial / _START / fold / file.name)
+            partial.rename(folder)
         except OSError as error:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise RunError(f"{folder} cannot be made: {error}.") from error
+            shutil.rmtree(partial, ignore_errors=True)
+            raise RunError(f"{folder} cannot be created: {error}.") from error
         return cls(folder)
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """Open a run by its directory.
+        """Open a run by its folder.
 
         Raises
         ------
@@ -196,33 +201,35 @@ class Run:
         path = Path(path)
         if not (path / _CONFIG).is_file():
             near = [r.id for r in list_runs(path.parent)] if path.parent.is_dir() else []
-            raise RunError(f"{path} is not a run (no {_CONFIG} in it). {did_you_mean(path.name, near)}")
+            raise RunError(
+                f"{path} is not a run folder (no {_CONFIG} in it). {did_you_mean(path.name, near)}"
+            )
         return cls(path)
 
     @property
     def id(self) -> str:
-        """Name of the run's directory."""
+        """Name of the run's folder."""
         return self.folder.name
 
     @property
     def title(self) -> str:
-        """What a person calls the run: its title, or its holdout and id."""
+        """The configured title, or the holdout and the time of the id."""
         return self.config.title or f"{self.config.holdout.name.replace('_', ' ')} · {self.id[:15]}"
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the run came from: versions, commit, device, seed, dataset hash."""
-        found: dict[str, Any] = json.loads((self.folder / _PROVENANCE).read_text(encoding="utf-8"))
-        return found
+        """Versions, commit, device, seed and dataset hash when the run was created."""
+        provenance: dict[str, Any] = json.loads((self.folder / _PROVENANCE).read_text(encoding="utf-8"))
+        return provenance
 
     @property
     def dataset_path(self) -> Path:
-        """The dataset that the run read; relative paths start at the working directory it was given in."""
+        """Path of the run's dataset."""
         return Path(self.provenance.get("dataset_path") or self.config.data.dataset)
 
     @property
     def log(self) -> Path:
-        """What the run's process printed, when it ran in the background."""
+        """Output of the run's process, if it ran in the background."""
         return self.folder / _LOG
 
     @property
@@ -234,50 +241,49 @@ class Run:
         return state
 
     def fold(self, name: str) -> FoldFiles:
-        """Return the files of one fold, its folder made."""
-        files = FoldFiles(self.folder / "folds" / name)
-        files.folder.mkdir(parents=True, exist_ok=True)
-        return files
+        """Return the files of one fold; nothing is created."""
+        return FoldFiles(self.folder / "folds" / name)
 
     def start(self, name: str) -> FoldFiles | None:
-        """Return the networks and the scaling that a fold starts from; ``None`` where it starts from nothing.
+        """Return the networks and the scaling that a fold of a fine-tuning run starts from; else ``None``.
 
         Raises
         ------
         RunError
-            If the run is a fine-tuning and they are missing.
+            If they are missing.
         """
         if "parent" not in self.provenance:
             return None
         files = FoldFiles(self.folder / _START / name)
         if not files.scaler.exists():
             raise RunError(
-                f"{files.folder} is missing: fold {name} of run {self.id} starts from the networks in it."
+                f"{files.folder} is missing: fold {name} of run {self.id} starts from its networks. "
+                "Create the fine-tuning run again."
             )
         return files
 
     def finished_folds(self) -> list[FoldFiles]:
-        """Return the files of every fold that is done, by name.
+        """Return the files of every finished fold, sorted by name.
 
         Raises
         ------
         RunError
-            If none is.
+            If no fold is finished.
         """
         found = [
             FoldFiles(path) for path in sorted((self.folder / "folds").glob("*")) if FoldFiles(path).done
         ]
         if not found:
-            raise RunError(f"Run {self.id} has no finished fold (it is {self.state}). Resume it first.")
+            raise RunError(f"Run {self.id} has no finished fold (state: {self.state}). Resume it first.")
         return found
 
     def append_event(self, event: str, **fields: Any) -> dict[str, Any]:
-        """Append one line to ``events.jsonl`` in a single write, so that a reader never sees half a line twice."""
+        """Append one line to ``events.jsonl`` in a single write, and return the event."""
         line = {"event": event, "time": round(time.time(), 3), **fields}
         text = json.dumps(line, default=float) + "\n"
         with (self.folder / _EVENTS).open("ab+", buffering=0) as file:
-            # A kill or a full disk may have left half a line: begin a new one, so that only that one is lost.
-            if file.tell() and not self._ends_with_newline(file):
+            # After a kill or a full disk the last line may be incomplete: start a new one, so that only that one is lost.
+            if file.seek(0, os.SEEK_END) and not self._ends_with_newline(file):
                 text = "\n" + text
             file.write(text.encode())
         return line
@@ -292,12 +298,12 @@ class Run:
         yield from self.events_since(0)[0]
 
     def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Return the events after a byte offset and the next offset; the file is never read twice.
+        """Return the events after a byte offset, and the next offset.
 
         Parameters
         ----------
         offset
-            0 the first time, then what the last call returned.
+            0 at first, then the offset returned by the last call.
         """
         path = self.folder / _EVENTS
         if not path.exists():
@@ -305,21 +311,21 @@ class Run:
         with path.open("rb") as file:
             file.seek(offset)
             new = file.read()
-        whole = new.rfind(b"\n") + 1
-        return [event for line in new[:whole].splitlines() if (event := _event(line))], offset + whole
+        end = new.rfind(b"\n") + 1
+        return [event for line in new[:end].splitlines() if (event := _event(line))], offset + end
 
     def write_predictions(self, predictions: xr.Dataset) -> None:
-        """Keep the predictions of all folds together."""
+        """Write the merged predictions of all folds."""
         atomic_write(predictions, self.folder / _PREDICTIONS)
 
     def predictions(self) -> xr.Dataset:
-        """Return what the run predicts, at every site by the fold that tests it.
+        """Return the run's predictions, at every site by the fold that tests it.
 
         Returns
         -------
         xarray.Dataset
-            ``sm_predicted (site, time)`` in m3 m-3, the whole record; ``in_test (site, time)``, true on the days
-            that test (the others were seen in training, or warm up); coordinate ``fold (site)``.
+            ``sm_predicted (site, time)`` in m3 m-3 on all days; ``in_test (site, time)``, true on test days (the
+            others are training or warm-up days); coordinate ``fold (site)``.
 
         Raises
         ------
@@ -329,7 +335,7 @@ class Run:
         return self._read(self.folder / _PREDICTIONS, "predictions")
 
     def write_scores(self, reference: str, scores: xr.Dataset) -> None:
-        """Keep the scores against one record (``sm_insitu`` or ``sm_smap``)."""
+        """Write the scores against one reference (``sm_insitu`` or ``sm_smap``)."""
         atomic_write(scores, self._scores_path(reference))
 
     def scores(self, reference: str | None = None) -> xr.Dataset:
@@ -338,8 +344,7 @@ class Run:
         Parameters
         ----------
         reference
-            Against what: ``sm_insitu``, or ``sm_smap`` where that is what the dataset has. By default the first
-            there is.
+            ``sm_insitu`` or ``sm_smap``; by default the first that exists.
 
         Returns
         -------
@@ -356,7 +361,7 @@ class Run:
         return self._read(self._scores_path(reference), f"scores against {reference}")
 
     def references(self) -> list[str]:
-        """Return the records that the run was scored against, in-situ first."""
+        """Return the references that the run was scored against, in-situ first."""
         return [t for t in v.TARGETS if self._scores_path(t).exists()]
 
     def _scores_path(self, reference: str) -> Path:
@@ -364,7 +369,7 @@ class Run:
 
     def _read(self, path: Path, what: str) -> xr.Dataset:
         if not path.exists():
-            raise RunError(f"Run {self.id} has no {what} (it is {self.state}); expected {path}.")
+            raise RunError(f"Run {self.id} has no {what} (state: {self.state}); expected {path}.")
         with xr.open_dataset(path, engine="h5netcdf") as ds:
             return ds.load()
 
@@ -378,12 +383,12 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def new_run_id(config: ExperimentConfig) -> str:
-    """Return a name for a run that sorts by time and is not taken."""
+    """Return a new run id that sorts by time."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{config.holdout.name}-{secrets.token_hex(4)}"
 
 
 def list_runs(root: str | Path) -> list[Run]:
-    """Return the runs below a folder, newest first; one whose configuration cannot be read is left out."""
+    """Return the runs in a folder, newest first, without those whose configuration cannot be read."""
     found = []
     for path in sorted(Path(root).glob(f"*/{_CONFIG}"), reverse=True):
         if not path.parent.name.startswith("."):

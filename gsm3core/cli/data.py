@@ -1,4 +1,4 @@
-"""``gsm3 data``: what there is, and datasets made of it."""
+"""``gsm3 data``: list sources; build, join and describe datasets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
 
-from gsm3core.cli.build import PLACES, recipe_from, run_recipe, show_history
+from gsm3core.cli.build import SITE_TABLES, recipe_from, run_recipe, show_history
 from gsm3core.cli.common import (
+    Out,
     Overwrite,
     SourcesFolder,
     console,
     describe_dataset,
     finish_dataset,
+    key_value_table,
+    make_table,
     name_column,
+    print_path,
 )
 from gsm3core.cli.sources import INSITU, build_insitu
 from gsm3core.errors import ConfigError, DatasetError, did_you_mean
@@ -26,39 +29,32 @@ data = typer.Typer(help="Build, join and describe datasets.", no_args_is_help=Tr
 
 @data.command("list")
 def data_list(root: SourcesFolder = None) -> None:
-    """List the data sets that can be built, and the sources: which are here, where, and what is missing."""
+    """List the datasets that can be built, the data sources, and which sources are on this machine."""
     from gsm3core.catalog import KINDS, dataset_entries, sources_of
-    from gsm3core.readers.availability import presence
+    from gsm3core.readers.availability import check_availability
 
-    table = Table(
-        name_column("name"), "what", "provider", "terms", title="Can be built", title_justify="left"
-    )
+    table = make_table(name_column("name"), "title", "provider", "license", title="Datasets")
     for entry in dataset_entries().values():
         table.add_row(entry.name, entry.title, entry.provider, entry.license)
     console.print(table)
-    table = Table(
-        name_column("name"),
-        "kind",
-        "what",
-        "here",
-        Column("where, or what is missing", overflow="fold"),
-        title="Sources",
-        title_justify="left",
-    )
+    table = make_table(name_column("name"), "kind", "title", "files", title="Sources")
     for kind in KINDS:
         for name, source in sources_of(kind).items():
-            found = presence(name, root)
-            here = f"{found.files} files" if found.here else "no"
-            table.add_row(name, kind, source.title, here, escape(found.missing or str(found.folder)))
+            found = check_availability(name, root)
+            files = (
+                f"{found.files} files" if found.available else found.missing.removesuffix(f" {found.folder}")
+            )
+            table.add_row(name, kind, source.title, escape(files))
     console.print(table)
+    print_path("Files of a source are searched in", found.folder.parent / "NAME", " (change with --root).")
 
 
 @data.command("describe")
 def data_describe(
-    name: Annotated[str, typer.Argument(help="A catalogue name, or the path of a dataset.")],
+    name: Annotated[str, typer.Argument(help="Name in the catalogue, or path of a dataset.")],
     root: SourcesFolder = None,
 ) -> None:
-    """Say what a catalogue entry is, or what a dataset on disk holds."""
+    """Describe a catalogue entry, or the contents and provenance of a dataset."""
     if Path(name).exists():
         from gsm3core.schema import open_dataset
 
@@ -88,11 +84,8 @@ def data_describe(
         }
     else:
         known = {*dataset_entries(), *source_entries(), *selections()}
-        raise DatasetError(f"{name!r} is not in the catalogue and not a file. {did_you_mean(name, known)}")
-    table = Table(show_header=False, box=None)
-    for key, text in rows.items():
-        table.add_row(f"[bold]{key}", escape(str(text)))
-    console.print(table)
+        raise DatasetError(f"{name!r} is not in the catalogue and is no path. {did_you_mean(name, known)}")
+    console.print(key_value_table(rows))
 
 
 @data.command("build")
@@ -100,66 +93,77 @@ def data_build(
     name: Annotated[
         str,
         typer.Argument(
-            help="conus-smap, uscrn, ismn, uscrn-daily or demo; table or grid (places without records); "
-            "a selection, such as gsm3-paper; or a recipe (.yaml). See `gsm3 data list`."
+            help="conus-smap, uscrn, ismn, uscrn-daily or demo; table or grid (sites without in-situ data); "
+            "a selection of inputs, such as gsm3-paper; or a recipe (.yaml). See `gsm3 data list`."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")],
+    out: Out,
     source: Annotated[
-        Path | None, typer.Option("--from", help="The producer's file, archive or folder; a table of places.")
+        Path | None,
+        typer.Option("--from", help="Source file, archive or folder; for table: CSV with site, lat, lon."),
     ] = None,
     in_situ: Annotated[
-        str, typer.Option(help="Stations of a selection: ismn=PATH or uscrn-daily=PATH.")
+        str, typer.Option(help="In-situ sites of a selection: ismn=PATH or uscrn-daily=PATH.")
     ] = "",
     forcing: Annotated[
         list[str] | None,
-        typer.Option(
-            help="SOURCE, or SOURCE:VARIABLE[@max][=NAME],...: daily inputs at the sites. Repeatable."
-        ),
+        typer.Option(help="Daily inputs: SOURCE, or SOURCE:VARIABLE\\[@max]\\[=NAME],... Repeatable."),
     ] = None,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(help="The same for static inputs; of daily sources their long-term mean."),
+        typer.Option(
+            help="Static inputs, written likewise; the long-term mean of daily sources. Repeatable."
+        ),
     ] = None,
     product: Annotated[
-        list[str] | None, typer.Option(help="Soil-moisture products, such as smap-l3e or gldas-noah025.")
+        list[str] | None,
+        typer.Option(help="Soil-moisture products, such as smap-l3e or gldas-noah025. Repeatable."),
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option("--source", help="SOURCE=FOLDER of its files, where not in data/sources."),
+        typer.Option("--source", help="SOURCE=FOLDER, if its files are not in data/sources. Repeatable."),
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="SOURCE=bilinear instead of the nearest cell.")
+        list[str] | None, typer.Option(help="SOURCE=bilinear, instead of the nearest cell. Repeatable.")
     ] = None,
-    days: Annotated[str, typer.Option(help="2015-04-01:2020-12-31; the record's own by default.")] = "",
-    box: Annotated[str, typer.Option(help="grid: west,south,east,north in degrees (cells of 9 km).")] = "",
-    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Take lacking days as missing.")] = False,
+    days: Annotated[
+        str, typer.Option(help="Period, such as 2015-04-01:2020-12-31; default: that of the in-situ data.")
+    ] = "",
+    box: Annotated[str, typer.Option(help="grid: west,south,east,north in degrees (9 km cells).")] = "",
+    allow_gaps: Annotated[
+        bool,
+        typer.Option(
+            "--allow-gaps", help="Treat missing days of a forcing as missing values instead of an error."
+        ),
+    ] = False,
     work: Annotated[
-        Path | None, typer.Option(help="Folder of finished pieces, beside --out by default.")
+        Path | None, typer.Option(help="Folder of intermediate files; default: next to --out.")
     ] = None,
     root: SourcesFolder = None,
-    sites: Annotated[int, typer.Option(help="Number of sites (demo alone).")] = 400,
-    seed: Annotated[int, typer.Option(help="Seed (demo alone).")] = 0,
-    depth: Annotated[float | None, typer.Option(help="ismn: wanted depth of the sensors, m (0.05).")] = None,
-    min_hours: Annotated[int | None, typer.Option(help="ismn: fewest good hours of a day (6).")] = None,
+    sites: Annotated[int, typer.Option(help="demo: number of sites.")] = 400,
+    seed: Annotated[int, typer.Option(help="demo: random seed.")] = 0,
+    depth: Annotated[float | None, typer.Option(help="ismn: sensor depth in m (default 0.05).")] = None,
+    min_hours: Annotated[
+        int | None, typer.Option(help="ismn: minimum number of good hours per day (default 6).")
+    ] = None,
     combine: Annotated[
-        str | None, typer.Option(help="ismn: several sensors at one depth: best or mean (best).")
+        str | None, typer.Option(help="ismn: several sensors at one depth: best or mean (default best).")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Build a dataset from the producers' files; ``demo`` simulates one and needs none.
+    """Build a dataset from source files, or simulate one (demo).
 
-    After a kill the same command goes on where it was.
+    An interrupted build continues when the same command is run again.
     """
     from gsm3core.catalog import selections
 
     sensors = {"depth": depth, "min_hours": min_hours, "combine": combine}
     inputs = {"forcing": forcing or [], "attribute": attribute or [], "product": product or []}
-    several = any(inputs.values()) or in_situ or name in PLACES or name.endswith((".yaml", ".yml"))
+    several = any(inputs.values()) or in_situ or name in SITE_TABLES or name.endswith((".yaml", ".yml"))
     several = several or (days and name in INSITU)
     if several or name in selections():
         recipe = recipe_from(
-            name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, places=files or [],
+            name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, folders=files or [],
             methods=method or [], allow_gaps=allow_gaps, sensors=sensors,
         )  # fmt: skip
         run_recipe(recipe, out, work=work, root=root, overwrite=overwrite)
@@ -171,7 +175,7 @@ def data_build(
             ds = demo_dataset(n_sites=sites, seed=seed)
     elif name in INSITU:
         if source is None:
-            raise ConfigError(f"{name} is built from an archive or a folder: give it with --from.")
+            raise ConfigError(f"{name} is built from an archive or a folder: give its path with --from.")
         ds = build_insitu(name, source, out, **sensors)
     else:
         from gsm3core.assembly.sites import build
@@ -179,13 +183,13 @@ def data_build(
 
         entries = dataset_entries()
         if name not in entries:
-            known = {*entries, *INSITU, *PLACES, "demo"}
-            raise DatasetError(
-                f"{name!r} is nothing that can be built, and no recipe. {did_you_mean(name, known)}"
-            )
+            known = {*entries, *INSITU, *SITE_TABLES, "demo"}
+            raise DatasetError(f"unknown dataset name {name!r}. {did_you_mean(name, known)}")
         entry = entries[name]
         if source is None:
-            raise ConfigError(f"{name} is built from a file: give it with --from. Expected: {entry.layout}")
+            raise ConfigError(
+                f"{name} is built from a file: give its path with --from. Expected: {entry.layout}"
+            )
         with console.status(f"Reading {source} ..."):
             ds = build(name, source)
     finish_dataset(ds, out, overwrite)
@@ -193,19 +197,20 @@ def data_build(
 
 @data.command("join")
 def data_join(
-    first: Annotated[Path, typer.Argument(help="A dataset.")],
-    second: Annotated[Path, typer.Argument(help="Another, with other sites.")],
-    out: Annotated[Path, typer.Option("--out", help="Where to write: .zarr or .nc.")],
+    first: Annotated[Path, typer.Argument(help="Path of a dataset.")],
+    second: Annotated[Path, typer.Argument(help="Path of a dataset with other sites.")],
+    out: Out,
     inputs: Annotated[
-        str, typer.Option(help="shared: forcings and attributes that both have; all: those of either.")
+        str,
+        typer.Option(help="Forcings and attributes to keep: shared (in both datasets) or all (in either)."),
     ] = "shared",
     overwrite: Overwrite = False,
 ) -> None:
-    """Join two datasets into one over the forcings and attributes that they share, or over all of them."""
+    """Join the sites of two datasets."""
     from gsm3core.assembly.sites import join
     from gsm3core.schema import open_dataset
 
     if inputs not in ("shared", "all"):
-        raise ConfigError(f"--inputs is {inputs!r}; expected shared or all.")
+        raise ConfigError(f"invalid --inputs {inputs!r}; expected shared or all.")
     joined = join(open_dataset(first), open_dataset(second), inputs="all" if inputs == "all" else "shared")
     finish_dataset(joined, out, overwrite)

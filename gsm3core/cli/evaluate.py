@@ -1,4 +1,4 @@
-"""``gsm3 score``, ``gsm3 factors`` and ``gsm3 report``: how good predictions are, and where."""
+"""``gsm3 score``, ``gsm3 factors`` and ``gsm3 report``: evaluation of predictions and runs."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from gsm3core import vocabulary as v
-from gsm3core.cli.common import Overwrite, console, open_run, score_table
+from gsm3core.cli.common import Overwrite, console, open_run, print_path, score_table
 from gsm3core.errors import ConfigError
 
 
 def score_command(
     predicted: Annotated[
-        Path, typer.Argument(help="netCDF file with one soil-moisture variable (site, time).")
+        Path, typer.Argument(help="Predictions: netCDF file with one soil-moisture variable (site, time).")
     ],
     observed: Annotated[
-        Path, typer.Argument(help="netCDF file with one soil-moisture variable (site, time).")
+        Path, typer.Argument(help="Observations: netCDF file with one soil-moisture variable (site, time).")
     ],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the scores here (.nc).")] = None,
-    min_days: Annotated[int, typer.Option(help="Fewest paired days for a score.")] = 30,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the scores to this file (.nc).")] = None,
+    min_days: Annotated[int, typer.Option(help="Minimum number of paired days for a score.")] = 30,
 ) -> None:
-    """Score predictions against observations at every site, over the days that both have."""
+    """Score predictions against observations at every site, on the days that both have."""
     from gsm3core.evaluation.site_scores import site_scores
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_series
@@ -32,60 +31,81 @@ def score_command(
     scores = site_scores(open_series(predicted), open_series(observed), min_days=min_days)
     if v.PRODUCT not in scores.dims:
         scores = scores.expand_dims({v.PRODUCT: [predicted.name]})
-    console.print(score_table(scores, "Median over sites"))
+    console.print(score_table(scores, observed.name))
     if out:
         atomic_write(scores, out)
-        console.print(f"Written to [bold]{escape(str(out))}[/].")
+        print_path("Written to", out)
 
 
 def factors_command(
-    run_id: Annotated[str | None, typer.Argument(help="Id or path of a run; none with --table.")] = None,
-    metric: Annotated[str, typer.Option(help="The score to explain.")] = "R",
-    reference: Annotated[str | None, typer.Option(help="Scores against sm_insitu or sm_smap.")] = None,
-    product: Annotated[str | None, typer.Option(help="A product instead of the run itself.")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="Id or path of a run; omit it with --table.")] = None,
+    metric: Annotated[str, typer.Option(help="Score to explain.")] = "R",
+    reference: Annotated[
+        str | None, typer.Option(help="Reference of the scores: sm_insitu or sm_smap.")
+    ] = None,
+    product: Annotated[
+        str | None, typer.Option(help="Explain the scores of this product instead of the run's.")
+    ] = None,
     moisture: Annotated[
-        str | None, typer.Option(help="Mean soil moisture of: sm_smap (default), sm_insitu or a product.")
+        str | None,
+        typer.Option(help="Source of mean soil moisture: sm_smap (default), sm_insitu or a product."),
     ] = None,
     table_file: Annotated[
-        Path | None, typer.Option("--table", help="CSV of published scores instead of a run, one row a site.")
+        Path | None,
+        typer.Option("--table", help="CSV of published scores instead of a run, one row per site."),
     ] = None,
-    score: Annotated[str, typer.Option(help="With --table: the column that holds the metric.")] = "R",
+    score: Annotated[str, typer.Option(help="With --table: column of the score.")] = "R",
     columns: Annotated[
-        str | None, typer.Option("--factors", help="With --table: columns to explain it by, with commas.")
+        str | None,
+        typer.Option("--factors", help="With --table: columns of the factors, separated by commas."),
     ] = None,
     clusters: Annotated[
-        str, typer.Option(help="With --table: columns that together name a cluster of sites (network).")
+        str,
+        typer.Option(
+            help="With --table: columns that together define a cluster of sites (such as network), separated by commas."
+        ),
     ] = "",
     by: Annotated[
         str | None,
-        typer.Option(help="Strata of another factor than mean soil moisture, as NAME:EDGE,EDGE,..."),
+        typer.Option(help="Factor of the strata instead of mean soil moisture, as NAME:EDGE,EDGE,..."),
     ] = None,
     then: Annotated[
-        str | None, typer.Option(help="Strata within those below and above --limit, as NAME:EDGE,EDGE,...")
+        str | None,
+        typer.Option(
+            help="Second factor, for strata below and above --limit of the first, as NAME:EDGE,EDGE,..."
+        ),
     ] = None,
     limit: Annotated[
         float | None,
         typer.Option(
-            help="Divides the first factor for --then: by default 0.08 of mean soil moisture, else its middle edge."
+            help="Value of the first factor that divides sites for --then; default 0.08 m3 m-3 for mean soil moisture, else its "
+            "middle edge."
         ),
     ] = None,
-    held_out: Annotated[str | None, typer.Option(help="network, spatial_block or random.")] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help="Cross-validation groups: network, spatial_block or random.")
+    ] = None,
     weighted: Annotated[
         bool, typer.Option("--weighted/--unweighted", help="Weight sites by sampling error.")
     ] = True,
-    shap: Annotated[bool, typer.Option("--shap", help="SHAP values too (the extra `shap`).")] = False,
-    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
-    save: Annotated[Path | None, typer.Option("--out", help="Write the result here (.nc).")] = None,
+    shap: Annotated[
+        bool, typer.Option("--shap", help="Also compute SHAP values (needs the package shap).")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    save: Annotated[Path | None, typer.Option("--out", help="Write the results to this file (.nc).")] = None,
     runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
 ) -> None:
-    """Say which factors go along with a run's good and bad scores (association, not cause), and where to expect which."""
+    """Factor importance: site attributes associated with a run's scores, and expected skill at ungauged sites.
+
+    The results are associations, not causes.
+    """
     from gsm3core import factors
     from gsm3core.factors import report
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_dataset
 
     if (run_id is None) == (table_file is None):
-        raise ConfigError("Give either a run or --table CSV: scores are taken from one of them.")
+        raise ConfigError("Give either a run or --table CSV, not both.")
     strata_of = _strata(by, then, limit)
     if table_file is not None:
         table = factors.read_score_table(
@@ -101,21 +121,21 @@ def factors_command(
             moisture=moisture,
         )
     measures = [m for m in factors.MEASURES if shap or m != factors.SHAP]
-    with console.status(f"Fitting {metric} at {len(table)} sites, held out in three ways ..."):
+    with console.status(f"Computing factor importance for {metric} at {len(table)} sites ..."):
         found = factors.importance_of(
             table, measures=measures, held_out=held_out, weighted=weighted, seed=seed
         )
         skill = factors.fit_skill(table, held_out=held_out, weighted=weighted, seed=seed)
-    print_plain = Console(soft_wrap=True, highlight=False, markup=False)
-    print_plain.print(report.importance_text(found))
+    plain_console = Console(soft_wrap=True, highlight=False, markup=False)
+    plain_console.print(report.importance_text(found))
     if table.moisture or strata_of:
         strata = factors.skill_strata(table, seed=seed, **strata_of)
-        print_plain.print("\n" + report.strata_text(strata))
+        plain_console.print("\n" + report.strata_text(strata))
         found = found.merge(strata, combine_attrs="drop_conflicts")
-    print_plain.print("\n" + report.skill_text(skill))
+    plain_console.print("\n" + report.skill_text(skill))
     if save:
         atomic_write(found, save)
-        console.print(f"Written to [bold]{escape(str(save))}[/].")
+        print_path("Written to", save)
 
 
 def _names(text: str | None) -> list[str]:
@@ -123,7 +143,7 @@ def _names(text: str | None) -> list[str]:
 
 
 def _strata(by: str | None, then: str | None, limit: float | None) -> dict[str, Any]:
-    """Return the options of skill_strata that were given on the command line."""
+    """Return the options of ``skill_strata`` given on the command line."""
     options: dict[str, Any] = {} if limit is None else {"limit": limit}
     for text, which, option in ((by, "first", "--by"), (then, "second", "--then")):
         if text is None:
@@ -135,7 +155,7 @@ def _strata(by: str | None, then: str | None, limit: float | None) -> dict[str, 
             name = ""
         if not name:
             raise ConfigError(
-                f"{option} is {text!r}; expected a factor and edges, such as elevation:200,1000."
+                f"invalid {option} {text!r}; expected a factor and edges, such as elevation:200,1000."
             )
     return options
 
@@ -145,18 +165,20 @@ def report_command(
         list[str],
         typer.Argument(
             metavar="RUN [RUN ...]",
-            help="Id or path of the run to report; then runs of other holdouts of the same dataset.",
+            help="Id or path of the run; then, optionally, runs of the same dataset with other holdouts.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to make: report.html, tables/, data/.")],
-    reference: Annotated[str | None, typer.Option(help="Scores against sm_insitu or sm_smap.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Output folder: report.html, tables/, data/.")],
+    reference: Annotated[
+        str | None, typer.Option(help="Reference of the scores: sm_insitu or sm_smap.")
+    ] = None,
     runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a run's evaluation as one self-contained page, with every table as CSV and the scores as netCDF."""
+    """Write the evaluation of a run as one HTML page that opens offline, with tables as CSV and scores as netCDF."""
     from gsm3core.report import write_report
 
     runs = [open_run(run_id, runs_folder) for run_id in run_ids]
-    with console.status("Comparing products, drawing and writing ..."):
+    with console.status("Comparing products and writing the report ..."):
         page = write_report(runs, out, reference=reference, overwrite=overwrite)
-    console.print(f"Written to [bold]{escape(str(page))}[/]; open it in a browser.")
+    print_path("Written to", page, "; open it in a browser.")

@@ -1,55 +1,72 @@
-"""``gsm3 run``, ``gsm3 runs`` and ``gsm3 predict``: experiments, and what their models predict."""
+"""``gsm3 run``, ``gsm3 runs``, ``gsm3 finetune`` and ``gsm3 predict``: experiments and predictions of their models."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gsm3core import vocabulary as v
-from gsm3core.cli.common import RunsFolder, console, name_column, open_run, score_table
+from gsm3core.cli.common import (
+    RunsFolder,
+    console,
+    format_number,
+    make_table,
+    name_column,
+    number_column,
+    open_run,
+    print_path,
+    score_table,
+)
 from gsm3core.errors import ConfigError
 
 runs = typer.Typer(help="List, show, resume and cancel runs.", no_args_is_help=True)
 
 
 def run_command(
-    config: Annotated[
-        str, typer.Argument(help="A TOML file, or a preset: gsm3, quick, paper, smap-temporal.")
-    ],
-    dataset: Annotated[Path | None, typer.Option(help="The dataset; overrides the configuration's.")] = None,
-    holdout: Annotated[str | None, typer.Option(help=f"What to hold out: {', '.join(v.HOLDOUTS)}.")] = None,
+    config: Annotated[str, typer.Argument(help="TOML file, or preset: gsm3, quick, paper, smap-temporal.")],
+    dataset: Annotated[
+        Path | None, typer.Option(help="Path of the dataset; overrides the configuration.")
+    ] = None,
+    holdout: Annotated[str | None, typer.Option(help=f"Holdout: {', '.join(v.HOLDOUTS)}.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, cuda:N, or several: cuda:0,cuda:1 or cuda:all.")
+        str | None,
+        typer.Option(help="Device: auto, cpu, cuda, cuda:N, or several: cuda:0,cuda:1 or cuda:all."),
     ] = None,
     folds_at_once: Annotated[
-        str | None, typer.Option(help="Folds trained at once on each device: a number, or auto.")
+        str | None, typer.Option(help="Number of folds trained at once on each device, or auto.")
     ] = None,
     targets: Annotated[
-        str | None, typer.Option(help="Records to learn from, with commas: sm_insitu,sm_smap.")
+        str | None, typer.Option(help="Training targets, separated by commas: sm_insitu,sm_smap.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Overrides the configuration's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs; overrides the configuration.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the network and the windows; the folds have their own.")
+        int | None,
+        typer.Option(
+            help="Random seed of the network and its training windows; folds have their own (holdout.seed)."
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help=f"{', '.join(v.MODEL_PRODUCTS)}.")] = None,
-    members: Annotated[int | None, typer.Option(help="Networks per fold; their mean predicts.")] = None,
+    model: Annotated[str | None, typer.Option(help=f"Model: {', '.join(v.MODEL_PRODUCTS)}.")] = None,
+    members: Annotated[
+        int | None, typer.Option(help="Ensemble size: networks per fold, whose mean is the prediction.")
+    ] = None,
     head: Annotated[
-        str | None, typer.Option(help="point (a value a day) or gaussian (a value and its spread).")
+        str | None, typer.Option(help="Output: point, or gaussian (mean and standard deviation).")
     ] = None,
     heads: Annotated[
-        str | None, typer.Option(help="How the teachers share the network: shared, separate or affine.")
+        str | None, typer.Option(help="Output layers of the training targets: shared, separate or affine.")
     ] = None,
-    title: Annotated[str, typer.Option(help="What to call the run.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the run.")] = "",
     out: RunsFolder = Path("runs"),
 ) -> None:
-    """Run one experiment: train, predict and score every fold, into one run directory."""
+    """Run an experiment: train, predict and score every fold; the results are one run folder."""
     from gsm3core.config import ExperimentConfig
-    from gsm3core.experiment import create_run
+    from gsm3core.experiment import run_experiment
 
     experiment = (
         ExperimentConfig.load(config)
@@ -71,14 +88,16 @@ def run_command(
     )
     if title:
         experiment = experiment.model_copy(update={"title": title})
-    network_alone = {"--members": members, "--head": head, "--heads": heads}
+    lstm_only = {"--members": members, "--head": head, "--heads": heads}
     if experiment.model.name != "multitask_lstm" and (
-        given := [option for option, value in network_alone.items() if value is not None]
+        given := [option for option, value in lstm_only.items() if value is not None]
     ):
         raise ConfigError(
-            f"{given[0]} is an option of the network; model {experiment.model.name!r} has nothing like it. Leave it out."
+            f"{', '.join(given)}: only for model 'multitask_lstm', not for {experiment.model.name!r}. Leave it out."
         )
-    _carry_out(create_run(experiment, out))
+    _with_progress(
+        lambda on_event: run_experiment(experiment, out=out, on_event=on_event, on_created=_show_run)
+    )
 
 
 @runs.command("list")
@@ -86,35 +105,47 @@ def runs_list(out: RunsFolder = Path("runs")) -> None:
     """List all runs, newest first."""
     from gsm3core.run import list_runs
 
-    table = Table(name_column("id"), "holdout", "state", "dataset", "R", "ubRMSE")
+    table = make_table(
+        name_column("id"), name_column("state"), number_column("R"), number_column("ubRMSE"), "dataset"
+    )
     for run in list_runs(out):
         finished = [e for e in run.events() if e["event"] == "run_finished"]
         medians: dict[str, Any] = next(iter(finished[-1]["medians"].values()), {}) if finished else {}
         table.add_row(
-            run.id, run.config.holdout.name, run.state, run.dataset_path.name,
-            *(f"{medians[m]:.3f}" if m in medians else "" for m in ("R", "ubRMSE")),
+            run.id, run.state, *(format_number(medians.get(m, math.nan), 3) for m in ("R", "ubRMSE")),
+            escape(run.dataset_path.stem),
         )  # fmt: skip
+    if not table.row_count:
+        print_path("No runs in", out)
+        return
     console.print(table)
+    console.print(
+        "R and ubRMSE: median over sites against sm_insitu, or sm_smap where there are no in-situ data."
+    )
 
 
 @runs.command("show")
 def runs_show(
     run_id: Annotated[str, typer.Argument(help="Id or path.")], out: RunsFolder = Path("runs")
 ) -> None:
-    """Show a run's configuration, state and median scores."""
+    """Show a run's state, configuration and median scores."""
     run = open_run(run_id, out)
-    console.print(f"[bold]{escape(run.title)}[/]  {run.state}  {escape(str(run.folder))}")
-    console.print(escape(run.config.to_toml()))
+    print_path("Run", run.title)
+    failures = [e.get("message", "") for e in run.events() if e["event"] == "run_failed"]
+    console.print(f"State: {run.state}" + (f": {escape(failures[-1])}" if run.state == "failed" else ""))
+    print_path("Folder:", run.folder)
+    console.print()
+    console.print(escape(run.config.to_toml()), soft_wrap=True)
     for reference in run.references():
-        console.print(score_table(run.scores(reference), f"Against {reference}, median over sites"))
+        console.print(score_table(run.scores(reference), reference))
 
 
 @runs.command("resume")
 def runs_resume(
     run_id: Annotated[str, typer.Argument(help="Id or path.")], out: RunsFolder = Path("runs")
 ) -> None:
-    """Go on with a run that was killed, cancelled or failed; what was finished is kept."""
-    _carry_out(open_run(run_id, out))
+    """Resume a run that was killed, cancelled or failed; finished folds are kept."""
+    _execute(open_run(run_id, out))
 
 
 @runs.command("cancel")
@@ -123,39 +154,39 @@ def runs_cancel(run_id: Annotated[str, typer.Argument(help="Id.")], out: RunsFol
     from gsm3core.jobs.queue import JobQueue
 
     JobQueue(out).cancel(run_id)
-    console.print(f"{escape(run_id)} is being cancelled; what it finished is kept.")
+    console.print(f"Cancelling {escape(run_id)}; finished folds and checkpoints are kept.")
 
 
 @runs.command("export-tensorboard")
 def runs_export_tensorboard(
     run_id: Annotated[str, typer.Argument(help="Id or path.")],
-    to: Annotated[Path, typer.Option("--to", help="Folder for TensorBoard's files.")],
+    to: Annotated[Path, typer.Option("--to", help="Output folder.")],
     out: RunsFolder = Path("runs"),
 ) -> None:
-    """Write a run's losses, scores and speed for TensorBoard (`pip install tensorboard`)."""
+    """Export a run's losses, validation scores and speed for TensorBoard (needs the package tensorboard)."""
     from gsm3core.experiment.tensorboard import export_tensorboard
 
     written = export_tensorboard(open_run(run_id, out), to)
-    console.print(
-        f"Written to [bold]{escape(str(written))}[/]; see it with: tensorboard --logdir {escape(str(to))}"
-    )
+    print_path("Written to", written, f"; open it with: tensorboard --logdir {to}")
 
 
 def finetune_command(
     run_id: Annotated[str, typer.Argument(help="Id or path of the run to start from.")],
-    dataset: Annotated[Path, typer.Option(help="The dataset whose training sites teach now.")],
+    dataset: Annotated[Path, typer.Option(help="Path of the dataset to train on.")],
     holdout: Annotated[
         str | None,
-        typer.Option(help="What to hold out of it: a name, or a TOML file with a [holdout] section."),
+        typer.Option(
+            help="Holdout of that dataset: a name, or a TOML file with a holdout section; default: as in the first run."
+        ),
     ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="A tenth of the first run's by default.")
+    learning_rate: Annotated[float | None, typer.Option(help="Default: a tenth of the first run's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of epochs; default: as in the first run.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="The first run's by default.")] = None,
-    title: Annotated[str, typer.Option(help="What to call the new run.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the new run.")] = "",
     out: RunsFolder = Path("runs"),
 ) -> None:
-    """Go on from a run's networks and scaling on the sites of another dataset, as a new run."""
+    """Fine-tune a run's networks on another dataset, as a new run with the same scaling."""
     from gsm3core.config import ExperimentConfig
     from gsm3core.experiment import create_finetune
 
@@ -168,17 +199,17 @@ def finetune_command(
         open_run(run_id, out), dataset, out,
         holdout=chosen, learning_rate=learning_rate, epochs=epochs, title=title,
     )  # fmt: skip
-    _carry_out(run)
+    _execute(run)
 
 
 def predict_command(
     run_id: Annotated[str, typer.Argument(help="Id or path of a run.")],
-    dataset: Annotated[Path, typer.Argument(help="A dataset with the run's inputs.")],
-    to: Annotated[Path, typer.Option("--to", help="Where to write: .nc or .zarr.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    dataset: Annotated[Path, typer.Argument(help="Path of a dataset with the run's inputs.")],
+    to: Annotated[Path, typer.Option("--to", help="Output file: .nc or .zarr.")],
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or cuda:N.")] = "cpu",
     out: RunsFolder = Path("runs"),
 ) -> None:
-    """Predict soil moisture on a dataset with a run's networks: their mean, over all folds and members, and its spread."""
+    """Predict soil moisture on a dataset: mean and standard deviation over the networks of all folds and members of a run."""
     from gsm3core.experiment import prepare_process
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_dataset
@@ -187,56 +218,83 @@ def predict_command(
     from gsm3core.prediction import predict_dataset
 
     if to.exists():
-        raise ConfigError(f"{to} exists. Choose another name.")
+        raise ConfigError(f"{to} exists already. Choose another name.")
     if to.suffix not in (".nc", ".zarr"):
-        raise ConfigError(f"{to} names no format: expected .nc (netCDF-4) or .zarr.")
+        raise ConfigError(f"unknown format of {to}; expected .nc (netCDF-4) or .zarr.")
     predicted = predict_dataset(open_run(run_id, out), open_dataset(dataset), device=device)
     atomic_write(predicted, to)
-    said = predicted[v.SM_PREDICTED].attrs["comment"]
-    said += ", with its spread" if v.SM_PREDICTED_STD in predicted else ""
-    said += f"; missing inputs filled: {predicted.attrs['filled']}" if predicted.attrs["filled"] else ""
-    console.print(f"{predicted.sizes[v.SITE]} sites, {said}. Written to [bold]{escape(str(to))}[/].")
+    text = f"{predicted.sizes[v.SITE]} sites, {predicted[v.SM_PREDICTED].attrs['comment']}"
+    text += ", with standard deviation" if v.SM_PREDICTED_STD in predicted else ""
+    console.print(f"{text}.", soft_wrap=True)
+    if filled := predicted.attrs["filled"]:
+        count = len(filled.split(", "))
+        console.print(
+            f"Missing inputs were filled in {count} variable(s): see attribute 'filled' of the file."
+        )
+    print_path("Written to", to)
 
 
-def _carry_out(run: Any) -> None:
-    from gsm3core.experiment import execute, prepare_process
+def _show_run(run: Any) -> None:
+    print_path("Run", run.folder)
+
+
+def _execute(run: Any) -> None:
+    from gsm3core.experiment import execute
+
+    _show_run(run)
+    _with_progress(lambda on_event: execute(run, on_event=on_event))
+
+
+def _with_progress(work: Callable[[Callable[[dict[str, Any]], None]], Any]) -> None:
+    """Execute a run with a progress bar, and print its scores."""
+    from gsm3core.experiment import prepare_process
 
     prepare_process()
-    console.print(f"Run [bold]{escape(run.id)}[/] in {escape(str(run.folder))}")
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(12),
         TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[scores]}"),
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting", total=1.0)
-        execute(run, listen=lambda event: _show(event, progress, task))
+    progress = Progress(*columns, console=console)
+    task = progress.add_task("starting", total=1.0, scores="")
+
+    def on_event(event: dict[str, Any]) -> None:
+        if not progress.live.is_started:  # only now: an error before the first event is printed without a bar
+            progress.start()
+        _show(event, progress, task)
+
+    try:
+        run = work(on_event)
+    finally:
+        if progress.live.is_started:
+            progress.stop()
     for reference in run.references():
-        console.print(score_table(run.scores(reference), f"Against {reference}, median over sites"))
+        console.print(score_table(run.scores(reference), reference))
 
 
 def _show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:
     if event["event"] == "fold_started":
-        filled = ", ".join(f"{n}: {c}" for n, c in event["filled"].items())
+        training = ", ".join(f"{count} {name}" for name, count in event["train_sites"].items())
+        sites = [f"training ({training})", f"test ({event['test_sites']})"]
+        if event.get("validation_sites"):
+            sites.insert(1, f"validation ({event['validation_sites']})")
         progress.console.print(
-            f"[bold]{event['fold']}[/] ({event['index'] + 1} of {event['of']}) on {event['device']}: trains on "
-            + ", ".join(f"{c} sites of {n}" for n, c in event["train_sites"].items())
-            + (f", watches {event['validation_sites']}" if event.get("validation_sites") else "")
-            + f", tests {event['test_sites']} sites"
-            + (f"; missing inputs filled: {filled}" if filled else "")
+            f"[bold]{event['fold']}[/] ({event['index'] + 1} of {event['of']}, {event['device']}): sites for "
+            + ", ".join(sites),
+            highlight=False,
         )
     elif event["event"] == "progress":
-        text = f"{event['fold']} epoch {event['epoch']}/{event['epochs']}"
+        text = event["fold"]
         if event.get("members", 1) > 1:
-            text = f"{text} of {event['member'] + 1}/{event['members']}"
+            text += f" network {event['member'] + 1}/{event['members']}"
+        text += f" epoch {event['epoch']}/{event['epochs']}"
+        progress.update(task, completed=event["fraction"], description=text)
         if event.get("loss") is not None:
-            text += f", loss {event['loss']:.4f}"
-            if "validation_RMSE" in event:
-                text += f", held back R {event['validation_R']:.3f} RMSE {event['validation_RMSE']:.4f}"
-            progress.update(task, completed=event["fraction"], description=text)
-        else:
-            progress.update(task, completed=event["fraction"])
+            scores = f"loss {event['loss']:.4f}"
+            if "validation_R" in event:
+                scores += f", validation R {event['validation_R']:.3f}"
+            progress.update(task, scores=scores)
     elif event["event"] == "run_finished":
-        progress.update(task, completed=1.0, description="finished")
+        progress.update(task, completed=1.0, description="finished", scores="")

@@ -1,4 +1,4 @@
-"""``gsm3 data pull``, ``add-product``, ``add-network``, and building from in-situ archives."""
+"""``gsm3 data pull``, ``add-product`` and ``add-network``, and builds from in-situ archives."""
 
 from __future__ import annotations
 
@@ -19,48 +19,63 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 
-from gsm3core.cli.common import Out, Overwrite, console, finish_dataset, refuse_existing
+from gsm3core.cli.common import (
+    Out,
+    Overwrite,
+    console,
+    finish_dataset,
+    key_value_table,
+    print_path,
+    refuse_existing,
+)
 from gsm3core.errors import ConfigError
 
 INSITU = ("ismn", "uscrn-daily")
-_PULLED = ("uscrn", "smap", "era5")
-_SHOWN = 12
+_DOWNLOADABLE = ("uscrn", "smap", "era5")
+_MAX_REASONS = 12
 
-Units = Annotated[str, typer.Option(help="For a table without a column of units: 'm3 m-3' or '%'.")]
+Units = Annotated[str, typer.Option(help="Units if the table has no column for them: 'm3 m-3' or '%'.")]
 
 
 def data_pull(
-    name: Annotated[str, typer.Argument(help=f"{', '.join(_PULLED)}.")],
-    years: Annotated[str, typer.Option(help="2015-2020, or 2015,2018.")] = "",
-    days: Annotated[str, typer.Option(help="smap, era5: 2015-04-01:2015-04-30, instead of years.")] = "",
+    name: Annotated[str, typer.Argument(help=f"Source: {', '.join(_DOWNLOADABLE)}.")],
+    years: Annotated[str, typer.Option(help="Years, such as 2015-2020 or 2015,2018.")] = "",
+    days: Annotated[
+        str, typer.Option(help="smap, era5: period instead of years, such as 2015-04-01:2015-04-30.")
+    ] = "",
     into: Annotated[
-        Path | None, typer.Option(help="Folder of the files; data/sources/NAME by default.")
+        Path | None, typer.Option(help="Folder of the downloaded files; default: data/sources/NAME.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="uscrn: the dataset to build; data/uscrn-YEARS.zarr.")
+        Path | None, typer.Option("--out", help="uscrn: dataset to build; default: data/uscrn-YEARS.zarr.")
     ] = None,
-    url: Annotated[str, typer.Option(help="uscrn: another server's folder of year folders.")] = "",
+    url: Annotated[
+        str, typer.Option(help="uscrn: URL of another server's folder with one subfolder per year.")
+    ] = "",
     stations: Annotated[
-        str, typer.Option(help="uscrn: regular expression of station names, like ^CA_.")
+        str, typer.Option(help="uscrn: regular expression of station names, such as ^CA_.")
     ] = "",
     box: Annotated[str, typer.Option(help="smap, era5: west,south,east,north in degrees.")] = "",
-    jobs: Annotated[int, typer.Option(help="Connections at once.")] = 4,
-    timeout: Annotated[float, typer.Option(help="Seconds without a byte before a new try.")] = 30.0,
-    refresh: Annotated[bool, typer.Option(help="Ask whether files that are here have changed.")] = False,
+    jobs: Annotated[int, typer.Option(help="Number of connections.")] = 4,
+    timeout: Annotated[float, typer.Option(help="Seconds without data before a retry.")] = 30.0,
+    refresh: Annotated[
+        bool, typer.Option(help="Check whether files downloaded earlier have changed.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Download a source: USCRN without an account, into a dataset; SMAP and ERA5 with one, into a folder."""
-    if name not in _PULLED:
-        raise ConfigError(f"{name!r} cannot be pulled. Known: {', '.join(_PULLED)}.")
+    """Download a source: uscrn into a dataset, without an account; smap and era5 into a folder, with one."""
+    if name not in _DOWNLOADABLE:
+        raise ConfigError(f"{name!r} cannot be downloaded; expected {', '.join(_DOWNLOADABLE)}.")
     if not years and not days:
-        raise ConfigError("give the years to pull, such as --years 2015-2020.")
+        raise ConfigError("no period: give the years, such as --years 2015-2020.")
     if name == "uscrn":
         from gsm3core.download.uscrn import parse_years
 
         if days:
-            raise ConfigError("uscrn is pulled by --years: its files hold a year each.")
+            raise ConfigError(
+                "--days cannot be used for uscrn, whose files contain a year each. Use --years."
+            )
         wanted = parse_years(years)
         out = out or Path("data") / f"uscrn-{years.replace(',', '_').replace(' ', '')}.zarr"
         refuse_existing(out, overwrite)
@@ -76,22 +91,20 @@ def data_pull(
         accounts.parse_period(years, days),
         folder,
         box=accounts.parse_box(box),
-        tell=lambda text: console.print(escape(text)),
+        emit=lambda text: console.print(escape(text)),
     )
-    console.print(f"{len(files)} files in [bold]{escape(str(folder))}[/].")
+    print_path(f"{len(files)} files in", folder)
 
 
 def data_add_product(
-    dataset: Annotated[Path, typer.Argument(help="A dataset.")],
-    file: Annotated[
-        Path, typer.Argument(help="CSV, netCDF or parquet with columns site, time, value, units.")
-    ],
-    name: Annotated[str, typer.Option(help="What to call the product.")],
+    dataset: Annotated[Path, typer.Argument(help="Path of a dataset.")],
+    file: Annotated[Path, typer.Argument(help="CSV, netCDF or parquet table with site, time, value, units.")],
+    name: Annotated[str, typer.Option(help="Name of the product.")],
     out: Out,
     units: Units = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Add your own soil-moisture product, a table of values at the dataset's sites."""
+    """Add a soil-moisture product to a dataset, from a table of values at its sites."""
     from gsm3core.schema import open_dataset
     from gsm3core.user_tables.add_product import add_product
 
@@ -102,18 +115,22 @@ def data_add_product(
 
 
 def data_add_network(
-    dataset: Annotated[Path, typer.Argument(help="A dataset, whose forcings the new sites take.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Path of a dataset, which also provides the inputs of the new sites.")
+    ],
     file: Annotated[
         Path,
-        typer.Argument(help="CSV, netCDF or parquet with columns site, time, value, units, lat, lon."),
+        typer.Argument(help="CSV, netCDF or parquet table with site, time, value, units, lat, lon."),
     ],
-    name: Annotated[str, typer.Option(help="What to call the network.")],
+    name: Annotated[str, typer.Option(help="Name of the network.")],
     out: Out,
     units: Units = "",
-    within_km: Annotated[float, typer.Option(help="How far the nearest site of the dataset may be.")] = 25.0,
+    within_km: Annotated[
+        float, typer.Option(help="Maximum distance to the nearest site of the dataset, km.")
+    ] = 25.0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Add your own in-situ network; its forcings and attributes are those of the nearest sites."""
+    """Add an in-situ network to a dataset; its forcings and attributes are those of the nearest sites."""
     import json
 
     from gsm3core.assembly.insitu import write_station_table
@@ -124,11 +141,11 @@ def data_add_network(
     ds, table = add_network(open_dataset(dataset), file, name, within_km=within_km, units=units)
     finish_dataset(ds, out, overwrite)
     _show_step(json.loads(ds.attrs["history"])[-1])
-    console.print(f"Its sites: [bold]{escape(str(write_station_table(table, out)))}[/].")
+    print_path("Sites:", write_station_table(table, out))
 
 
 def build_insitu(name: str, source: Path, out: Path, **choice: Any) -> Any:
-    """Build from an in-situ archive with a progress bar, and say which stations were used."""
+    """Build from an in-situ archive with a progress bar, and print how many stations were used."""
     from gsm3core.assembly.insitu import build_insitu as build
     from gsm3core.readers.ismn.sensor_choice import SensorChoice
 
@@ -147,7 +164,7 @@ def _pull_uscrn(
     years: list[int], into: Path | None, url: str, stations: str, jobs: int, timeout: float, refresh: bool
 ) -> tuple[Any, Any]:  # fmt: skip
     from gsm3core.assembly.insitu import build_insitu as build
-    from gsm3core.download.http import RetryPolicy
+    from gsm3core.download.fetch import RetryPolicy
     from gsm3core.download.uscrn import pull_uscrn
 
     folder = into or _source_folder("uscrn-daily")
@@ -159,20 +176,20 @@ def _pull_uscrn(
         TimeRemainingColumn(),
     )
     with _bar(*columns) as bar:
-        task = bar.add_task("looking at the listings", total=None)
+        task = bar.add_task("listing files", total=None)
 
-        def listen(done: int, of: int, count: int, path: str) -> None:
-            # Files make the bar, as sizes are not known before; bytes tell the speed.
+        def show_progress(done: int, of: int, count: int, path: str) -> None:
+            # Counted in files, as sizes are not known in advance; the speed is in bytes.
             bar.update(task, completed=done, total=of, description=path.rpartition("/")[2][:44])
 
         pulled = pull_uscrn(
-            years, folder, url=url, stations=stations, refresh=refresh, listen=listen,
-            manners=RetryPolicy(jobs=jobs, timeout=timeout, largest=4 << 20),
+            years, folder, url=url, stations=stations, refresh=refresh, on_progress=show_progress,
+            policy=RetryPolicy(jobs=jobs, timeout=timeout, max_bytes=4 << 20),
         )  # fmt: skip
     got = pulled.fetched
     console.print(
-        f"{len(got.new)} files fetched ({got.bytes / 1e6:.1f} MB), {len(got.replaced)} replaced, {len(got.kept)} were here, "
-        f"{len(got.resumed)} gone on with, {got.retries} tries repeated"
+        f"{len(got.new)} files downloaded ({got.bytes / 1e6:.1f} MB), {len(got.replaced)} replaced, {len(got.kept)} unchanged, "
+        f"{got.retries} retries"
         + (f"; not on the server: {', '.join(sorted(got.missing)[:5])}" if got.missing else "")
     )
     with console.status("Reading the files ..."):
@@ -190,18 +207,14 @@ def _show_stations(table: Any, out: Path) -> None:
 
     path = write_station_table(table, out)
     refused = table[table["outcome"] == "refused"]
-    console.print(
-        f"{len(table) - len(refused)} stations used, {len(refused)} refused; all of them: [bold]{escape(str(path))}[/]."
-    )
-    for note, count in refused["note"].value_counts().head(_SHOWN).items():
-        console.print(f"  {count} refused: {escape(str(note))}")
+    console.print(f"{len(table) - len(refused)} stations used, {len(refused)} excluded.")
+    for note, count in refused["note"].value_counts().head(_MAX_REASONS).items():
+        console.print(f"  {count}: {escape(str(note))}")
+    print_path("All stations:", path)
 
 
 def _show_step(step: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None)
-    for key, value in step.items():
-        table.add_row(f"[bold]{key.replace('_', ' ')}", escape(str(value)))
-    console.print(table)
+    console.print(key_value_table(step))
 
 
 def _source_folder(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""One configuration to one Run: every fold trained, predicted and scored, resumable at any point."""
+"""From one configuration to one Run: every fold trained, predicted and scored; resumable at any point."""
 
 from gsm3core.experiment.allocator import prepare_process
 from gsm3core.experiment.finetuning import create_finetune

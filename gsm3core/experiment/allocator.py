@@ -1,4 +1,4 @@
-"""What a process that trains sets for itself: how its threads wait, and what it does with memory that it frees."""
+"""Settings of a training process: how threads wait, and whether freed memory is kept."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 
 # Parameters of glibc's mallopt (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-# By any of these the user has decided how memory is handed out.
-_DECIDED = (
+# Any of these means that the user has configured the allocator.
+_USER_SETTINGS = (
     "MALLOC_MMAP_MAX_",
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_TRIM_THRESHOLD_",
@@ -18,13 +18,13 @@ _DECIDED = (
 
 
 def prepare_process() -> None:
-    """Set what torch reads from the environment once, before it is loaded, and keep freed memory; for a command's own process.
+    """Set what torch reads from the environment before it is imported, and keep freed memory; for a command's own process.
 
     Notes
     -----
-    Threads that wait actively for each other stall as soon as anything else wants a core: measured on two shared
+    Threads that wait actively for each other stall as soon as anything else needs a core: measured on two shared
     cores, one training step took 5 to 10 s with the default and 0.3 s with a passive wait. Huge pages save page faults
-    where memory is new. What the user has set is left alone.
+    on new memory. Variables that the user has set are not changed.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -32,24 +32,24 @@ def prepare_process() -> None:
 
 
 def keep_memory() -> bool:
-    """Let the C library keep large pieces of memory that are freed, instead of giving each back to the system.
+    """Let the C library keep large freed blocks instead of returning each to the system.
 
     Returns
     -------
     bool
-        Whether it is done: only with glibc, and not where the environment has decided otherwise.
+        Whether it was set: only with glibc, and not if the environment configures the allocator.
 
     Notes
     -----
-    A step frees as much as it takes, hundreds of megabytes of activations, and takes them again in the next one. By
-    default glibc maps every piece above 32 MB anew, zeroed page by page: a fifth to a third of a step
+    A training step frees as much as it allocates, hundreds of megabytes of activations, and allocates them again in the
+    next one. By default glibc maps every block above 32 MB anew, zeroed page by page: a fifth to a third of a step
     (docs/performance.md). The process keeps its largest size until it ends, so this is not for a server
     (M_MMAP_MAX and M_TRIM_THRESHOLD in https://man7.org/linux/man-pages/man3/mallopt.3.html).
     """
-    if any(name in os.environ for name in _DECIDED):
+    if any(name in os.environ for name in _USER_SETTINGS):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library, or none that is loaded in this way
+    except (AttributeError, OSError, TypeError):  # another C library, or Windows
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))

@@ -1,4 +1,4 @@
-"""One fold of a comparison model, told and kept as a network's."""
+"""One fold of a baseline, with the events and files of a network's fold."""
 
 from __future__ import annotations
 
@@ -21,33 +21,31 @@ def run_fold(
     run: Run,
     ds: xr.Dataset,
     fold: Fold,
-    tell: Callable[..., None],
+    emit: Callable[..., None],
     cancelled: Callable[[], bool],
-    place: DeviceSlot,
+    slot: DeviceSlot,
 ) -> None:
-    """Fit and predict one fold; what it has learnt is not kept, its predictions are.
+    """Fit and predict one fold; only its predictions are written, not the fitted model.
 
     Parameters
     ----------
-    run, ds, fold
-        What to do.
-    tell, cancelled
+    emit, cancelled
         As in :func:`gsm3core.experiment.execute`.
-    place
-        These models run on the processor wherever it is.
+    slot
+        Not used: baselines run on the CPU.
     """
     started = time.monotonic()
-    teaches = ds.isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
-    tell(
+    training = ds.isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
+    emit(
         "fold_started", fold=fold.name, device="cpu", model=run.config.model.name,
-        train_sites={n: int(teaches[n].notnull().any(v.TIME).sum()) for n in targets_of(ds, run.config)},
+        train_sites={n: int(training[n].notnull().any(v.TIME).sum()) for n in targets_of(ds, run.config)},
         test_sites=int(fold.test_sites.sum()), filled={},
     )  # fmt: skip
 
     def report(event: str, *, done: float, **_: Any) -> None:
         seconds = time.monotonic() - started
         left = seconds * (1 - done) / max(done, 1e-3)
-        tell(
+        emit(
             event,
             fold=fold.name,
             epoch=0,
@@ -59,7 +57,7 @@ def run_fold(
 
     predicted = predict_fold(run.config.model.name, ds, fold, run.config, report, cancelled)
     atomic_write(predicted.to_dataset(name=v.SM_PREDICTED), run.fold(fold.name).predictions)
-    tell(
+    emit(
         "fold_finished", fold=fold.name, seconds=round(time.monotonic() - started, 1),
         clipped=int(predicted.attrs.get("clipped", 0)),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A new run that starts from another run's networks: fine-tuned on the sites of another dataset, tested honestly."""
+"""Fine-tuning: a new run that continues training another run's networks on another dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError, DatasetError
-from gsm3core.experiment.folds import folds_of, targets_of
+from gsm3core.experiment.folds import folds_of, satellite_grid, targets_of
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
 from gsm3core.geography.grids import cell_of
 from gsm3core.holdouts.base import Fold, Mask
@@ -20,8 +20,8 @@ from gsm3core.run import Run
 from gsm3core.scaling import Scaler
 from gsm3core.schema import open_dataset
 
-# A network that has learnt is not to forget it in the first updates.
-SLOWER = 0.1
+# Of the parent's learning rate: large first updates would undo its training.
+LEARNING_RATE_FACTOR = 0.1
 
 
 def create_finetune(
@@ -34,40 +34,38 @@ def create_finetune(
     epochs: int | None = None,
     title: str = "",
 ) -> Run:
-    """Make a run that goes on from another run's networks and scaling; nothing is trained yet.
+    """Create a run that starts from another run's networks and scaling, without training it.
 
     Parameters
     ----------
     parent
-        A run of the network with finished folds, its dataset still in its place.
+        An LSTM run with finished folds; its dataset must still exist.
     dataset
-        Path of the SiteDataset whose training sites teach now.
+        Path of the SiteDataset to train on.
     root
         Folder of all runs.
     holdout
-        What to hold out of the new dataset; the parent's by default.
+        Holdout of the new dataset; the parent's by default.
     learning_rate
         A tenth of the parent's by default.
     epochs
         The parent's by default.
-    title
-        What to call the new run.
 
     Returns
     -------
     Run
-        New. Each of its folds starts from a fold of the parent that has not seen what it tests: of the same name if
-        that one will do. The scaling stays the parent's, as the weights are made for it. Its provenance names both.
+        Each of its folds starts from a fold of the parent that was not trained on its test data, of the same name if
+        possible. It uses the parent's scaling, for which the weights were trained. Its provenance names both.
 
     Raises
     ------
     ConfigError
-        If every fold of the parent has learnt at sites and days that a new fold tests, or the parent's dataset
-        cannot be asked any more.
+        If every fold of the parent was trained at sites and days that a new fold tests, or the parent's dataset
+        is missing.
     DatasetError
-        If the new dataset lacks an input, every record to learn from, or the only one that teaches what is predicted.
+        If the new dataset lacks an input, every training target, or the target of the predicting output.
     RunError
-        If the parent has no finished network.
+        If the parent has no trained network.
     """
     path = Path(dataset).resolve()
     ds = open_dataset(path)
@@ -76,14 +74,16 @@ def create_finetune(
     for scaler in scalers:
         scaler.scale_forcings(ds.isel({v.TIME: [0]}))
         scaler.scale_attributes(ds)
-    slower = SLOWER * parent.config.training.learning_rate
+    default_rate = LEARNING_RATE_FACTOR * parent.config.training.learning_rate
     config = (
         parent.config.replace("data", dataset=str(path), targets=_targets(parent, ds, scalers[0]))
-        .replace("training", learning_rate=slower if learning_rate is None else learning_rate, epochs=epochs)
-        .model_copy(update={"title": title, "holdout": holdout or _without_names(parent.config.holdout)})
+        .replace(
+            "training", learning_rate=default_rate if learning_rate is None else learning_rate, epochs=epochs
+        )
+        .model_copy(update={"title": title, "holdout": holdout or _all_folds(parent.config.holdout)})
     )
     folds = folds_of(ds, config)
-    seen = _seen(parent, list(starts))
+    seen = _training_records(parent, list(starts))
     start_of = {fold.name: _start(fold, ds, seen) for fold in folds}
     origin = {
         "run": parent.id,
@@ -95,100 +95,95 @@ def create_finetune(
     return Run.create(root, config, provenance, start={f: starts[s] for f, s in start_of.items()})
 
 
-def _without_names(holdout: HoldoutConfig) -> HoldoutConfig:
-    """The same kind of holdout; another dataset's folds have names of their own."""
+def _all_folds(holdout: HoldoutConfig) -> HoldoutConfig:
+    """The same holdout without a selection of folds, as another dataset may have other folds."""
     return holdout.model_copy(update={"only_folds": None})
 
 
 def _targets(parent: Run, ds: xr.Dataset, scaler: Scaler) -> tuple[str, ...]:
-    both = tuple(t for t in scaler.targets if t in ds)
-    if not both:
+    shared = tuple(t for t in scaler.targets if t in ds)
+    if not shared:
         raise DatasetError(
-            f"The dataset has none of the records that run {parent.id} was taught by ({', '.join(scaler.targets)})."
+            f"The dataset has none of the training targets of run {parent.id} ({', '.join(scaler.targets)})."
         )
     heads, predicted = parent.config.model.heads, scaler.targets[0]
     if heads != "shared" and predicted not in ds:
         raise DatasetError(
-            f"The dataset has no {predicted}, which run {parent.id} predicts by an output that nothing else teaches "
-            f"(model.heads = {heads!r}); it has {', '.join(both)}. Start from a run with heads 'shared'."
+            f"The dataset has no {predicted}, the only target of the output that run {parent.id} predicts with "
+            f"(model.heads = {heads!r}); it has {', '.join(shared)}. Start from a run with heads 'shared'."
         )
-    return both
+    return shared
 
 
-def _seen(parent: Run, folds: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return by fold where and when its networks have learnt, its ancestors' lessons included."""
+def _training_records(parent: Run, folds: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return by fold the sites and days that its networks were trained on, including the runs it was fine-tuned from."""
     if not parent.dataset_path.exists():
         raise ConfigError(
-            f"{parent.dataset_path}, the dataset of run {parent.id}, is not there any more: whether the new test sites were "
-            "seen in its training cannot be checked. Put it back."
+            f"{parent.dataset_path}, the dataset of run {parent.id}, does not exist. It is needed to check that the new test "
+            "sites were not used in training. Put it back."
         )
     refuse_changed_dataset(parent)
     ds = open_dataset(parent.dataset_path)
     known = {t: ds[t].transpose(v.SITE, v.TIME).notnull().values for t in targets_of(ds, parent.config)}
-    grid = _grid(ds)
     before = parent.provenance.get("parent", {})
     seen: dict[str, list[dict[str, Any]]] = {}
     for fold in folds_of(ds, parent.config):
         if fold.name not in folds:
             continue
-        taught = fold.train_sites & np.logical_or.reduce(
+        trained = fold.train_sites & np.logical_or.reduce(
             [(k & fold.train_days).any(axis=1) for k in known.values()]
         )
         days = pd.DatetimeIndex(ds[v.TIME].values)[fold.train_days]
-        lesson = {
-            "lat": ds[v.LAT].values[taught].astype(float).tolist(),
-            "lon": ds[v.LON].values[taught].astype(float).tolist(),
-            "grid": grid, "first": str(days[0].date()), "last": str(days[-1].date()),
+        record = {
+            "lat": ds[v.LAT].values[trained].astype(float).tolist(),
+            "lon": ds[v.LON].values[trained].astype(float).tolist(),
+            "grid": satellite_grid(ds), "first": str(days[0].date()), "last": str(days[-1].date()),
         }  # fmt: skip
         earlier = before["seen"][before["start_of_fold"][fold.name]] if before else []
-        seen[fold.name] = [lesson, *earlier]
+        seen[fold.name] = [record, *earlier]
     return seen
 
 
 def _start(fold: Fold, ds: xr.Dataset, seen: dict[str, list[dict[str, Any]]]) -> str:
-    """Return a fold of the parent that has learnt nothing of what this one tests."""
-    met = {
-        name: int((fold.test_sites & _met(fold.test_days, ds, lessons)).sum())
-        for name, lessons in seen.items()
+    """Return the name of a parent fold that was not trained on the test data of this one."""
+    overlap = {
+        name: int((fold.test_sites & _trained_sites(fold.test_days, ds, records)).sum())
+        for name, records in seen.items()
     }
-    for name in sorted(met, key=lambda n: n != fold.name):
-        if met[name] == 0:
+    for name in sorted(overlap, key=lambda n: n != fold.name):
+        if overlap[name] == 0:
             return name
-    nearest = min(met, key=lambda n: met[n])
+    best = min(overlap, key=lambda n: overlap[n])
     raise ConfigError(
-        f"fold {fold.name} would test {met[nearest]} site(s) at which the networks have already learnt on the same days (parent "
-        f"fold {nearest}, the best of {len(met)}): its scores would be no test. Hold out other sites (holdout 'custom'), "
-        "or other days (holdout 'temporal')."
+        f"fold {fold.name} would test {overlap[best]} site(s) that the networks were trained on, on the same days (parent "
+        f"fold {best}, the best of {len(overlap)}): its scores would not be independent. Hold out other sites (holdout "
+        "'custom') or other days (holdout 'temporal')."
     )
 
 
-def learnt_before(run: Run, fold: Fold, ds: xr.Dataset) -> Mask:
-    """Mask of the sites whose satellite cell has taught a fine-tuning's first networks on the fold's training days.
+def previously_trained(run: Run, fold: Fold, ds: xr.Dataset) -> Mask:
+    """``(site)`` mask of the sites whose satellite cell the parent's networks were trained on, on the fold's training days.
 
     Parameters
     ----------
     run
-        Made by :func:`create_finetune`.
+        Created by :func:`create_finetune`.
     fold, ds
         One of its folds, and its dataset.
     """
     origin = run.provenance["parent"]
-    return _met(fold.train_days, ds, origin["seen"][origin["start_of_fold"][fold.name]])
+    return _trained_sites(fold.train_days, ds, origin["seen"][origin["start_of_fold"][fold.name]])
 
 
-def _met(on: Mask, ds: xr.Dataset, lessons: list[dict[str, Any]]) -> Mask:
-    """Mask of the sites whose satellite cell has taught on some days."""
+def _trained_sites(on: Mask, ds: xr.Dataset, records: list[dict[str, Any]]) -> Mask:
+    """``(site)`` mask of the sites whose satellite cell was trained on during some of the days."""
     days = pd.DatetimeIndex(ds[v.TIME].values)[on]
-    met = np.zeros(ds.sizes[v.SITE], bool)
-    for lesson in lessons:
-        if not ((days >= lesson["first"]) & (days <= lesson["last"])).any():
+    trained_S = np.zeros(ds.sizes[v.SITE], bool)
+    for record in records:
+        if not ((days >= record["first"]) & (days <= record["last"])).any():
             continue
-        grid = "M36" if "M36" in (lesson["grid"], _grid(ds)) else "M09"
-        taught = cell_of(np.asarray(lesson["lat"]), np.asarray(lesson["lon"]), grid)
-        mine = cell_of(ds[v.LAT].values.astype(float), ds[v.LON].values.astype(float), grid)
-        met |= np.isin(mine, taught[taught >= 0])
-    return met
-
-
-def _grid(ds: xr.Dataset) -> str:
-    return str(ds[v.SM_SMAP].attrs.get("grid", "M09")) if v.SM_SMAP in ds else "M09"
+        grid = "M36" if "M36" in (record["grid"], satellite_grid(ds)) else "M09"
+        trained = cell_of(np.asarray(record["lat"]), np.asarray(record["lon"]), grid)
+        cell_S = cell_of(ds[v.LAT].values.astype(float), ds[v.LON].values.astype(float), grid)
+        trained_S |= np.isin(cell_S, trained[trained >= 0])
+    return trained_S

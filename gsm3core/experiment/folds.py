@@ -1,4 +1,4 @@
-"""How a dataset is divided for an experiment: folds, and in each the training sites that are held back."""
+"""Division of a dataset for an experiment: folds, and the validation sites of each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from gsm3core.schema import target_names
 
 
 def folds_of(ds: xr.Dataset, config: ExperimentConfig) -> list[Fold]:
-    """Return the folds of an experiment, ``holdout.only_folds`` alone where that is given.
+    """Return the folds of an experiment, or only those in ``holdout.only_folds``.
 
     Raises
     ------
     ConfigError
-        If the dataset cannot be divided as configured, or a fold is not known.
+        If the dataset cannot be divided as configured, or a fold name is unknown.
     """
     insitu = (
         ds[v.SM_INSITU].notnull().any(v.TIME).values
@@ -47,25 +47,26 @@ def folds_of(ds: xr.Dataset, config: ExperimentConfig) -> list[Fold]:
         names = [f.name for f in folds]
         if unknown := [n for n in only if n not in names]:
             raise ConfigError(
-                f"holdout.only_folds names {unknown[0]!r}; this holdout has {', '.join(names)}."
+                f"holdout.only_folds names {unknown[0]!r}; expected some of {', '.join(names)}."
             )
         folds = [f for f in folds if f.name in only]
     return folds
 
 
-def satellite_groups(ds: xr.Dataset) -> NDArray[np.int64]:
-    """Return one number per site, the same for sites in one satellite cell.
+def satellite_grid(ds: xr.Dataset) -> str:
+    """Return the EASE-Grid of ``sm_smap``, from its attribute ``grid`` (``M09`` or ``M36``); 9 km by default."""
+    return str(ds[v.SM_SMAP].attrs.get("grid", "M09")) if v.SM_SMAP in ds else "M09"
 
-    The grid is the one that ``sm_smap`` names in its attribute ``grid`` (``M09`` or ``M36``); 9 km by default.
-    """
-    grid = str(ds[v.SM_SMAP].attrs.get("grid", "M09")) if v.SM_SMAP in ds else "M09"
-    cell = cell_of(ds[v.LAT].values, ds[v.LON].values, grid)
-    alone = cell < 0
-    return np.where(alone, -1 - np.arange(len(cell)), cell)
+
+def satellite_groups(ds: xr.Dataset) -> NDArray[np.int64]:
+    """Return one number per site, the same for sites in one satellite cell (:func:`satellite_grid`)."""
+    cell = cell_of(ds[v.LAT].values, ds[v.LON].values, satellite_grid(ds))
+    outside = cell < 0
+    return np.where(outside, -1 - np.arange(len(cell)), cell)
 
 
 def targets_of(ds: xr.Dataset, config: ExperimentConfig) -> list[str]:
-    """Return the records that an experiment learns from."""
+    """Return the training targets of an experiment."""
     return list(config.data.targets) if config.data.targets is not None else target_names(ds)
 
 
@@ -76,33 +77,29 @@ def split_validation_sites(
     share: float,
     seed: int,
     *,
-    learnt: NDArray[np.bool_] | None = None,
+    trained: NDArray[np.bool_] | None = None,
 ) -> tuple[Fold, NDArray[np.bool_]]:
-    """Take some training sites out of a fold, to watch its training by; its test sites and days stay as they are.
+    """Split validation sites from the training sites of a fold; its test sites and days stay as they are.
 
     Parameters
     ----------
     ds
-        Its soil moisture is read at training sites on training days alone.
-    fold
-        The division.
+        Its soil moisture is read at training sites on training days only.
     targets
-        The records that teach. Sites of the one that is predicted (in-situ where there is one) are held back.
+        Training targets. Validation sites have a record of the one that is predicted (in-situ if there is one).
     share
         Of the satellite cells with that record; at least one cell, and never all.
-    seed
-        Which.
-    learnt
-        Of a fine-tuning: ``(site)`` mask of where its networks have learnt before. Cells without such a site come
-        first; only if there are none, others are held back.
+    trained
+        For fine-tuning: ``(site)`` mask of the sites that the parent was trained on. Cells without such a site are
+        used first; others only if there are none.
 
     Returns
     -------
     Fold
-        Without the held-back sites among those that train.
-    held_back
-        ``(site)`` mask of sites with a record. Everything in their cells is held back with them, so that no stream
-        teaches what they watch.
+        Without the validation cells in its training sites.
+    validation_sites
+        ``(site)`` mask of sites with a record. All sites of their cells leave the training sites, so that no training
+        target comes from a validation cell.
 
     Raises
     ------
@@ -117,15 +114,15 @@ def split_validation_sites(
     if len(cells) < 2:
         raise ConfigError(
             f"training.validation_share is {share}, but fold {fold.name} has {len(cells)} satellite cell(s) with {target} among "
-            "its training sites; holding one back leaves nothing to learn from. Set it to 0."
+            "its training sites; at least 2 are needed, one to train and one to validate. Set it to 0."
         )
     count = min(max(1, round(share * len(cells))), len(cells) - 1)
-    new = cells if learnt is None else np.setdiff1d(cells, group[learnt])
+    new = cells if trained is None else np.setdiff1d(cells, group[trained])
     chosen = np.random.default_rng(seed).permutation(new if len(new) else cells)[:count]
-    apart = np.isin(group, chosen)
-    return replace(fold, train_sites=fold.train_sites & ~apart), recorded & apart
+    validation = np.isin(group, chosen)
+    return replace(fold, train_sites=fold.train_sites & ~validation), recorded & validation
 
 
 def predicted_target(targets: list[str]) -> str:
-    """Return the record that an experiment predicts: in-situ where it learns from it, else its first."""
+    """Return the target that an experiment predicts: in-situ if it is a training target, else the first."""
     return v.SM_INSITU if v.SM_INSITU in targets else targets[0]

@@ -1,4 +1,4 @@
-"""One fold of the network: scaled, fitted once for every member, predicted by all of them."""
+"""One fold of the LSTM: scaling, training of every ensemble member, calibration, prediction."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.experiment.calibration import spread_factor
+from gsm3core.experiment.calibration import fit_std_factor
 from gsm3core.experiment.devices import DeviceSlot
-from gsm3core.experiment.finetuning import learnt_before
+from gsm3core.experiment.finetuning import previously_trained
 from gsm3core.experiment.folds import predicted_target, split_validation_sites, targets_of
 from gsm3core.experiment.progress import Position, progress_event
 from gsm3core.files import atomic_write
@@ -22,7 +22,7 @@ from gsm3core.holdouts.base import Fold, Mask
 from gsm3core.metrics import METRICS, paired_moments
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
-from gsm3core.models.device import bound_memory, device_named, memory_explained
+from gsm3core.models.device import explain_out_of_memory, limit_gpu_memory, resolve_device
 from gsm3core.models.files import load_tensors
 from gsm3core.models.precision import resolve_precision
 from gsm3core.prediction import Records, as_dataset, estimate, estimate_fold
@@ -31,68 +31,69 @@ from gsm3core.scaling import Scaler, fit_scaler, missing_inputs
 from gsm3core.training.loop import Validate, train
 from gsm3core.windows import WindowSource, stored_windows, training_windows
 
-Tell = Callable[..., None]
+Emit = Callable[..., None]
 
 
 def run_fold(
     run: Run,
     ds: xr.Dataset,
     fold: Fold,
-    tell: Tell,
+    emit: Emit,
     cancelled: Callable[[], bool],
-    place: DeviceSlot,
+    slot: DeviceSlot,
 ) -> None:
-    """Fit and predict one fold; members that are done are kept, a started one goes on from its checkpoint.
+    """Train and predict one fold; trained members are kept, an interrupted one resumes from its checkpoint.
 
     Parameters
     ----------
-    run, ds, fold
-        What to do.
-    tell, cancelled
+    emit, cancelled
         As in :func:`gsm3core.experiment.execute`.
-    place
-        The device, and how much of its memory.
+    slot
+        The device, and the share of its memory.
     """
     config, files = run.config, run.fold(fold.name)
-    device = device_named(place.device)
-    bound_memory(device, place.memory_share)
+    device = resolve_device(slot.device)
+    limit_gpu_memory(device, slot.memory_share)
     precision = resolve_precision(config.training.precision, device)
     started = time.monotonic()
     targets = targets_of(ds, config)
-    held_back = np.zeros(ds.sizes[v.SITE], bool)
+    validation_sites = np.zeros(ds.sizes[v.SITE], bool)
     start = run.start(fold.name)
     if share := config.training.validation_share:
-        learnt = learnt_before(run, fold, ds) if start else None
-        fold, held_back = split_validation_sites(
-            ds, fold, targets, share, config.training.seed, learnt=learnt
+        trained = previously_trained(run, fold, ds) if start else None
+        fold, validation_sites = split_validation_sites(
+            ds, fold, targets, share, config.training.seed, trained=trained
         )
     scaler = Scaler.load(start.scaler) if start else fit_scaler(ds, fold, config.data)
+    files.folder.mkdir(parents=True, exist_ok=True)
     scaler.save(files.scaler)
-    with memory_explained(device):
+    with explain_out_of_memory(device):
         windows = _windows(run, ds, fold, scaler, device)
-    tell(
+    emit(
         "fold_started", fold=fold.name, device=str(device), model=config.model.name,
         members=config.training.members, precision=precision,
         train_sites={n: len(s) for n, s in windows.streams.items()}, test_sites=int(fold.test_sites.sum()),
-        validation_sites=int(held_back.sum()),
+        validation_sites=int(validation_sites.sum()),
         filled=missing_inputs(ds, scaler),
     )  # fmt: skip
-    validate = _validation(ds, fold, held_back, scaler, run, device) if held_back.any() else None
+    validate = (
+        _validation(ds, fold, validation_sites, scaler, run, device) if validation_sites.any() else None
+    )
     for member in range(config.training.members):
         if not files.member(member).model.exists():
             at = Position(fold.name, member, config.training.members)
-            with memory_explained(device):
-                _fit(run, files, at, windows, scaler, validate, tell, cancelled)
+            with explain_out_of_memory(device):
+                _fit(run, files, at, windows, scaler, validate, emit, cancelled)
     if files.inputs.exists():
         shutil.rmtree(files.inputs)
-    if held_back.any():
-        _calibrate(run, files, ds, fold, held_back, device)
-    found = estimate_fold(config, files, ds, fold.test_sites, device=device, spread=files.spread_factor)
+    if validation_sites.any():
+        _calibrate(run, files, ds, fold, validation_sites, device)
+    found = estimate_fold(config, files, ds, fold.test_sites, device=device, std_factor=files.std_factor)
     tested = ds.isel({v.SITE: fold.test_sites})
     atomic_write(as_dataset(found, tested, config.model.head), files.predictions)
-    tell(
+    emit(
         "fold_finished", fold=fold.name, seconds=round(time.monotonic() - started, 1),
-        clipped=found.clipped, spread_factor=round(files.spread_factor, 3),
+        clipped=found.clipped, std_factor=round(files.std_factor, 3),
     )  # fmt: skip
 
 
@@ -108,13 +109,13 @@ def _windows(run: Run, ds: xr.Dataset, fold: Fold, scaler: Scaler, device: torch
 
 
 def _calibrate(
-    run: Run, files: FoldFiles, ds: xr.Dataset, fold: Fold, held_back: Mask, device: torch.device
+    run: Run, files: FoldFiles, ds: xr.Dataset, fold: Fold, validation_sites: Mask, device: torch.device
 ) -> None:
-    """Learn at the held-back sites how wide the spread must be, where the networks have one."""
-    found = estimate_fold(run.config, files, ds, held_back, device=device)
+    """Fit the factor on the predictive standard deviation at the validation sites, if the networks predict one."""
+    found = estimate_fold(run.config, files, ds, validation_sites, device=device)
     if found.std_ST is not None:
-        observed_ST = _observed(run, ds, fold, held_back)
-        files.write_spread_factor(spread_factor(found.mean_ST, found.std_ST, observed_ST))
+        observed_ST = _observed(run, ds, fold, validation_sites)
+        files.write_std_factor(fit_std_factor(found.mean_ST, found.std_ST, observed_ST))
 
 
 def _fit(
@@ -124,39 +125,41 @@ def _fit(
     windows: WindowSource,
     scaler: Scaler,
     validate: Validate | None,
-    tell: Tell,
+    emit: Emit,
     cancelled: Callable[[], bool],
 ) -> None:
-    """Fit one member; its weights are written when it is done."""
-    config, mine = run.config, files.member(at.member)
+    """Train one member; its weights are written at the end."""
+    config, member = run.config, files.member(at.member)
     training = config.training.model_copy(update={"seed": config.training.seed + at.member})
     torch.manual_seed(training.seed)
     model = make_model(config.model, scaler.n_forcings, scaler.n_attributes, scaler.targets)
     if start := run.start(at.fold):
-        first = start.member(at.member).model
-        model.load_state_dict(load_tensors(first, torch.device("cpu"), remedy="Make the fine-tuning anew."))
+        weights = start.member(at.member).model
+        model.load_state_dict(
+            load_tensors(weights, torch.device("cpu"), remedy="Create the fine-tuning run again.")
+        )
     train(
         model.to(windows.device),
         windows,
         training,
         target=scaler.target,
-        checkpoint=mine.checkpoint,
-        report=lambda state: tell("progress", **progress_event(at, state)),
+        checkpoint=member.checkpoint,
+        report=lambda state: emit("progress", **progress_event(at, state)),
         cancelled=cancelled,
         validate=validate,
     )
-    beside = mine.model.with_suffix(".part")
-    torch.save(model.state_dict(), beside)
-    beside.replace(mine.model)
+    partial = member.model.with_suffix(".part")
+    torch.save(model.state_dict(), partial)
+    partial.replace(member.model)
 
 
 def _validation(
-    ds: xr.Dataset, fold: Fold, held_back: Mask, scaler: Scaler, run: Run, device: torch.device
+    ds: xr.Dataset, fold: Fold, validation_sites: Mask, scaler: Scaler, run: Run, device: torch.device
 ) -> Validate:
-    """Return what scores a network at held-back training sites, on training days."""
+    """Return a function that scores a network at the validation sites, on training days."""
     warmup = run.config.training.warmup
-    records = Records.of(ds, scaler, held_back)
-    observed_ST = _observed(run, ds, fold, held_back)
+    records = Records.of(ds, scaler, validation_sites)
+    observed_ST = _observed(run, ds, fold, validation_sites)
 
     def validate(model: Model) -> dict[str, float]:
         found = estimate(model, records, scaler.target, warmup=warmup, device=device)
@@ -166,9 +169,9 @@ def _validation(
     return validate
 
 
-def _observed(run: Run, ds: xr.Dataset, fold: Fold, held_back: Mask) -> np.ndarray:
-    """What was measured at the held-back sites on training days, of the record that is predicted; else NaN."""
-    observed = ds[predicted_target(targets_of(ds, run.config))].isel({v.SITE: held_back})
+def _observed(run: Run, ds: xr.Dataset, fold: Fold, validation_sites: Mask) -> np.ndarray:
+    """Observations of the predicted target at the validation sites, NaN outside the training days."""
+    observed = ds[predicted_target(targets_of(ds, run.config))].isel({v.SITE: validation_sites})
     return np.where(fold.train_days, observed.transpose(v.SITE, v.TIME).values, np.nan)
 
 

@@ -1,4 +1,4 @@
-"""What a run tells of its progress: one event from one report of the training loop, then seen from the whole run."""
+"""Progress events: from a report of the training loop to a fold, and from its folds to a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ _SHORT = {v.SM_INSITU: "insitu", v.SM_SMAP: "smap"}
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Which network of a fold is being fitted.
+    """Which network of a fold is being trained.
 
     Parameters
     ----------
-    fold
-        The fold's name.
     member, members
-        The network's number in it, and of how many.
+        The network's number in the ensemble, counted from 0, and the size of the ensemble.
     """
 
     fold: str
@@ -31,21 +29,19 @@ class Position:
 
 
 def progress_event(at: Position, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a ``progress`` event, as seen from its fold.
+    """Return the fields of a fold's ``progress`` event.
 
     Parameters
     ----------
-    at
-        What is being fitted.
     state
-        What :func:`gsm3core.training.loop.train` reports.
+        A report of :func:`gsm3core.training.loop.train`.
 
     Returns
     -------
     dict
-        ``fraction`` and ``seconds_left`` of the fold, taking what is to come to last as long as this network
-        does; ``loss_insitu`` and ``loss_smap`` (RMSE, m3 m-3, their sum ``loss``), with a distribution also ``nll_insitu``
-        and ``nll_smap`` (nats per day), and ``validation_R``, ``validation_RMSE``, after every epoch.
+        ``fraction`` and ``seconds_left`` of the fold, assuming that the remaining members take as long as this one.
+        After every epoch also ``loss_insitu`` and ``loss_smap`` (RMSE, m3 m-3, their sum ``loss``), ``nll_insitu`` and
+        ``nll_smap`` (nats per day, with a distribution), ``validation_R`` and ``validation_RMSE``.
     """
     fields = dict(state)
     losses, nll = fields.pop("losses"), fields.pop("nll", {})
@@ -67,62 +63,62 @@ def progress_event(at: Position, state: dict[str, Any]) -> dict[str, Any]:
 
 
 class RunProgress:
-    """Where a whole run stands, from what its folds tell: one after the other, or several at once.
+    """Progress of a whole run from the events of its folds, trained one after another or several at once.
 
     Parameters
     ----------
     folds
-        All of the run, in order.
+        All folds of the run, in order.
     done
-        Those that were done before.
-    places
-        How many are trained at once.
+        Folds that were finished before.
+    slots
+        Number of folds trained at once.
     """
 
-    def __init__(self, folds: list[str], done: Iterable[str] = (), places: int = 1) -> None:
-        self._folds, self._places = folds, places
-        self._share = dict.fromkeys(folds, 0.0) | dict.fromkeys(done, 1.0)
+    def __init__(self, folds: list[str], done: Iterable[str] = (), slots: int = 1) -> None:
+        self._folds, self._slots = folds, slots
+        self._fraction = dict.fromkeys(folds, 0.0) | dict.fromkeys(done, 1.0)
         self._left: dict[str, float] = {}
         self._started: dict[str, float] = {}
-        self._whole = 0.0
-        self._told = 0.0
+        self._fold_seconds = 0.0
+        self._reported = 0.0
 
-    def seen_from_run(self, event: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of a fold's event with the fold's number, and with how far the run is, which never falls.
+    def update(self, event: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a fold's event with the fold's index and the run's progress, which never decreases.
 
         Parameters
         ----------
         event, fields
-            As a fold tells them: ``fraction`` and ``seconds_left`` of a ``progress`` event are its own.
+            As the fold emits them: ``fraction`` and ``seconds_left`` of a ``progress`` event are those of the fold.
         """
         fold = fields["fold"]
-        place = {"index": self._folds.index(fold), "of": len(self._folds)}
+        position = {"index": self._folds.index(fold), "of": len(self._folds)}
         if event == "fold_started":
-            self._started[fold], self._left[fold] = time.monotonic(), self._whole
+            self._started[fold], self._left[fold] = time.monotonic(), self._fold_seconds
         elif event == "fold_finished":
-            self._share[fold] = 1.0
+            self._fraction[fold] = 1.0
             self._left.pop(fold, None)
         elif event == "progress":
-            self._note(fold, fields["fraction"], fields["seconds_left"])
-            self._told = max(self._told, sum(self._share.values()) / len(self._folds))
+            self._record(fold, fields["fraction"], fields["seconds_left"])
+            self._reported = max(self._reported, sum(self._fraction.values()) / len(self._folds))
             fields = fields | {
-                "fraction": round(self._told, 4),
+                "fraction": round(self._reported, 4),
                 "seconds_left": round(self._seconds_left(), 1),
             }
-        return {"fold": fold, **place, **fields}
+        return {"fold": fold, **position, **fields}
 
-    def _note(self, fold: str, share: float, left: float) -> None:
-        self._share[fold], self._left[fold] = max(share, self._share[fold]), left
-        if share < 1:
-            self._whole = left / (1 - share)
-        elif not self._whole and fold in self._started:
-            self._whole = time.monotonic() - self._started[fold]
+    def _record(self, fold: str, fraction: float, left: float) -> None:
+        self._fraction[fold], self._left[fold] = max(fraction, self._fraction[fold]), left
+        if fraction < 1:
+            self._fold_seconds = left / (1 - fraction)
+        elif not self._fold_seconds and fold in self._started:
+            self._fold_seconds = time.monotonic() - self._started[fold]
 
     def _seconds_left(self) -> float:
-        """Until the last place is free, if the folds that wait last as long as the one heard of last."""
-        waiting = sum(share < 1 for name, share in self._share.items() if name not in self._left)
-        free = [*self._left.values(), *[0.0] * (self._places - len(self._left))]
+        """Time until the last slot is free, if waiting folds take as long as the last one that reported."""
+        waiting = sum(fraction < 1 for name, fraction in self._fraction.items() if name not in self._left)
+        free = [*self._left.values(), *[0.0] * (self._slots - len(self._left))]
         heapq.heapify(free)
         for _ in range(waiting):
-            heapq.heapreplace(free, free[0] + self._whole)
+            heapq.heapreplace(free, free[0] + self._fold_seconds)
         return max(free)

@@ -1,9 +1,10 @@
-"""Where a run comes from: dataset, versions, commit; and whether the dataset is still the same."""
+"""Provenance of a run: dataset, versions, commit; and the check that the dataset has not changed."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,17 @@ _VERSIONS = ("gsm3", "torch", "numpy", "xarray", "pandas", "scikit-learn")
 
 
 def provenance_of(config: ExperimentConfig, path: Path, ds: xr.Dataset) -> dict[str, Any]:
-    """Return what a run writes down of its origin, JSON-able.
+    """Return the provenance of a run, ready for JSON.
 
     Parameters
     ----------
-    config
-        The experiment.
     path, ds
-        The dataset's place and contents.
+        Location and contents of the dataset.
     """
     return {
         "created": pd.Timestamp.now("UTC").isoformat(timespec="seconds"),
         "dataset_path": str(path),
-        "dataset_sha256": fingerprint(path),
+        "dataset_sha256": dataset_sha256(path),
         "dataset_title": ds.attrs.get("title", ""),
         "simulated": ds.attrs.get("simulated", "false"),
         "seed": config.training.seed,
@@ -45,27 +44,40 @@ def provenance_of(config: ExperimentConfig, path: Path, ds: xr.Dataset) -> dict[
 
 
 def refuse_changed_dataset(run: Run) -> None:
-    """Stop if a run's dataset is not the one that it was made with.
+    """Raise an error if a run's dataset has changed since the run was created.
 
     Raises
     ------
     ConfigError
-        If its bytes have changed.
+        If its SHA-256 differs.
     """
-    before, now = run.provenance.get("dataset_sha256"), fingerprint(run.dataset_path)
+    before, now = run.provenance.get("dataset_sha256"), dataset_sha256(run.dataset_path)
     if before and before != now:
         raise ConfigError(
-            f"{run.dataset_path} has changed since run {run.id} was made; its folds would not fit together. Start a new run."
+            f"{run.dataset_path} has changed since run {run.id} was created (SHA-256 {now[:12]}, expected {before[:12]}): its "
+            "folds would be trained on different data. Restore the dataset or start a new run."
         )
 
 
+def dataset_sha256(path: Path) -> str:
+    """Return the SHA-256 of a dataset, computed once per process as long as no file's size, time or inode changes."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    stats = ((str(file), file.stat()) for file in files)
+    return _sha256(path, tuple((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in stats))
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: Path, version: tuple[tuple[str, int, int, int], ...]) -> str:
+    return fingerprint(path)
+
+
 def _commit() -> str:
-    """Return the commit of the checkout that runs, or an empty text in an installed copy."""
+    """Return the git commit of the checkout, empty for an installed package."""
     here = Path(__file__).resolve().parent
     if not (here.parents[1] / ".git").exists():
         return ""
     try:
-        done = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
             cwd=here,
             capture_output=True,
@@ -75,7 +87,7 @@ def _commit() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip()
+    return described.stdout.strip()
 
 
 def _version(name: str) -> str:

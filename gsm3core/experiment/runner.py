@@ -1,4 +1,4 @@
-"""A run from its configuration to its scores: made, carried out, gone on with."""
+"""An experiment from its configuration to its scores: create, run, resume."""
 
 from __future__ import annotations
 
@@ -17,29 +17,35 @@ from gsm3core.experiment.devices import device_slots
 from gsm3core.experiment.folds import folds_of, split_validation_sites, targets_of
 from gsm3core.experiment.progress import RunProgress
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
-from gsm3core.experiment.scoring import gather, score
+from gsm3core.experiment.scoring import merge_predictions, score
 from gsm3core.experiment.worker_pool import run_folds_at_once
 from gsm3core.holdouts.base import Fold
 from gsm3core.run import Run
 from gsm3core.scaling import fit_scaler
 from gsm3core.schema import open_dataset
 
-Listener = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
 
 
 def run_experiment(
-    config: ExperimentConfig, *, out: str | Path = "runs", listen: Listener | None = None
+    config: ExperimentConfig,
+    *,
+    out: str | Path = "runs",
+    on_event: OnEvent | None = None,
+    on_created: Callable[[Run], None] | None = None,
 ) -> Run:
     """Train, predict and score every fold of one experiment.
 
     Parameters
     ----------
     config
-        The experiment; ``config.data.dataset`` is the path of a SiteDataset.
+        ``config.data.dataset`` is the path of a SiteDataset.
     out
-        Folder of all runs; the new run's directory is made in it.
-    listen
+        Folder of all runs; the new run's folder is created in it.
+    on_event
         Called with every event, as it is written to the run.
+    on_created
+        Called with the new run before training.
 
     Returns
     -------
@@ -49,38 +55,48 @@ def run_experiment(
     Raises
     ------
     GSM3Error
-        If the configuration does not fit the dataset, or training fails; the run then says so.
+        If the configuration does not fit the dataset, or training fails; the run then has the state ``failed``.
     """
-    return execute(create_run(config, out), listen=listen)
+    run, ds, folds = _create(config, out)
+    if on_created:
+        on_created(run)
+    return _execute(run, lambda: (ds, folds), on_event, lambda: False)
 
 
 def create_run(config: ExperimentConfig, root: str | Path) -> Run:
-    """Check a configuration against its dataset and make the run's directory; nothing is trained yet.
+    """Check a configuration against its dataset and create the run's folder, without training.
 
     Parameters
     ----------
-    config, root
-        As for :func:`run_experiment`.
+    config
+        ``config.data.dataset`` is the path of a SiteDataset.
+    root
+        Folder of all runs.
 
     Raises
     ------
     GSM3Error
         If the dataset cannot be opened, lacks a variable that the configuration names, or cannot be divided.
     """
+    return _create(config, root)[0]
+
+
+def _create(config: ExperimentConfig, root: str | Path) -> tuple[Run, xr.Dataset, list[Fold]]:
     if not config.data.dataset:
         raise ConfigError("data.dataset is empty: give the path of a dataset (--dataset PATH).")
     if config.model.name not in v.MODEL_PRODUCTS:
         raise ConfigError(
-            f"model {config.model.name!r} is not known. {did_you_mean(config.model.name, v.MODEL_PRODUCTS)}"
+            f"unknown model {config.model.name!r}. {did_you_mean(config.model.name, v.MODEL_PRODUCTS)}"
         )
     path = Path(config.data.dataset).resolve()
     ds = open_dataset(path)
-    _try_folds(ds, folds_of(ds, config), config)
-    return Run.create(root, config, provenance_of(config, path, ds))
+    folds = folds_of(ds, config)
+    _check_folds(ds, folds, config)
+    return Run.create(root, config, provenance_of(config, path, ds)), ds, folds
 
 
-def _try_folds(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) -> None:
-    """Find what cannot be trained before a directory is made for it; the scaling, which takes longer, by one fold."""
+def _check_folds(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) -> None:
+    """Raise errors of the configuration before a folder is created; scaling, which is slower, on the first fold only."""
     fit_scaler(ds, folds[0], config.data)
     share = config.training.validation_share
     if share and config.model.name not in BASELINES:
@@ -89,18 +105,18 @@ def _try_folds(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) -> N
 
 
 def execute(
-    run: Run, *, listen: Listener | None = None, cancelled: Callable[[], bool] = lambda: False
+    run: Run, *, on_event: OnEvent | None = None, cancelled: Callable[[], bool] = lambda: False
 ) -> Run:
-    """Carry a run to its end; folds that are done are kept, a started one goes on from its checkpoint.
+    """Run or resume an experiment; finished folds are kept, an interrupted one resumes from its checkpoint.
 
     Parameters
     ----------
     run
         New, killed, cancelled or failed.
-    listen
+    on_event
         Called with every event.
     cancelled
-        Asked often; when true the work stops and the run says so.
+        Polled often; the work stops when it returns true.
 
     Raises
     ------
@@ -110,26 +126,39 @@ def execute(
         If it fails; the event ``run_failed`` holds the message.
     """
 
-    def tell(event: str, **fields: Any) -> None:
+    def open_checked() -> tuple[xr.Dataset, list[Fold]]:
+        ds = open_dataset(run.dataset_path)
+        refuse_changed_dataset(run)
+        return ds, folds_of(ds, run.config)
+
+    return _execute(run, open_checked, on_event, cancelled)
+
+
+def _execute(
+    run: Run,
+    open_inputs: Callable[[], tuple[xr.Dataset, list[Fold]]],
+    on_event: OnEvent | None,
+    cancelled: Callable[[], bool],
+) -> Run:
+    def emit(event: str, **fields: Any) -> None:
         line = run.append_event(event, **fields)
-        if listen:
-            listen(line)
+        if on_event:
+            on_event(line)
 
     started = time.monotonic()
     try:
-        ds = open_dataset(run.dataset_path)
-        refuse_changed_dataset(run)
-        folds = folds_of(ds, run.config)
-        tell("run_started", folds=[f.name for f in folds], device=run.config.training.device)
-        _carry_out(run, ds, folds, tell, cancelled)
-        run.write_predictions(gather(run, ds, folds))
-        medians = score(run, ds)
-        tell("run_finished", seconds=round(time.monotonic() - started, 1), medians=medians)
+        ds, folds = open_inputs()
+        emit("run_started", folds=[f.name for f in folds], device=run.config.training.device)
+        _run_folds(run, ds, folds, emit, cancelled)
+        predictions = merge_predictions(run, ds, folds)
+        run.write_predictions(predictions)
+        medians = score(run, ds, predictions)
+        emit("run_finished", seconds=round(time.monotonic() - started, 1), medians=medians)
     except (CancelledError, KeyboardInterrupt):
-        tell("run_cancelled")
+        emit("run_cancelled")
         raise
     except Exception as error:
-        tell(
+        emit(
             "run_failed",
             message=str(error) if isinstance(error, GSM3Error) else f"{type(error).__name__}: {error}",
         )
@@ -137,32 +166,31 @@ def execute(
     return run
 
 
-def _carry_out(
-    run: Run, ds: xr.Dataset, folds: list[Fold], tell: Callable[..., None], cancelled: Callable[[], bool]
+def _run_folds(
+    run: Run, ds: xr.Dataset, folds: list[Fold], emit: Callable[..., None], cancelled: Callable[[], bool]
 ) -> None:
-    """Do the folds that are not done: here, one after the other, or in processes where there are several places."""
-    places = device_slots(run.config, len(folds))
+    """Run the unfinished folds: in this process one after another, or in one process per device slot."""
+    slots = device_slots(run.config, len(folds))
     done = [fold.name for fold in folds if run.fold(fold.name).done]
-    overview = RunProgress([fold.name for fold in folds], done, len(places))
+    progress = RunProgress([fold.name for fold in folds], done, len(slots))
+    remaining = [fold for fold in folds if fold.name not in done]
 
-    left = [fold for fold in folds if fold.name not in done]
+    def emit_from_fold(event: str, **fields: Any) -> None:
+        emit(event, **progress.update(event, fields))
 
-    def tell_of_fold(event: str, **fields: Any) -> None:
-        tell(event, **overview.seen_from_run(event, fields))
-
-    if len(places) > 1:
-        run_folds_at_once(run, [f.name for f in left], places, tell_of_fold, cancelled)
+    if len(slots) > 1:
+        run_folds_at_once(run, [f.name for f in remaining], slots, emit_from_fold, cancelled)
         return
-    for fold in left:
-        fold_runner(run.config)(run, ds, fold, tell_of_fold, cancelled, places[0])
+    for fold in remaining:
+        fold_runner(run.config)(run, ds, fold, emit_from_fold, cancelled, slots[0])
 
 
 def fold_runner(config: ExperimentConfig) -> Callable[..., None]:
-    """Return what carries out one fold: of the network, or of a comparison model."""
+    """Return the function that runs one fold: of the LSTM, or of a baseline."""
     if config.model.name in BASELINES:
-        from gsm3core.experiment.baseline_fold import run_fold as compare
+        from gsm3core.experiment import baseline_fold
 
-        return compare
-    from gsm3core.experiment.lstm_fold import run_fold as fit
+        return baseline_fold.run_fold
+    from gsm3core.experiment import lstm_fold
 
-    return fit
+    return lstm_fold.run_fold

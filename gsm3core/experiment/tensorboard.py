@@ -1,4 +1,4 @@
-"""A run's events as TensorBoard scalars: one folder for every fold and member, one point for every epoch."""
+"""Export of a run's events as TensorBoard scalars: one folder per fold and member, one point per epoch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ _TAGS = {
 
 
 def export_tensorboard(run: Run, folder: str | Path) -> Path:
-    """Write what a run has told of its training, so that TensorBoard shows it.
+    """Write the losses, validation scores and speed of a run's epochs so far, for TensorBoard.
 
     Parameters
     ----------
-    run
-        Finished or not; what it tells later is not followed.
     folder
-        The run's own folder is made in it, and must not exist.
+        A subfolder with the run's id is created in it; it must not exist.
 
     Returns
     -------
@@ -36,7 +34,7 @@ def export_tensorboard(run: Run, folder: str | Path) -> Path:
     GSM3Error
         If TensorBoard is not installed, or the folder exists.
     RunError
-        If the run has finished no epoch yet.
+        If the run has not finished an epoch.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -44,15 +42,15 @@ def export_tensorboard(run: Run, folder: str | Path) -> Path:
         raise GSM3Error("TensorBoard is not installed: pip install tensorboard.") from error
     epochs = [e for e in run.events() if e["event"] == "progress" and "loss" in e]
     if not epochs:
-        raise RunError(f"Run {run.id} has told of no epoch yet (it is {run.state}).")
+        raise RunError(f"Run {run.id} has not finished an epoch yet (state: {run.state}).")
     out = Path(folder) / run.id
     if out.exists():
-        raise GSM3Error(f"{out} exists. Choose another folder.")
+        raise GSM3Error(f"{out} exists already. Choose another folder.")
     networks: dict[Path, list[dict[str, Any]]] = {}
     for event in epochs:
         networks.setdefault(_folder(out, event), []).append(event)
-    for place, events in networks.items():
-        with SummaryWriter(str(place)) as writer:
+    for subfolder, events in networks.items():
+        with SummaryWriter(str(subfolder)) as writer:
             for event in events:
                 for key, tag in _TAGS.items():
                     if event.get(key) is not None:

@@ -1,4 +1,4 @@
-"""The process of one place: carries out the folds that it is given, until its input is closed."""
+"""The process of one device slot: runs the folds that it receives on its standard input, until that is closed."""
 
 from __future__ import annotations
 
@@ -22,70 +22,70 @@ from gsm3core.schema import open_dataset
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read names of folds, a line each; say each event, that a fold is done, or why it failed, a line of JSON each.
+    """Read fold names, one per line; write events, finished folds and failures, one line of JSON each.
 
     Parameters
     ----------
     arguments
-        The run's directory, the device, and the share of its memory.
+        The run's folder, the device, and the share of its memory.
     """
-    say = _voice()
-    orders = _orders()
+    send = _output()
+    requests = _requests()
     prepare_process()
     folder, device, share = arguments
     try:
         run = Run.open(folder)
         ds = open_dataset(run.dataset_path)
         folds = {fold.name: fold for fold in folds_of(ds, run.config)}
-        place = DeviceSlot(device, float(share))
+        slot = DeviceSlot(device, float(share))
 
-        def tell(event: str, **fields: Any) -> None:
-            say({"event": event, "fields": fields})
+        def emit(event: str, **fields: Any) -> None:
+            send({"event": event, "fields": fields})
 
         while True:
-            name = orders.get()
-            fold_runner(run.config)(run, ds, folds[name], tell, lambda: False, place)
-            say({"done": name})
+            name = requests.get()
+            fold_runner(run.config)(run, ds, folds[name], emit, lambda: False, slot)
+            send({"done": name})
     except GSM3Error as error:
-        say({"failed": type(error).__name__, "message": str(error)})
+        send({"failed": type(error).__name__, "message": str(error)})
         sys.exit(1)
-    except Exception as error:  # a mistake of the program: its traceback goes to the log of the run
-        say({"failed": type(error).__name__, "message": str(error)})
+    except Exception as error:  # a bug: its traceback goes to the log of the run
+        send({"failed": type(error).__name__, "message": str(error)})
         raise
 
 
-def _voice() -> Callable[[dict[str, Any]], None]:
-    """Keep the standard output for what is said; whatever else is printed goes to the error output."""
-    voice = os.fdopen(os.dup(1), "w", encoding="utf-8")
+def _output() -> Callable[[dict[str, Any]], None]:
+    """Return a function that writes messages; anything else printed to standard output goes to standard error."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def say(what: dict[str, Any]) -> None:
-        voice.write(json.dumps(what, default=float) + "\n")
-        voice.flush()
+    def send(message: dict[str, Any]) -> None:
+        stream.write(json.dumps(message, default=float) + "\n")
+        stream.flush()
 
-    return say
+    return send
 
 
-def _orders() -> queue.SimpleQueue[str]:
-    """Read the input beside the work; when it closes, whoever gave the orders is gone or has no more.
+def _requests() -> queue.SimpleQueue[str]:
+    """Read the input in a thread, and end the process when the input closes.
 
-    Signals for the whole group, of a terminal or of the job queue, are left to who gives the orders.
+    Signals to the whole process group, from a terminal or the job queue, are handled by the parent.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def listen() -> None:
-        # Not through sys.stdin, whose lock a thread that waits for input would hold at the end of the process.
+    def read() -> None:
+        # Not through sys.stdin, whose lock a thread waiting for input would hold at exit.
         rest = b""
         while new := os.read(0, 4096):
             *names, rest = (rest + new).split(b"\n")
             for name in names:
-                orders.put(name.decode())
-        os._exit(0)  # at once, in the middle of whatever it is; every file is written whole or not at all
+                requests.put(name.decode().strip())
+        os._exit(0)  # immediately: every file is written atomically
 
-    Thread(target=listen, daemon=True).start()
-    return orders
+    Thread(target=read, daemon=True).start()
+    return requests
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Folds at once: a process for every place, folds handed out to them, everything they tell told by one."""
+"""Folds in parallel: one process per device slot, folds handed out to them, and one writer of their events."""
 
 from __future__ import annotations
 
@@ -20,141 +20,143 @@ from gsm3core.experiment.devices import DeviceSlot
 from gsm3core.resources import import_path
 from gsm3core.run import Run
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 # A process ends as soon as its input is closed; one that does not is killed.
 _GRACE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class _Worker:
-    place: DeviceSlot
+    slot: DeviceSlot
     process: subprocess.Popen[str]
-    listener: Thread
+    reader: Thread
     fold: str | None = field(default=None)
 
-    def give(self, fold: str | None) -> None:
-        """Hand out a fold; ``None`` ends the process, as nothing is left for it."""
+    def assign(self, fold: str | None) -> None:
+        """Hand out a fold; ``None`` closes the input, which ends the process."""
         self.fold = fold
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # dead: its listener says so
+        with suppress(OSError):  # the process has ended: its reader reports that
             if fold is None:
                 self.process.stdin.close()
             else:
                 self.process.stdin.write(f"{fold}\n")
                 self.process.stdin.flush()
 
-    def end(self) -> None:
-        """End the process, whatever it does; its checkpoints are whole at any moment."""
+    def stop(self) -> None:
+        """End the process at any point of its work; its checkpoints are written atomically."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self.process.stdin.close()
         try:
             self.process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.listener.join()
+        self.reader.join()
         self.process.stdout.close()
+
+
+# ``None`` in place of a message: the process has ended.
+_Received = queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]
 
 
 def run_folds_at_once(
     run: Run,
     folds: list[str],
-    places: list[DeviceSlot],
-    tell: Callable[..., None],
+    slots: list[DeviceSlot],
+    emit: Callable[..., None],
     cancelled: Callable[[], bool],
 ) -> None:
-    """Carry out folds in processes of their own, as many at once as there are places.
+    """Run folds in processes of their own, as many at once as there are device slots.
 
     Parameters
     ----------
     run
-        Read by every process from its directory.
+        Opened by every process from its folder.
     folds
-        Names of the folds to do, in order.
-    places
+        Names of the folds to run, in order.
+    slots
         One process for each.
-    tell
-        Called with every event of every process, by this thread alone: the events of a run have one writer.
+    emit
+        Called with every event of every process, from this thread only: the events of a run have one writer.
     cancelled
-        Asked ten times a second.
+        Polled ten times a second.
 
     Raises
     ------
     CancelledError
         If cancelled.
     GSM3Error
-        If a fold fails: of its kind, with its name and message. The others are ended; their checkpoints are kept.
+        If a fold fails: of the same class, with the fold's name. The other processes are ended; checkpoints are kept.
 
     Notes
     -----
-    Processes instead of threads, as torch's random state, its number of threads and the memory of a GPU are bounded
-    by process. Whoever hands out the folds holds the other end of each one's input: however it ends, by ``kill -9``
-    too, the input closes and the process ends itself, so that nothing trains on unseen.
+    Processes instead of threads, because torch's random state, number of threads and share of GPU memory are set per
+    process. This process holds the other end of each worker's input: however it ends, also by ``kill -9``, the
+    inputs close and the workers exit, so that no training goes on unobserved.
     """
     waiting, workers = deque(folds), list[_Worker]()
-    heard: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]] = queue.SimpleQueue()
+    received: _Received = queue.SimpleQueue()
     try:
-        for place in places[: len(folds)]:
-            workers.append(_start(run, place, heard))
-            workers[-1].give(waiting.popleft())
+        for slot in slots[: len(folds)]:
+            workers.append(_start(run, slot, received))
+            workers[-1].assign(waiting.popleft())
         while any(worker.fold for worker in workers):
             if cancelled():
                 raise CancelledError("Cancelled; the last checkpoint of every fold is kept.")
             try:
-                worker, said = heard.get(timeout=_LOOK_SECONDS)
+                worker, message = received.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
-            if said is None:
+            if message is None:
                 if worker.fold is not None and not cancelled():
-                    raise _death(worker)
-            elif "failed" in said:
-                raise _failure(worker, said)
-            elif "done" in said:
-                worker.give(waiting.popleft() if waiting else None)
+                    raise _unexpected_exit(worker)
+            elif "failed" in message:
+                raise _failure(worker, message)
+            elif "done" in message:
+                worker.assign(waiting.popleft() if waiting else None)
             else:
-                tell(said["event"], **said["fields"])
+                emit(message["event"], **message["fields"])
     finally:
         for worker in workers:
-            worker.give(None)
+            worker.assign(None)
         for worker in workers:
-            worker.end()
+            worker.stop()
 
 
-def _start(
-    run: Run, place: DeviceSlot, heard: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]
-) -> _Worker:
-    command = [sys.executable, "-m", "gsm3core.experiment.worker", str(run.folder), place.device]
+def _start(run: Run, slot: DeviceSlot, received: _Received) -> _Worker:
+    command = [sys.executable, "-m", "gsm3core.experiment.worker", str(run.folder), slot.device]
     process = subprocess.Popen(
-        [*command, str(place.memory_share)],
+        [*command, str(slot.memory_share)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
-        env={**os.environ, **import_path(), "OMP_NUM_THREADS": str(place.threads or 1)},
+        env={**os.environ, **import_path(), "OMP_NUM_THREADS": str(slot.threads or 1)},
     )
 
-    def listen() -> None:
+    def read() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            heard.put((worker, json.loads(line)))
-        heard.put((worker, None))
+            received.put((worker, json.loads(line)))
+        received.put((worker, None))
 
-    worker = _Worker(place, process, Thread(target=listen, daemon=True))
-    worker.listener.start()
+    worker = _Worker(slot, process, Thread(target=read, daemon=True))
+    worker.reader.start()
     return worker
 
 
-def _failure(worker: _Worker, said: dict[str, Any]) -> GSM3Error:
-    kind = getattr(errors, said["failed"], None)
+def _failure(worker: _Worker, message: dict[str, Any]) -> GSM3Error:
+    kind = getattr(errors, message["failed"], None)
     if isinstance(kind, type) and issubclass(kind, GSM3Error):
-        return kind(f"Fold {worker.fold}: {said['message']}")
-    return TrainingError(f"Fold {worker.fold}: {said['failed']}: {said['message']}")
+        return kind(f"Fold {worker.fold}: {message['message']}")
+    return TrainingError(f"Fold {worker.fold}: {message['failed']}: {message['message']}")
 
 
-def _death(worker: _Worker) -> TrainingError:
+def _unexpected_exit(worker: _Worker) -> TrainingError:
     code = worker.process.wait()
     return TrainingError(
-        f"Fold {worker.fold}: its process on {worker.place.device} died without a word (exit code {code}: killed, or "
-        "out of memory). Resume the run to go on from the last checkpoints; a lower training.folds_at_once needs less memory."
+        f"Fold {worker.fold}: worker on {worker.slot.device} exited unexpectedly (exit code {code}; killed or out of memory). "
+        "Resume the run to continue from the last checkpoints; a lower training.folds_at_once needs less memory."
     )

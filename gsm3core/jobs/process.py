@@ -1,4 +1,4 @@
-"""Detached processes: start one behind a gate, recognise it later, signal its whole group."""
+"""Detached processes: start one, identify it later, and end it with everything that it started."""
 
 from __future__ import annotations
 
@@ -6,168 +6,193 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
+
+import psutil
 
 from gsm3core.errors import JobError
 
-_PROC = Path("/proc")
 _DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
-# The new process waits for one line before it becomes the job. If its starter is killed before it has
-# recorded the pid, the pipe closes instead and the job never runs: so nothing runs that is not on record.
-_GATE = 'read go && exec "$@" </dev/null'
-# Processes started here. Nobody else can reap them, and a Popen that is forgotten while it runs warns.
+# The new process waits for one line before it becomes the job. If the parent is killed before it has recorded the
+# pid, the pipe closes instead and the job never runs: every process that runs is on record.
+if sys.platform == "win32":
+    _GATE = [
+        sys.executable, "-c",
+        "import subprocess, sys; "
+        "sys.exit(subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL) if sys.stdin.readline() else 1)",
+    ]  # fmt: skip
+    _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _GATE = ["/bin/sh", "-c", 'read go && exec "$@" </dev/null', "gsm3-job"]
+    _CREATION_FLAGS = 0
+# Only the parent can reap a process, and a running Popen that is garbage-collected warns.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @contextmanager
-def started_behind_gate(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    """Start a process group of its own that runs ``command`` only once the block has ended well.
+def start_gated(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Start a detached process that runs ``command`` once the ``with`` block has ended without an error.
 
     Parameters
     ----------
     command
         Program and arguments.
     log
-        Where its output is appended.
+        Its output is appended to this file.
     environment
         Variables added to those of this process.
 
     Yields
     ------
     int
-        The process id, which is also the id of the group; the command keeps it.
+        The process id; on POSIX also the id of its process group, and that of the command itself.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, "gsm3-job", *command],
+            [*_GATE, *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             bufsize=0,
-            start_new_session=True,
+            start_new_session=True,  # on POSIX; Windows has process groups instead
+            creationflags=_CREATION_FLAGS,
             env={**os.environ, **environment},
         )
     _children[child.pid] = child
     assert child.stdin is not None
     with child.stdin as gate:
         yield child.pid
-        with suppress(BrokenPipeError):  # killed already: whoever watches the pid will see it
+        with suppress(OSError):  # already killed, which shows when the pid is polled
             gate.write(b"go\n")
 
 
 def reap() -> None:
-    """Collect the ended processes that were started here, and end what they left behind in their group."""
+    """Collect ended processes that were started here, and on POSIX kill what is left of their process groups."""
     for pid, child in list(_children.items()):
         if child.poll() is not None:
             _children.pop(pid, None)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+            if sys.platform != "win32":
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
 
 
 def identity(pid: int) -> str | None:
-    """Return what tells a live process from a later one with the same id; ``None`` if it is dead or a zombie.
-
-    Parameters
-    ----------
-    pid
-        Process id.
+    """Return the start time of a running process, which differs if its id is reused; ``None`` if it is dead or a zombie.
 
     Notes
     -----
-    The start time in clock ticks since boot, field 22 of ``/proc/<pid>/stat`` (proc(5)), together with the id
-    of the boot. Where there is no ``/proc``, every live process is the same, ``"alive"``.
+    On Linux in seconds since boot, because the time of day at the start shifts when the system clock is set.
     """
-    if not (_PROC / "self/stat").exists():
-        return _identity_without_proc(pid)
     try:
-        text = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        started = process.create_time() - (psutil.boot_time() if sys.platform == "linux" else 0)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # not accessible: the process of another user
         return None
-    fields = text.rpartition(b")")[2].split()  # the name before it may hold spaces and brackets
-    return None if fields[0] in (b"Z", b"X") else f"{_boot()}:{fields[19].decode()}"
+    return f"{started:.2f}"
 
 
-def is_alive(pid: int | None, known: str | None) -> bool:
-    """Tell whether the process with this id is still the one that was known by :func:`identity`."""
-    return pid is not None and known is not None and identity(pid) == known
+def is_alive(pid: int | None, expected: str | None) -> bool:
+    """Return whether the process with this id runs and has the expected :func:`identity`."""
+    return pid is not None and expected is not None and identity(pid) == expected
 
 
-def signal_group(pid: int | None, known: str | None, number: signal.Signals) -> bool:
-    """Signal a process and all that it started, unless it is gone or its id now belongs to another.
+def terminate(pid: int | None, expected: str | None) -> bool:
+    """Ask a process and all that it started to stop, unless it is gone or its id was reused.
 
     Returns
     -------
     bool
         Whether the signal was sent.
     """
-    if pid is None or not is_alive(pid, known):
+    if pid is None or not is_alive(pid, expected):
         return False
     try:
-        os.killpg(pid, number)
+        if sys.platform == "win32":
+            os.kill(pid, signal.CTRL_BREAK_EVENT)
+        else:
+            os.killpg(pid, signal.SIGTERM)
+    except OSError:
+        return False
+    return True
+
+
+def kill(pid: int | None, expected: str | None) -> bool:
+    """Kill a process and all that it started, unless it is gone or its id was reused.
+
+    Returns
+    -------
+    bool
+        Whether it was killed.
+    """
+    if pid is None or not is_alive(pid, expected):
+        return False
+    if sys.platform == "win32":
+        return kill_tree(pid)
+    try:
+        os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         return False
     return True
 
 
+def kill_tree(pid: int) -> bool:
+    """Kill a process and its descendants, where there are no process groups to signal."""
+    try:
+        process = psutil.Process(pid)
+        tree = [*process.children(recursive=True), process]
+    except psutil.NoSuchProcess:
+        return False
+    for member in tree:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    return True
+
+
 def device_environment(device: str | None) -> dict[str, str]:
-    """Return the variables that confine a process to one device.
+    """Return the environment variables that restrict a process to one device.
 
     Parameters
     ----------
     device
-        ``"cpu"``, ``"cuda:1"``; ``"cuda"`` or ``None`` for no confinement. Numbers count within this
-        process's own ``CUDA_VISIBLE_DEVICES``, as torch counts them.
+        ``"cpu"`` or ``"cuda:1"``; ``"cuda"`` or ``None`` for no restriction. Numbers count within this process's
+        ``CUDA_VISIBLE_DEVICES``, as in torch.
 
     Raises
     ------
     JobError
-        If there is no such device name, or this process does not see that many.
+        If the name is invalid, or this process does not see that many devices.
     """
     if device is None:
         return {}
     match = _DEVICE.fullmatch(device)
     if match is None:
-        raise JobError(f"{device!r} is not a device. Expected 'cpu', 'cuda' or 'cuda:<number>'.")
+        raise JobError(f"invalid device {device!r}; expected 'cpu', 'cuda' or 'cuda:<number>'.")
     if device == "cpu":
         return {"CUDA_VISIBLE_DEVICES": ""}
     if match[1] is None:
         return {}
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if seen is None:
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if setting is None:
         return {"CUDA_VISIBLE_DEVICES": match[1]}
-    visible = [name.strip() for name in seen.split(",") if name.strip()]
+    visible = [name.strip() for name in setting.split(",") if name.strip()]
     if int(match[1]) >= len(visible):
-        raise JobError(f"There is no {device} here: CUDA_VISIBLE_DEVICES is {seen!r}.")
+        raise JobError(
+            f"device {device!r} does not exist: CUDA_VISIBLE_DEVICES is {setting!r} ({len(visible)} device(s))."
+        )
     return {"CUDA_VISIBLE_DEVICES": visible[int(match[1])]}
 
 
-def last_words(log: Path) -> str:
-    """Return what to tell about a process that died without a last event: the last line of its log."""
-    told = "The process died without a word (killed, out of memory, or the machine restarted)."
+def exit_message(log: Path) -> str:
+    """Return the message for a process that ended without a final event, with the last line of its log."""
+    message = "Worker exited unexpectedly (killed, out of memory, or the machine restarted)."
     if log.exists():
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 1000))
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
-        told += next((f" Last line of its log: {line}." for line in reversed(lines) if line), "")
-    return f"{told} Resume it to go on from its last checkpoint."
-
-
-def _identity_without_proc(pid: int) -> str | None:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass  # it lives, as somebody else's
-    return "alive"
-
-
-@cache
-def _boot() -> str:
-    try:
-        return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+        message += next((f" Last line of the log: {line}." for line in reversed(lines) if line), "")
+    return f"{message} Resume the run to continue from its last checkpoint."

@@ -1,8 +1,7 @@
-"""The job queue: which runs wait, which one has which slot, and what became of them."""
+"""The job queue: runs that wait, run in a slot, or have ended."""
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import sys
 import time
@@ -20,31 +19,31 @@ from gsm3core.run import ENDED, Run
 if TYPE_CHECKING:
     from gsm3core.config import ExperimentConfig
 
-_UNREADABLE = (GSM3Error, OSError, ValueError)  # a run's directory that is gone, or damaged
+_UNREADABLE = (GSM3Error, OSError, ValueError)  # a run folder that is missing or damaged
 
 
 class JobQueue:
-    """Runs that wait for a slot and run detached, one process group each; they outlive whoever started them.
+    """Queue of runs that are executed in detached processes, which outlive the process that started them.
 
-    Any number of processes of one machine may use the queue at once. Nothing happens between calls: whoever
-    is there calls :meth:`tick` now and then.
+    Any number of processes on one machine may use the queue at once. It is only updated when one of them calls
+    :meth:`tick`.
 
     Parameters
     ----------
     runs_root
-        Folder of all runs; the queue lives in it, in ``jobs.sqlite`` (on a local disk: its lock needs one).
+        Folder of all runs; the queue is its file ``jobs.sqlite`` (on a local disk, for file locking).
     slots
-        How many runs at once; or one device per slot (``["cuda:0", "cuda:1"]``), which is then the only one
-        that the slot's run sees, so that its ``device = "auto"`` finds it.
+        Number of runs at once; or one device per slot (``["cuda:0", "cuda:1"]``), the only one visible to the
+        slot's run, so that its ``device = "auto"`` selects it.
     command
-        Run -> program and arguments; by default ``python -m gsm3core.jobs.worker``.
+        Program and arguments for a run; by default ``python -m gsm3core.jobs.worker``.
     grace
-        Seconds between being asked to stop and being killed.
+        Seconds from cancelling to killing.
 
     Raises
     ------
     JobError
-        If there is no slot, or a device that is none.
+        If there is no slot, or a device is invalid.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class JobQueue:
         devices: Sequence[str | None] = [None] * slots if isinstance(slots, int) else slots
         if not devices or isinstance(devices, str):
             raise JobError(
-                f"slots is {slots!r}; expected 1 or more, or a list of devices such as ['cuda:0']."
+                f"invalid slots {slots!r}; expected a number of 1 or more, or a list of devices such as ['cuda:0']."
             )
         self._environments = [process.device_environment(device) for device in devices]
         self._command = command or _worker
@@ -67,7 +66,7 @@ class JobQueue:
         self._table = table.JobTable(self.root / "jobs.sqlite")
 
     def submit(self, config: ExperimentConfig) -> str:
-        """Make a run and put it last in the queue.
+        """Create a run and put it at the end of the queue.
 
         Returns
         -------
@@ -82,51 +81,54 @@ class JobQueue:
         from gsm3core.experiment import create_run
 
         self.root.mkdir(parents=True, exist_ok=True)
-        with self._table.open() as db:  # first, so that no run is made that cannot be queued
+        with self._table.open() as db:  # first, so that no run is created that cannot be queued
             run_id = create_run(config, self.root).id
             table.insert(db, run_id, time.time())
         return run_id
 
     def cancel(self, run_id: str) -> Job:
-        """Stop a job: a queued one at once, a running one by asking it; asked twice, it does not finish up.
+        """Cancel a job; cancelling a running job again stops it without waiting for a safe point.
 
         Raises
         ------
         JobError
             If the job is unknown or has ended.
         """
-        self.tick(start=False)  # so that a process that has just ended is not asked to stop
-        self._expect_any(run_id)
+        self.tick(start=False)  # so that a process that has just ended is not signalled
+        self._check_exists(run_id)
         with self._table.transaction() as db:
             row = self._table.find(db, run_id)
             if row["state"] == "queued":
                 self._end_cancelled(db, run_id, "Cancelled before it started.")
             elif row["state"] in LIVE:
-                table.move(db, run_id, "cancelling", cancel_asked=row["cancel_asked"] or time.time())
-                process.signal_group(row["pid"], row["identity"], signal.SIGTERM)
+                since = row[table.CANCELLED_AT] or time.time()
+                table.move(db, run_id, "cancelling", **{table.CANCELLED_AT: since})
+                process.terminate(row["pid"], row["identity"])
             else:
-                raise JobError(f"Run {run_id} cannot be cancelled: it is {row['state']} already.")
+                raise JobError(f"Run {run_id} cannot be cancelled: its state is {row['state']!r}.")
             return table.to_job(self._table.find(db, run_id))
 
     def resume(self, run_id: str) -> Job:
-        """Put a lost, cancelled or failed job back in the queue; it goes on from its last checkpoint.
+        """Put a lost, cancelled or failed job back in the queue; it continues from its last checkpoint.
 
         Raises
         ------
         JobError
             If the job is unknown, or in another state.
         """
-        self.tick(start=False)  # so that a process that has just died counts as lost
-        self._expect_any(run_id)
+        self.tick(start=False)  # so that a process that has just ended counts as lost
+        self._check_exists(run_id)
         with self._table.transaction() as db:
             state = self._table.find(db, run_id)["state"]
             if state not in RESUMABLE:
-                raise JobError(f"Run {run_id} cannot be resumed: it is {state}, not {', '.join(RESUMABLE)}.")
+                raise JobError(
+                    f"Run {run_id} cannot be resumed: its state is {state!r}; expected {', '.join(RESUMABLE)}."
+                )
             table.move(db, run_id, "queued", queued=time.time(), message="")
             return table.to_job(self._table.find(db, run_id))
 
     def jobs(self) -> list[Job]:
-        """Return every job, newest first, as the last :meth:`tick` of anybody left it."""
+        """Return all jobs, newest first, as of the last :meth:`tick` of any process."""
         if not self._table.exists:
             return []
         with self._table.open() as db:
@@ -141,12 +143,12 @@ class JobQueue:
         JobError
             If it is unknown.
         """
-        self._expect_any(run_id)
+        self._check_exists(run_id)
         with self._table.open() as db:
             return table.to_job(self._table.find(db, run_id))
 
     def tick(self, *, start: bool = True) -> None:
-        """Note which processes have ended, kill those that do not stop, and start queued jobs in free slots.
+        """Record processes that have ended, kill those that do not stop, and start queued jobs in free slots.
 
         Parameters
         ----------
@@ -164,19 +166,20 @@ class JobQueue:
             if row["state"] == "queued":
                 continue
             if not process.is_alive(row["pid"], row["identity"]):
-                self._settle(row)
-            elif row["state"] == "cancelling" and time.time() - row["cancel_asked"] > self._grace:
-                process.signal_group(row["pid"], row["identity"], signal.SIGKILL)
+                process.reap()  # again: it may have ended since
+                self._record_end(row)
+            elif row["state"] == "cancelling" and time.time() - row[table.CANCELLED_AT] > self._grace:
+                process.kill(row["pid"], row["identity"])
         if start and any(row["state"] == "queued" for row in rows):
             while self._may_start() and self._start_next():
                 pass
 
-    def _expect_any(self, run_id: str) -> None:
+    def _check_exists(self, run_id: str) -> None:
         if not self._table.exists:
-            raise JobError(f"There is no job {run_id!r}: nothing was ever submitted in {self.root}.")
+            raise JobError(f"unknown job {run_id!r}: no job was ever submitted in {self.root}.")
 
     def _may_start(self) -> bool:
-        # A look without the write lock: polling a queue whose slots are full must not make others wait.
+        # Read without the write lock: polling a queue whose slots are full must not block others.
         with self._table.open() as db:
             return bool(self._free_slots(db))
 
@@ -198,37 +201,37 @@ class JobQueue:
                 run = Run.open(self.root / run_id)
                 offset = run.events_since(0)[1]
                 environment = {"PYTHONUNBUFFERED": "1"} | import_path() | self._environments[slot]
-                gate = process.started_behind_gate(self._command(run), run.log, environment)
+                gate = process.start_gated(self._command(run), run.log, environment)
                 pid = after_commit.enter_context(gate)
             except _UNREADABLE as error:
-                table.move(db, run_id, "failed", message=f"It cannot be started: {error}")
+                table.move(db, run_id, "failed", message=f"Cannot be started: {error}")
                 return True
-            known = process.identity(pid)
-            table.move(db, run_id, "running", slot=slot, pid=pid, identity=known, events_offset=offset,
-                       cancel_asked=None, message="")  # fmt: skip
+            identity = process.identity(pid)
+            table.move(db, run_id, "running", slot=slot, pid=pid, identity=identity, events_offset=offset,
+                       message="", **{table.CANCELLED_AT: None})  # fmt: skip
         return True
 
-    def _settle(self, seen: sqlite3.Row) -> None:
+    def _record_end(self, seen: sqlite3.Row) -> None:
         run_id = seen["run_id"]
         with self._table.transaction() as db:
             row = self._table.find(db, run_id)
             if row["identity"] != seen["identity"] or row["pid"] != seen["pid"] or row["state"] not in LIVE:
-                return  # somebody else was faster
+                return  # another process has recorded it
             try:
                 run = Run.open(self.root / run_id)
                 events = run.events_since(row["events_offset"])[0]
                 last = events[-1] if events else {"event": ""}
                 state: JobState | None = ENDED.get(last["event"])  # type: ignore[assignment]
-                message = str(last.get("message", "")) if state else process.last_words(run.log)
+                message = str(last.get("message", "")) if state else process.exit_message(run.log)
             except _UNREADABLE as error:
-                state, message = "failed", f"Its process has ended, and the run cannot be read: {error}"
+                state, message = "failed", f"The worker has ended and the run cannot be read: {error}"
             if state is None and row["state"] == "cancelling":
-                self._end_cancelled(db, run_id, "Stopped before it could finish up.")
+                self._end_cancelled(db, run_id, "Stopped before its cancellation was complete.")
             else:
                 table.move(db, run_id, state or "lost", message=message)
 
     def _end_cancelled(self, db: sqlite3.Connection, run_id: str, message: str) -> None:
-        # The run gets its last event from here, as no process of its own can write it.
+        # The run has no process that could write its last event.
         try:
             Run.open(self.root / run_id).append_event("run_cancelled", message=message)
         except _UNREADABLE as error:

@@ -1,4 +1,4 @@
-"""The table of all jobs: one SQLite file that several processes read and write at once."""
+"""The table of all jobs, in one SQLite file for several processes."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ from typing import Any, Literal
 from gsm3core.errors import JobError, did_you_mean
 
 JobState = Literal["queued", "running", "cancelling", "finished", "failed", "cancelled", "lost"]
-LIVE: tuple[JobState, ...] = ("running", "cancelling")  # with a process and a slot
+LIVE: tuple[JobState, ...] = ("running", "cancelling")  # has a process and a slot
 RESUMABLE: tuple[JobState, ...] = ("lost", "cancelled", "failed")
+CANCELLED_AT = "cancel_asked"  # the column's name in existing queues
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS job (
     run_id TEXT PRIMARY KEY,
     state TEXT NOT NULL,
     created REAL NOT NULL,
-    queued REAL NOT NULL,           -- when it last joined the queue: the order of starting
+    queued REAL NOT NULL,           -- when it last joined the queue, which orders the starts
     message TEXT NOT NULL DEFAULT '',
     slot INTEGER,
     pid INTEGER,
-    identity TEXT,                  -- tells the process from a later one with the same pid
-    events_offset INTEGER,          -- the events before it belong to earlier attempts
-    cancel_asked REAL
+    identity TEXT,                  -- differs if the pid is reused (jobs.process.identity)
+    events_offset INTEGER,          -- events before it belong to earlier attempts
+    cancel_asked REAL               -- when it was first cancelled
 )"""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the queue knows of one run.
+    """State of one run in the queue.
 
     Parameters
     ----------
     run_id
-        The run's directory below the queue's root.
+        Name of the run's folder in the queue's root.
     state
-        ``lost``: its process died without a last event. ``cancelling``: it was asked to stop and has not yet.
+        ``lost``: its process ended without a final event. ``cancelling``: cancelled, and still running.
     created
         When it was submitted, in seconds since 1970.
     pid
-        Its process, and its process group; ``None`` unless it runs.
+        Its process and process group; ``None`` unless it is running.
     message
         Why it failed, was cancelled or was lost.
     slot
-        The slot that it holds, counted from 0; ``None`` unless it runs.
+        Counted from 0; ``None`` unless it is running.
     """
 
     run_id: str
@@ -59,17 +60,17 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to it by itself."""
+        """Whether its state can change only by a request of the user."""
         return self.state not in ("queued", *LIVE)
 
 
 class JobTable:
-    """The file behind a queue.
+    """The SQLite file of a queue.
 
     Parameters
     ----------
     path
-        The SQLite file; made when it is first opened.
+        Created when it is first opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,12 +78,12 @@ class JobTable:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever submitted: looking must not make the file."""
+        """Whether a job was ever submitted; reading the queue must not create the file."""
         return self.path.exists()
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """Connect for one use, a fraction of a millisecond; so it is safe in threads and after a fork.
+        """Connect for one use, a fraction of a millisecond, which is safe in threads and after a fork.
 
         Raises
         ------
@@ -94,16 +95,16 @@ class JobTable:
             db = sqlite3.connect(self.path, timeout=20, isolation_level=None)
             db.row_factory = sqlite3.Row
             with suppress(sqlite3.OperationalError):
-                # Refused at once, not after the timeout, while another process makes the same switch in a new
-                # file. Whatever else is wrong shows in the next line.
+                # Fails at once, without the timeout, while another process makes the same change in a new file.
+                # Any other error is raised by the next line.
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(_CREATE)
             yield db
         except sqlite3.Error as error:
             raise JobError(
-                f"The job queue {self.path} cannot be used: {error}. If the file is damaged, move it away: "
-                "the runs themselves are not in it."
+                f"The job queue {self.path} cannot be used: {error}. If the file is damaged, move it away; "
+                "it does not contain the runs."
             ) from error
         finally:
             if db is not None:
@@ -111,7 +112,7 @@ class JobTable:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Connect as the only writer until the block ends; an error undoes what the block wrote."""
+        """Connect as the only writer until the block ends; an error rolls back."""
         with self.open() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -132,7 +133,7 @@ class JobTable:
         row: sqlite3.Row | None = db.execute("SELECT * FROM job WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             known = [r["run_id"] for r in db.execute("SELECT run_id FROM job")]
-            raise JobError(f"There is no job {run_id!r} in {self.path.parent}. {did_you_mean(run_id, known)}")
+            raise JobError(f"unknown job {run_id!r} in {self.path.parent}. {did_you_mean(run_id, known)}")
         return row
 
 
@@ -144,7 +145,7 @@ def insert(db: sqlite3.Connection, run_id: str, now: float) -> None:
 
 
 def move(db: sqlite3.Connection, run_id: str, state: JobState, **values: Any) -> None:
-    """Give a job another state, and other columns new values; without a process it gives up pid and slot."""
+    """Set a job's state and other columns; pid and slot are cleared in states without a process."""
     if state not in LIVE:
         values |= {"pid": None, "identity": None, "slot": None}
     names = ", ".join(f"{name} = ?" for name in ("state", *values))

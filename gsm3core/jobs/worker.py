@@ -1,4 +1,4 @@
-"""The process of one job: runs the experiment of a run directory until it ends or is asked to stop."""
+"""The process of one job: executes a run until it ends or is cancelled."""
 
 from __future__ import annotations
 
@@ -16,52 +16,55 @@ FINISHED, FAILED, CANCELLED = 0, 1, 130
 
 
 class StopFlag:
-    """Whether the process was asked to stop; asked again, it stops at once.
+    """Whether a stop signal was received; a second signal ends the process immediately.
 
     Parameters
     ----------
     run
-        Gets its last event if the process stops at once.
+        Receives a final event if the process ends immediately.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._asked = False
+        self._requested = False
 
     def __call__(self) -> bool:
         """Return whether to stop."""
-        return self._asked
+        return self._requested
 
     def install(self) -> None:
-        """Listen to SIGTERM and SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        """Handle SIGTERM, SIGINT and, on Windows, Ctrl+Break."""
+        for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if not self._asked:
-            self._asked = True
-            _say(f"{signal.Signals(number).name}: stopping at the next safe point (again: at once).")
+        if not self._requested:
+            self._requested = True
+            _log(
+                f"{signal.Signals(number).name}: stopping at the next safe point; a second signal stops immediately."
+            )
             return
         if self._run.state not in ENDED.values():
-            self._run.append_event("run_cancelled", message="stopped at once, asked twice")
-        os._exit(CANCELLED)  # sys.exit would wait for threads and run the clean-up that was to be skipped
+            self._run.append_event("run_cancelled", message="stopped immediately after a second signal")
+        os._exit(CANCELLED)  # sys.exit would wait for threads and run clean-up
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one experiment; every step is told in the run's events.
+    """Execute one run, which records its progress as events.
 
     Parameters
     ----------
     arguments
-        The run's directory.
+        The run's folder.
 
     Returns
     -------
     int
-        0 finished, 1 failed, 130 cancelled. An error of the program itself is raised, for its traceback.
+        0 finished, 1 failed, 130 cancelled. An unexpected error is raised, for its traceback.
     """
     if len(arguments) != 1:
-        _say("usage: python -m gsm3core.jobs.worker RUN_DIRECTORY")
+        _log("usage: python -m gsm3core.jobs.worker RUN_FOLDER")
         return FAILED
     try:
         run = Run.open(arguments[0])
@@ -70,20 +73,20 @@ def main(arguments: Sequence[str]) -> int:
         try:
             from gsm3core.experiment import execute, prepare_process
         except Exception as error:
-            run.append_event("run_failed", message=f"The program cannot be loaded: {error}")
+            run.append_event("run_failed", message=f"gsm3core cannot be imported: {error}")
             raise
         prepare_process()
         execute(run, cancelled=stop)
     except CancelledError as error:
-        _say(str(error))
+        _log(str(error))
         return CANCELLED
     except GSM3Error as error:
-        _say(f"{type(error).__name__}: {error}")
+        _log(f"{type(error).__name__}: {error}")
         return FAILED
     return FINISHED
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 

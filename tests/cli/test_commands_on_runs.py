@@ -1,7 +1,9 @@
-"""Every command that reads a run, on runs that ``gsm3 run`` has just written, for each holdout and model."""
+"""Every command that reads a run, on runs written by ``gsm3 run``, for each holdout and model."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,7 @@ def dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
 def run(request: pytest.FixtureRequest, dataset_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run as the command line makes it."""
+    """A run made by the command line."""
     holdout, model = request.param
     folder = tmp_path_factory.mktemp("run")
     config = ExperimentConfig.from_mapping(TINY).replace("holdout", name=holdout).replace("model", name=model)
@@ -51,7 +53,7 @@ def run(request: pytest.FixtureRequest, dataset_path: Path, tmp_path_factory: py
     return list_runs(folder / "runs")[0]
 
 
-def test_scores_know_their_sites(run: Run, dataset_path: Path) -> None:
+def test_scores_have_the_coordinates_of_their_sites(run: Run, dataset_path: Path) -> None:
     ds = open_dataset(dataset_path)
     assert run.references() == [v.SM_INSITU, v.SM_SMAP]
     for reference in run.references():
@@ -77,3 +79,38 @@ def test_every_command_reads_the_run(run: Run, dataset_path: Path, tmp_path: Pat
         assert np.isfinite(scores["R"]).any() and v.REGION in scores.coords
     if run.config.model.name == "multitask_lstm":
         call("predict", run.id, dataset_path, "--to", tmp_path / "p.nc", "--out", root)
+
+
+def test_output_fits_80_columns(
+    run: Run, dataset_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    root = run.folder.parent
+    atomic_write(open_dataset(dataset_path)[[v.SM_INSITU]], tmp_path / "observed.nc")
+    atomic_write(run.predictions()[[v.SM_PREDICTED]], tmp_path / "predicted.nc")
+    for arguments in (
+        ("runs", "list", "--out", root),
+        ("runs", "show", run.id, "--out", root),
+        ("score", tmp_path / "predicted.nc", tmp_path / "observed.nc", "--min-days", "99999"),
+        ("data", "describe", dataset_path),
+        ("data", "list"),
+    ):
+        printed = call(*arguments)
+        assert "\u2026" not in printed, "nothing is truncated"
+        assert "nan" not in re.findall(r"[a-zA-Z_]+", printed)
+    assert run.id in call("runs", "list", "--out", root)
+
+
+def test_a_resumed_run_prints_sites_but_no_counts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts of filled inputs are in the events only."""
+    for fold in (run.folder / "folds").iterdir():
+        (fold / "predictions.nc").unlink()
+    printed = " ".join(call("runs", "resume", run.folder).split())
+    assert "sites for training" in printed and "filled" not in printed
+    assert all("filled" in event for event in run.events() if event["event"] == "fold_started")
+
+
+def test_a_failed_run_shows_its_message(run: Run, tmp_path: Path) -> None:
+    copy = Run.open(shutil.copytree(run.folder, tmp_path / "copy"))
+    copy.append_event("run_failed", message="the loss is not finite")
+    assert "State: failed: the loss is not finite" in call("runs", "show", copy.folder)

@@ -1,4 +1,4 @@
-"""`gsm3 factors RUN`: what it prints, what it writes, and how a mistake is answered."""
+"""`gsm3 factors RUN`: output, results and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.small_world import make_dataset
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run with scores that rise with elevation, made without training."""
+    """A run with scores that increase with elevation, made without training."""
     ds = make_dataset(n_sites=48, n_days=60)
     rng = np.random.default_rng(0)
     ds["poleward_aspect"] = ("site", rng.uniform(-1, 1, 48), {"units": "1", "source": "simulated"})
@@ -49,7 +49,7 @@ def test_tables_are_printed_and_written(run: Run, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.app, ["factors", str(run.folder), "--out", str(out)])
     assert done.exit_code == 0, done.output
     for text in ("Association, not cause", "spatial_block", "permutation, forest", "random noise", "mean_sm_smap <= 0.08",
-                 "outermost bins less the others", "90% interval holds", "Applicable up to"):  # fmt: skip
+                 "outermost bins minus the others", "90% interval covers", "Area of applicability"):  # fmt: skip
         assert text in done.output
     with xr.open_dataset(out, engine="h5netcdf") as found:
         one = found["importance"].sel(measure="permutation", model="forest")
@@ -59,14 +59,14 @@ def test_tables_are_printed_and_written(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_circular_moisture_is_said(run: Run) -> None:
+def test_circular_soil_moisture_is_reported(run: Run) -> None:
     done = CliRunner().invoke(
         cli.app, ["factors", "one", "--runs", str(run.folder.parent), "--moisture", "sm_insitu"]
     )
     assert "circular" in done.output and "mean_sm_insitu" in done.output
 
 
-def test_mistakes_are_for_the_user(run: Run) -> None:
+def test_errors_name_the_wrong_option(run: Run) -> None:
     invoke = CliRunner().invoke
     assert isinstance(
         invoke(cli.app, ["factors", str(run.folder), "--reference", "sm_smap"]).exception, RunError

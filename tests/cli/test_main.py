@@ -1,4 +1,4 @@
-"""The command line: what a user types, what they read, and how a mistake is answered."""
+"""The command line as a process: results, output and errors."""
 
 from __future__ import annotations
 
@@ -77,17 +77,17 @@ def test_run_show_list_and_score(world: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(written.R.isel(product=0), expected.R)
 
 
-def test_mistakes_are_one_message_without_a_traceback(world: Path, tmp_path: Path) -> None:
+def test_errors_are_one_message_without_a_traceback(world: Path, tmp_path: Path) -> None:
     for arguments, message in (
         (("run", "quik"), "Did you mean 'quick'"),
         (("run", "quick"), "data.dataset is empty"),
         (("run", "quick", "--dataset", tmp_path / "none.nc"), "none.nc does not exist"),
         (("run", "quick", "--dataset", world, "--holdout", "spatial"), "holdout 'spatial' is not known"),
         (("run", "quick", "--dataset", world, "--device", "cuda:99x"), "training.device"),
-        (("data", "build", "conus-smap", "--out", tmp_path / "x.nc"), "give it with --from"),
+        (("data", "build", "conus-smap", "--out", tmp_path / "x.nc"), "give its path with --from"),
         (("data", "describe", "nothing"), "is not in the catalogue"),
-        (("runs", "show", "nothing", "--runs", tmp_path), "is not a run"),
-        (("score", world, world), "must hold one soil-moisture variable"),
+        (("runs", "show", "nothing", "--runs", tmp_path), "is not a run folder"),
+        (("score", world, world), "expected one soil-moisture variable"),
     ):
         printed = gsm3(*arguments, expect=1)
         assert message in printed

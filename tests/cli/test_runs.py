@@ -1,4 +1,4 @@
-"""The options of `gsm3 run` that choose the model, and `gsm3 finetune` and `gsm3 predict` after it."""
+"""Model options of `gsm3 run`, `gsm3 finetune` and `gsm3 predict`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ min_days = 20
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     save_dataset(make_dataset(), tmp_path / "world.zarr")
     (tmp_path / "tiny.toml").write_text(SETTINGS)
@@ -50,11 +50,11 @@ def gsm3(*arguments: str, fails: bool = False) -> Any:
     return done
 
 
-def newest(place: Path) -> Run:
-    return max(list_runs(place / "runs"), key=lambda run: run.folder.stat().st_mtime)
+def newest(workdir: Path) -> Run:
+    return max(list_runs(workdir / "runs"), key=lambda run: run.folder.stat().st_mtime)
 
 
-def test_a_network_is_chosen_tuned_and_used(place: Path) -> None:
+def test_a_network_is_trained_tuned_and_predicts(workdir: Path) -> None:
     gsm3(
         "run",
         "tiny.toml",
@@ -67,60 +67,61 @@ def test_a_network_is_chosen_tuned_and_used(place: Path) -> None:
         "--heads",
         "separate",
     )
-    first = newest(place)
+    first = newest(workdir)
     chosen = first.config
     assert (chosen.training.members, chosen.model.head, chosen.model.heads) == (2, "gaussian", "separate")
-    spread = first.predictions().sm_predicted_std
-    assert (spread > 0).all()
+    assert (first.predictions().sm_predicted_std > 0).all()
 
-    there = make_dataset(n_sites=8, seed=3)
-    save_dataset(there.assign_coords(lat=("site", there.lat.values + 4)), place / "new.zarr")
+    new = make_dataset(n_sites=8, seed=3)
+    save_dataset(new.assign_coords(lat=("site", new.lat.values + 4)), workdir / "new.zarr")
     gsm3("finetune", first.id, "--dataset", "new.zarr", "--epochs", "1", "--title", "tuned")
-    tuned = next(run for run in list_runs(place / "runs") if run.title == "tuned")
+    tuned = next(run for run in list_runs(workdir / "runs") if run.title == "tuned")
     assert tuned.state == "finished"
     assert tuned.provenance["parent"]["run"] == first.id
     assert tuned.config.training.epochs == 1
 
-    said = gsm3("predict", tuned.id, "world.zarr", "--to", "out.nc").output
-    assert "mean of 4 models" in said.replace("\n", " ")
-    with xr.open_dataset(place / "out.nc", engine="h5netcdf") as out:
+    printed = gsm3("predict", tuned.id, "world.zarr", "--to", "out.nc").output
+    assert "mean of 4 models" in printed
+    with xr.open_dataset(workdir / "out.nc", engine="h5netcdf") as out:
         assert np.isfinite(out.sm_predicted_std).all()
-        assert out.sizes == open_dataset(place / "world.zarr").sm_insitu.sizes
+        assert out.sizes == open_dataset(workdir / "world.zarr").sm_insitu.sizes
 
 
-def test_a_comparison_model_is_chosen(place: Path) -> None:
-    said = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology").output
-    assert "Climatology" in said
-    assert "Climatology" in newest(place).scores()["product"].values
+def test_a_baseline_is_run(workdir: Path) -> None:
+    printed = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology").output
+    assert "Climatology" in printed
+    assert "Climatology" in newest(workdir).scores()["product"].values
 
 
-def test_an_unknown_choice_is_refused(place: Path) -> None:
+def test_an_unknown_option_value_is_refused(workdir: Path) -> None:
     error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--heads", "three", fails=True).exception
     assert "'shared', 'separate' or 'affine'" in str(error)
     error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--model", "bucket", fails=True).exception
-    assert "'bucket' is not known" in str(error)
-    assert not (place / "runs").exists()
+    assert "unknown model 'bucket'" in str(error)
+    assert not (workdir / "runs").exists()
 
 
-def test_what_a_comparison_model_does_not_have_is_refused(place: Path) -> None:
+def test_lstm_options_are_refused_for_a_baseline(workdir: Path) -> None:
     for option in (("--members", "3"), ("--head", "gaussian"), ("--heads", "affine")):
         error = gsm3(
             "run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology", *option, fails=True
         ).exception
-        assert f"{option[0]} is an option of the network" in str(error)
-    assert not (place / "runs").exists()
+        assert f"{option[0]}: only for model 'multitask_lstm'" in str(error)
+    assert not (workdir / "runs").exists()
 
 
-def test_predictions_say_what_was_filled_and_where_they_cannot_be_written(place: Path) -> None:
+def test_predictions_report_filled_inputs_and_errors(workdir: Path) -> None:
     gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--targets", "sm_insitu, sm_smap", "--epochs", "1")
-    run = newest(place)
+    run = newest(workdir)
     assert run.config.data.targets == ("sm_insitu", "sm_smap")
     gaps = make_dataset(n_sites=3)
     gaps["clay"].values[1] = np.nan
     gaps["precipitation"].values[2, 10:14] = np.nan
-    save_dataset(gaps, place / "gaps.zarr")
-    said = gsm3("predict", run.id, "gaps.zarr", "--to", "out.nc").output
-    assert "missing inputs filled: precipitation: 4, clay: 1" in " ".join(said.split())
+    save_dataset(gaps, workdir / "gaps.zarr")
+    printed = gsm3("predict", run.id, "gaps.zarr", "--to", "out.nc").output
+    assert "filled in 2 variable(s)" in printed
+    with xr.open_dataset(workdir / "out.nc", engine="h5netcdf") as out:
+        assert out.attrs["filled"] == "precipitation: 4, clay: 1"
     error = gsm3("predict", run.id, "gaps.zarr", "--to", "out.csv", fails=True).exception
     assert "expected .nc (netCDF-4) or .zarr" in str(error)
     error = gsm3("predict", run.id, "gaps.zarr", "--to", "b.nc", "--device", "gpu", fails=True).exception

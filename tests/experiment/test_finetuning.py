@@ -1,4 +1,4 @@
-"""Fine-tuning: it starts where the other run ended, learns the new sites, and is never tested on what it has seen."""
+"""Fine-tuning: starts from the parent's networks, trains on new sites, is never tested on the parent's training data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gsm3core.assembly.sites import join
 from gsm3core.config import ExperimentConfig, HoldoutConfig
 from gsm3core.errors import ConfigError, DatasetError, RunError
 from gsm3core.experiment import create_finetune, execute
-from gsm3core.experiment.finetuning import learnt_before
+from gsm3core.experiment.finetuning import previously_trained
 from gsm3core.experiment.folds import folds_of, split_validation_sites
 from gsm3core.schema import save_dataset
 from support.small_world import TINY, make_dataset
@@ -33,8 +33,8 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_experiment(ExperimentConfig.from_mapping(values), out=folder / "runs")
 
 
-def elsewhere(folder: Path, **changes: Any) -> Path:
-    """Other sites, far from the first ones, whose soil holds 0.1 m3 m-3 more."""
+def other_sites(folder: Path, **changes: Any) -> Path:
+    """Other sites, far from the first ones, with 0.1 m3 m-3 more soil moisture."""
     ds = make_dataset(n_sites=10, seed=4)
     ds = ds.assign_coords(lat=("site", ds.lat.values + 5.0), site=[f"N{k:03d}" for k in range(10)])
     for name in ("sm_insitu", "sm_smap"):
@@ -42,9 +42,9 @@ def elsewhere(folder: Path, **changes: Any) -> Path:
     return save_dataset(ds.assign(changes), folder / "new.zarr")
 
 
-def test_it_starts_where_the_other_ended(parent: Run, tmp_path: Path) -> None:
-    """With a step that moves nothing the new run is the old one, scaling and members included."""
-    world = elsewhere(tmp_path)
+def test_it_starts_from_the_parents_networks(parent: Run, tmp_path: Path) -> None:
+    """With a learning rate of almost 0 the new run equals the parent, including scaling and members."""
+    world = other_sites(tmp_path)
     run = execute(create_finetune(parent, world, tmp_path / "runs", learning_rate=1e-30, epochs=1))
     ds = open_dataset(world)
     found = run.predictions()
@@ -62,10 +62,10 @@ def test_it_starts_where_the_other_ended(parent: Run, tmp_path: Path) -> None:
     assert run.config.training.members == 2
 
 
-def test_it_learns_the_new_sites_and_stands_alone(parent: Run, tmp_path: Path) -> None:
-    world = elsewhere(tmp_path)
+def test_it_learns_new_sites_without_the_parents_folder(parent: Run, tmp_path: Path) -> None:
+    world = other_sites(tmp_path)
     alone = Run.open(shutil.copytree(parent.folder, tmp_path / "copy"))
-    run = create_finetune(alone, world, tmp_path / "runs", learning_rate=0.03, epochs=15, title="here")
+    run = create_finetune(alone, world, tmp_path / "runs", learning_rate=0.03, epochs=15, title="tuned")
     shutil.rmtree(alone.folder)
     execute(run)
     truth = open_dataset(world).sm_insitu.load()
@@ -74,35 +74,35 @@ def test_it_learns_the_new_sites_and_stands_alone(parent: Run, tmp_path: Path) -
         return float((predicted - truth).mean())
 
     before, after = bias(predict(parent, open_dataset(world))), bias(run.predictions().sm_predicted)
-    assert before < -0.07, "the parent knows nothing of the planted 0.1 m3 m-3"
-    assert abs(after) < 0.05, "most of it is learnt, also at the held-out sites"
-    assert run.title == "here"
+    assert before < -0.07, "the parent was not trained on the added 0.1 m3 m-3"
+    assert abs(after) < 0.05, "most of it is predicted, also at the held-out sites"
+    assert run.title == "tuned"
 
 
-def test_a_tenth_of_the_learning_rate_by_default(parent: Run, tmp_path: Path) -> None:
-    run = create_finetune(parent, elsewhere(tmp_path), tmp_path / "runs")
+def test_the_default_learning_rate_is_a_tenth(parent: Run, tmp_path: Path) -> None:
+    run = create_finetune(parent, other_sites(tmp_path), tmp_path / "runs")
     assert run.config.training.learning_rate == pytest.approx(0.1 * parent.config.training.learning_rate)
     assert run.config.training.epochs == parent.config.training.epochs
     with pytest.raises(ConfigError, match=r"training\.learning_rate: Input should be greater than 0"):
         create_finetune(parent, run.dataset_path, tmp_path / "runs", learning_rate=0.0)
 
 
-def test_what_was_seen_is_not_tested(parent: Run, tmp_path: Path) -> None:
+def test_training_sites_of_the_parent_are_not_tested(parent: Run, tmp_path: Path) -> None:
     same = parent.dataset_path
     kept = create_finetune(parent, same, tmp_path / "runs")
     assert kept.provenance["parent"]["start_of_fold"] == {"fold_1": "fold_1", "fold_2": "fold_2"}
     others = HoldoutConfig.model_validate(SPATIAL | {"seed": 1})
     with pytest.raises(
-        ConfigError, match=r"fold fold_1 would test \d site\(s\) at which the networks have already learnt"
+        ConfigError, match=r"fold fold_1 would test \d site\(s\) that the networks were trained on"
     ):
         create_finetune(parent, same, tmp_path / "runs", holdout=others)
-    # A grandchild knows what the grandparent has learnt.
-    child = execute(create_finetune(parent, elsewhere(tmp_path), tmp_path / "runs", epochs=1))
-    with pytest.raises(ConfigError, match="already learnt"):
+    # The training data of the grandparent count too.
+    child = execute(create_finetune(parent, other_sites(tmp_path), tmp_path / "runs", epochs=1))
+    with pytest.raises(ConfigError, match="were trained on"):
         create_finetune(child, same, tmp_path / "runs", holdout=others)
 
 
-def test_other_days_of_seen_sites_are_a_test(parent: Run, tmp_path: Path) -> None:
+def test_other_days_of_training_sites_can_be_tested(parent: Run, tmp_path: Path) -> None:
     ds = make_dataset(n_days=900)
     later = save_dataset(ds, tmp_path / "later.zarr")
     period = {"name": "temporal", "train": {"start": "2015-04-01", "end": "2016-05-04"}}
@@ -113,12 +113,12 @@ def test_other_days_of_seen_sites_are_a_test(parent: Run, tmp_path: Path) -> Non
         if fits:
             create_finetune(parent, later, tmp_path / "runs", holdout=holdout)
         else:
-            with pytest.raises(ConfigError, match="already learnt on the same days"):
+            with pytest.raises(ConfigError, match="were trained on, on the same days"):
                 create_finetune(parent, later, tmp_path / "runs", holdout=holdout)
 
 
-def test_what_cannot_be_tuned_is_said(parent: Run, tmp_path: Path) -> None:
-    world = elsewhere(tmp_path)
+def test_impossible_fine_tuning_is_refused(parent: Run, tmp_path: Path) -> None:
+    world = other_sites(tmp_path)
     ds = open_dataset(world).load()
     (tmp_path / "bad").mkdir()
     no_clay = save_dataset(ds.drop_vars("clay"), tmp_path / "bad" / "no_clay.zarr")
@@ -127,22 +127,24 @@ def test_what_cannot_be_tuned_is_said(parent: Run, tmp_path: Path) -> None:
     separate = Run.open(shutil.copytree(parent.folder, tmp_path / "separate"))
     (separate.folder / "config.toml").write_text(parent.config.replace("model", heads="separate").to_toml())
     satellite = save_dataset(ds.drop_vars("sm_insitu"), tmp_path / "bad" / "satellite.zarr")
-    with pytest.raises(DatasetError, match="no sm_insitu, which run separate predicts by an output"):
+    with pytest.raises(
+        DatasetError, match="no sm_insitu, the only target of the output that run separate predicts with"
+    ):
         create_finetune(Run.open(separate.folder), satellite, tmp_path / "runs")
     lost = Run.open(shutil.copytree(parent.folder, tmp_path / "lost"))
     provenance = lost.provenance | {"dataset_path": str(tmp_path / "gone.zarr")}
     (lost.folder / "provenance.json").write_text(json.dumps(provenance))
-    with pytest.raises(ConfigError, match=r"gone\.zarr, the dataset of run lost, is not there any more"):
+    with pytest.raises(ConfigError, match=r"gone\.zarr, the dataset of run lost, does not exist"):
         create_finetune(lost, world, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
     run = create_finetune(parent, world, tmp_path / "runs")
     shutil.rmtree(run.folder / "start")
-    with pytest.raises(RunError, match="starts from the networks in it"):
+    with pytest.raises(RunError, match="starts from its networks"):
         execute(run)
 
 
-def test_sites_are_held_back_where_the_first_networks_have_not_learnt(parent: Run, tmp_path: Path) -> None:
-    old, new = open_dataset(parent.dataset_path).load(), open_dataset(elsewhere(tmp_path)).load()
+def test_validation_sites_are_new_to_the_parent(parent: Run, tmp_path: Path) -> None:
+    old, new = open_dataset(parent.dataset_path).load(), open_dataset(other_sites(tmp_path)).load()
     both = save_dataset(join(old, new), tmp_path / "both.zarr")
     ds = open_dataset(both).load()
     kept = HoldoutConfig.model_validate({"name": "custom", "sites": new.site.values[:2].tolist()})
@@ -150,17 +152,17 @@ def test_sites_are_held_back_where_the_first_networks_have_not_learnt(parent: Ru
     (fold,) = folds_of(ds, run.config)
     start = run.provenance["parent"]["start_of_fold"][fold.name]
     first = next(f for f in folds_of(old, parent.config) if f.name == start)
-    learnt = learnt_before(run, fold, ds)
-    np.testing.assert_array_equal(ds.site[learnt], old.site[first.train_sites])
+    trained = previously_trained(run, fold, ds)
+    np.testing.assert_array_equal(ds.site[trained], old.site[first.train_sites])
     for seed in range(5):
-        _, held_back = split_validation_sites(ds, fold, ["sm_insitu"], 0.3, seed, learnt=learnt)
-        assert held_back.sum() == round(0.3 * 20)
-        assert not (held_back & (learnt | fold.test_sites)).any()
-    _, held_back = split_validation_sites(ds, fold, ["sm_insitu"], 0.3, 0, learnt=np.ones(22, bool))
-    assert held_back.sum() == 6
-    # The whole way: a run that watches.
+        _, validation = split_validation_sites(ds, fold, ["sm_insitu"], 0.3, seed, trained=trained)
+        assert validation.sum() == round(0.3 * 20)
+        assert not (validation & (trained | fold.test_sites)).any()
+    _, validation = split_validation_sites(ds, fold, ["sm_insitu"], 0.3, 0, trained=np.ones(22, bool))
+    assert validation.sum() == 6
+    # The same in a whole run.
     folder = run.folder / "config.toml"
     folder.write_text(run.config.replace("training", validation_share=0.3).to_toml())
     events: list[dict[str, Any]] = []
-    execute(Run.open(run.folder), listen=events.append)
+    execute(Run.open(run.folder), on_event=events.append)
     assert next(e for e in events if e["event"] == "fold_started")["validation_sites"] == 6

@@ -1,4 +1,4 @@
-"""One configuration to one Run, from end to end, on a small world whose answer is known."""
+"""Whole experiments on a small dataset with known soil moisture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gsm3core import vocabulary as v
 from gsm3core.baselines import BASELINES, predict_fold
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, DatasetError, GSM3Error, RunError
-from gsm3core.experiment import create_run, execute, lstm_fold, satellite_groups
+from gsm3core.experiment import create_finetune, create_run, execute, lstm_fold, provenance, satellite_groups
 from gsm3core.experiment.folds import folds_of
 from gsm3core.prediction import load_models, predict_dataset
 from gsm3core.schema import save_dataset
@@ -36,11 +36,11 @@ def world(tmp_path: Path) -> Path:
         (TEMPORAL, ["temporal"]),
     ],
 )
-def test_every_holdout_makes_a_whole_run(
+def test_every_holdout_makes_a_complete_run(
     world: Path, tmp_path: Path, holdout: dict[str, Any], folds: list[str]
 ) -> None:
     events: list[dict[str, Any]] = []
-    run = run_experiment(config(world, holdout), out=tmp_path / "runs", listen=events.append)
+    run = run_experiment(config(world, holdout), out=tmp_path / "runs", on_event=events.append)
     again = Run.open(run.folder)
     assert again.state == "finished"
     assert [e["fold"] for e in events if e["event"] == "fold_finished"] == folds
@@ -70,8 +70,8 @@ def test_every_holdout_makes_a_whole_run(
     assert again.provenance["dataset_sha256"]
 
 
-def test_no_held_out_value_reaches_the_predictions(tmp_path: Path) -> None:
-    """Replace every held-out soil moisture by nonsense: the predictions must not move by a bit."""
+def test_predictions_do_not_depend_on_test_values(tmp_path: Path) -> None:
+    """Replacing all held-out soil moisture does not change the predictions."""
     honest = make_dataset()
     spoiled = make_dataset()
     late = spoiled.time.values >= np.datetime64("2016-01-01")
@@ -86,7 +86,7 @@ def test_no_held_out_value_reaches_the_predictions(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_no_held_out_site_reaches_its_own_prediction(tmp_path: Path) -> None:
+def test_predictions_do_not_depend_on_test_sites(tmp_path: Path) -> None:
     honest = make_dataset()
     world = save_dataset(honest, tmp_path / "honest.nc")
     holdout = {"name": "random_spatial", "folds": 3}
@@ -113,9 +113,9 @@ def test_a_cancelled_run_resumes_to_the_same_numbers(world: Path, tmp_path: Path
     holdout = {"name": "random_spatial", "folds": 3}
     whole = run_experiment(config(world, holdout), out=tmp_path / "runs")
     run = create_run(config(world, holdout), tmp_path / "runs")
-    asked = iter(range(1000))
+    polls = iter(range(1000))
     with pytest.raises(CancelledError):
-        execute(run, cancelled=lambda: next(asked) >= 9)
+        execute(run, cancelled=lambda: next(polls) >= 9)
     assert run.state == "cancelled"
     assert [run.fold(f"fold_{k}").done for k in (1, 2, 3)] == [True, False, False]
     execute(run)
@@ -123,7 +123,7 @@ def test_a_cancelled_run_resumes_to_the_same_numbers(world: Path, tmp_path: Path
     np.testing.assert_array_equal(run.predictions().sm_predicted, whole.predictions().sm_predicted)
 
 
-def test_what_cannot_run_is_refused_before_a_directory_is_made(world: Path, tmp_path: Path) -> None:
+def test_an_impossible_run_creates_no_folder(world: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     cases: list[tuple[ExperimentConfig, type[GSM3Error], str]] = [
         (config(tmp_path / "none.zarr"), DatasetError, "does not exist"),
@@ -152,8 +152,8 @@ def test_what_cannot_run_is_refused_before_a_directory_is_made(world: Path, tmp_
     assert not runs.exists()
 
 
-def test_a_later_fold_without_sites_to_hold_back_is_refused_at_once(tmp_path: Path) -> None:
-    """In situ in one region alone: the fold that tests it has none to watch by."""
+def test_a_fold_without_validation_sites_is_refused(tmp_path: Path) -> None:
+    """With in-situ data in one region only, the fold that tests it has no validation sites."""
     ds = make_dataset()
     ds["sm_insitu"].values[ds.region.values != "Europe"] = np.nan
     settings = config(
@@ -165,9 +165,7 @@ def test_a_later_fold_without_sites_to_hold_back_is_refused_at_once(tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_is_predicted_after_training_in_16_bits_is_not_rounded_to_them(
-    world: Path, tmp_path: Path
-) -> None:
+def test_predictions_are_32_bit_after_16_bit_training(world: Path, tmp_path: Path) -> None:
     run = run_experiment(config(world, TEMPORAL, precision="bf16", warmup=0), out=tmp_path / "runs")
     ds = open_dataset(world).load()
     scaler, models = load_models(run.config, run.fold("temporal"), torch.device("cpu"))
@@ -179,31 +177,43 @@ def test_what_is_predicted_after_training_in_16_bits_is_not_rounded_to_them(
     np.testing.assert_allclose(run.predictions().sm_predicted, expected, atol=1e-6)
 
 
-def test_a_store_of_inputs_does_not_outlive_its_training(
+def test_stored_inputs_are_deleted_before_prediction(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is as large as the forcings: a kill between the predictions and its end would leave it for ever."""
+    """The store is as large as the forcings and must not stay if the process is killed later."""
     run = create_run(config(world, TEMPORAL, inputs="disk"), tmp_path / "runs")
     store = run.fold("temporal").inputs
-    there: list[bool] = []
-    whole = lstm_fold.estimate_fold
+    existed: list[bool] = []
+    estimate_fold = lstm_fold.estimate_fold
 
-    def watched(*args: Any, **options: Any) -> Any:
-        there.append(store.exists())
-        return whole(*args, **options)
+    def check(*args: Any, **options: Any) -> Any:
+        existed.append(store.exists())
+        return estimate_fold(*args, **options)
 
-    monkeypatch.setattr(lstm_fold, "estimate_fold", watched)
+    monkeypatch.setattr(lstm_fold, "estimate_fold", check)
     execute(run)
-    assert there == [False]
+    assert existed == [False]
 
 
-def test_a_failure_is_kept_in_the_run(world: Path, tmp_path: Path) -> None:
+def test_a_failure_is_recorded_in_the_run(world: Path, tmp_path: Path) -> None:
     run = create_run(config(world, window=390, batch=1), tmp_path / "runs")
     save_dataset(make_dataset(seed=5), world, overwrite=True)
     with pytest.raises(ConfigError, match="has changed since run"):
         execute(run)
     assert run.state == "failed"
     assert "has changed" in list(run.events())[-1]["message"]
+
+
+def test_a_dataset_is_hashed_once_per_command(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    fingerprint = provenance.fingerprint
+    monkeypatch.setattr(provenance, "fingerprint", lambda path: hashed.append(path) or fingerprint(path))
+    run = run_experiment(config(world, TEMPORAL, epochs=1), out=tmp_path / "runs")
+    execute(run)
+    execute(create_finetune(run, world, tmp_path / "runs", epochs=1))
+    assert hashed == [world]
 
 
 def test_one_fold_alone(world: Path, tmp_path: Path) -> None:
@@ -230,7 +240,7 @@ def test_sites_in_one_satellite_cell_are_one_group() -> None:
     assert len(set(satellite_groups(ds))) == 4
 
 
-def test_a_runs_model_predicts_another_dataset_as_it_tested(world: Path, tmp_path: Path) -> None:
+def test_a_run_predicts_another_dataset_as_its_own(world: Path, tmp_path: Path) -> None:
     run = run_experiment(config(world, TEMPORAL), out=tmp_path / "runs")
     again = predict(run, open_dataset(world))
     np.testing.assert_allclose(again, run.predictions().sm_predicted, atol=1e-6)
@@ -254,39 +264,37 @@ def test_several_folds_predict_their_mean(world: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("head", ["point", "gaussian"])
-def test_members_are_networks_of_their_own_seeds_and_their_mixture_predicts(
-    world: Path, tmp_path: Path, head: str
-) -> None:
+def test_an_ensemble_is_the_mixture_of_its_seeds(world: Path, tmp_path: Path, head: str) -> None:
     base = config(world, TEMPORAL).replace("model", head=head)
     alone = [
         run_experiment(base.replace("training", seed=seed), out=tmp_path / "runs").predictions()
         for seed in (0, 1, 2)
     ]
-    batched_updates = run_experiment(base.replace("training", members=3), out=tmp_path / "runs").predictions()
+    ensemble = run_experiment(base.replace("training", members=3), out=tmp_path / "runs").predictions()
     means = np.stack([p.sm_predicted.values for p in alone]).astype(float)
-    np.testing.assert_allclose(batched_updates.sm_predicted, means.mean(0), atol=1e-6)
+    np.testing.assert_allclose(ensemble.sm_predicted, means.mean(0), atol=1e-6)
     if head == "point":
         assert "sm_predicted_std" not in alone[0]
         variance = means.var(0)
     else:
         stds = np.stack([p.sm_predicted_std.values for p in alone]).astype(float)
         variance = means.var(0) + (stds**2).mean(0)
-    np.testing.assert_allclose(batched_updates.sm_predicted_std, np.sqrt(variance), rtol=1e-4, atol=1e-6)
-    assert batched_updates.sm_predicted_std.attrs["units"] == "m3 m-3"
+    np.testing.assert_allclose(ensemble.sm_predicted_std, np.sqrt(variance), rtol=1e-4, atol=1e-6)
+    assert ensemble.sm_predicted_std.attrs["units"] == "m3 m-3"
 
 
-def test_a_cancelled_ensemble_goes_on_in_the_member_it_was_in(world: Path, tmp_path: Path) -> None:
+def test_a_cancelled_ensemble_resumes_in_its_member(world: Path, tmp_path: Path) -> None:
     base = config(world, TEMPORAL, members=3)
     whole = run_experiment(base, out=tmp_path / "runs")
     run = create_run(base, tmp_path / "runs")
-    asked = iter(range(1000))
+    polls = iter(range(1000))
     with pytest.raises(CancelledError):
-        execute(run, cancelled=lambda: next(asked) >= 8)
+        execute(run, cancelled=lambda: next(polls) >= 8)
     fold = run.fold("temporal")
     assert [fold.member(k).model.exists() for k in range(3)] == [True, False, False]
     first_member = fold.member(0).model.stat().st_mtime_ns
     events: list[dict[str, Any]] = []
-    execute(run, listen=events.append)
+    execute(run, on_event=events.append)
     assert fold.member(0).model.stat().st_mtime_ns == first_member
     assert {e["member"] for e in events if e["event"] == "progress"} == {1, 2}
     assert [e["fraction"] for e in events if e["event"] == "progress"][-1] == 1.0
@@ -306,11 +314,11 @@ def test_another_dataset_is_predicted_by_every_member(world: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_comparison_model_makes_the_same_kind_of_run(world: Path, tmp_path: Path, name: str) -> None:
+def test_a_baseline_makes_the_same_kind_of_run(world: Path, tmp_path: Path, name: str) -> None:
     holdout = {"name": "random_spatial", "folds": 2}
     events: list[dict[str, Any]] = []
     run = run_experiment(
-        config(world, holdout).replace("model", name=name), out=tmp_path / "runs", listen=events.append
+        config(world, holdout).replace("model", name=name), out=tmp_path / "runs", on_event=events.append
     )
     product = v.MODEL_PRODUCTS[name]
     assert list(run.scores()["product"].values) == [product, "SMAP"]
@@ -324,10 +332,12 @@ def test_a_comparison_model_makes_the_same_kind_of_run(world: Path, tmp_path: Pa
     fractions = [e["fraction"] for e in events if e["event"] == "progress"]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
-    with pytest.raises(RunError, match="only runs of the LSTM predict other datasets"):
+    with pytest.raises(RunError, match="only LSTM runs can predict other datasets"):
         predict(run, ds)
 
 
-def test_an_unknown_model_is_refused_with_the_nearest(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'gradient_boost' is not known. Did you mean 'gradient_boosting'"):
+def test_an_unknown_model_names_the_nearest(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"unknown model 'gradient_boost'. Did you mean 'gradient_boosting'"
+    ):
         create_run(config(world).replace("model", name="gradient_boost"), tmp_path / "runs")

@@ -1,4 +1,4 @@
-"""What TensorBoard reads is what the run has told."""
+"""Export to TensorBoard."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.mark.skipif(not INSTALLED, reason="tensorboard is not installed")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_scalars_come_back(run: Run, tmp_path: Path) -> None:
+def test_exported_scalars_equal_the_events(run: Run, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     out = export_tensorboard(run, tmp_path / "tb")
@@ -47,8 +47,10 @@ def test_scalars_come_back(run: Run, tmp_path: Path) -> None:
         export_tensorboard(run, tmp_path / "tb")
 
 
-def test_what_cannot_be_exported_is_said(run: Run, tmp_path: Path) -> None:
+def test_a_run_without_epochs_is_refused(run: Run, tmp_path: Path) -> None:
     new = Run.create(tmp_path, ExperimentConfig(), {}, run_id="new")
-    error, message = (RunError, "no epoch yet") if INSTALLED else (GSM3Error, "pip install tensorboard")
+    error, message = (
+        (RunError, "not finished an epoch yet") if INSTALLED else (GSM3Error, "pip install tensorboard")
+    )
     with pytest.raises(error, match=message):
         export_tensorboard(new, tmp_path / "tb")

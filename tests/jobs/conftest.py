@@ -1,4 +1,4 @@
-"""Fixtures for jobs: a stand-in for the experiment, and small programs that act as a worker, or badly."""
+"""Fixtures for jobs: a replacement of the experiment, and small programs in place of the worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gsm3core.run import Run
 _PROGRAM = """
 import json, os, signal, subprocess, sys, time
 folder = sys.argv[1]
-def tell(event, **fields):
+def emit(event, **fields):
     with open(os.path.join(folder, "events.jsonl"), "a") as file:
         file.write(json.dumps({"event": event, "time": time.time(), **fields}) + "\\n")
 def wait_for(name):
@@ -48,7 +48,7 @@ def config() -> ExperimentConfig:
 
 @pytest.fixture
 def program() -> Callable[[str], Callable[[Run], list[str]]]:
-    """Return a maker of commands: each runs a few lines of Python that may ``tell`` events."""
+    """Return a function that makes commands of a few lines of Python, which may ``emit`` events."""
 
     def make(lines: str) -> Callable[[Run], list[str]]:
         source = _PROGRAM + textwrap.dedent(lines)
@@ -59,7 +59,7 @@ def program() -> Callable[[str], Callable[[Run], list[str]]]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder for runs; whatever still runs there when the test ends is killed."""
+    """Return a folder for runs; jobs that are running when the test ends are killed."""
     root = tmp_path / "runs"
     yield root
     for job in JobQueue(root).jobs() if (root / "jobs.sqlite").exists() else []:
@@ -70,7 +70,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def until() -> Callable[..., Job]:
-    """Return a function that ticks until a job has a state, or a file is there."""
+    """Return a function that ticks until a job has a state, or a file exists."""
 
     def wait(
         queue: JobQueue, run_id: str, state: str | None = None, *, file: str = "", within: float = 15
@@ -83,7 +83,7 @@ def until() -> Callable[..., Job]:
                 return job
             time.sleep(0.02)
         log = queue.root / run_id / "log.txt"
-        said = log.read_text() if log.exists() else "nothing"
-        raise AssertionError(f"{job} is not {state or file} after {within} s; it said: {said}")
+        output = log.read_text() if log.exists() else "nothing"
+        raise AssertionError(f"{job} is not {state or file} after {within} s; its log: {output}")
 
     return wait

@@ -1,4 +1,4 @@
-"""The queue, with real processes: start, end, cancel, resume, and what it does with damage."""
+"""The queue with real processes: start, end, cancel, resume, damaged files."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from gsm3core.run import Run
 
 REPOSITORY = Path(__file__).parents[2]
 
-FINISHES = "tell('run_started'); tell('run_finished')"
-WAITS = "tell('run_started'); wait_for('go'); tell('run_finished')"
-STOPS_WHEN_ASKED = """
+FINISHES = "emit('run_started'); emit('run_finished')"
+WAITS = "emit('run_started'); wait_for('go'); emit('run_finished')"
+STOPS_ON_SIGTERM = """
     def stop(*_):
-        tell('run_cancelled', message='as asked')
+        emit('run_cancelled', message='cancelled by SIGTERM')
         sys.exit(130)
     signal.signal(signal.SIGTERM, stop)
-    tell('run_started')
+    emit('run_started')
     open(os.path.join(folder, 'ready'), 'w').close()
     wait_for('never')
 """
 IGNORES_SIGTERM = """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])
-    tell('run_started', child=child.pid)
+    emit('run_started', child=child.pid)
     open(os.path.join(folder, 'ready'), 'w').close()
     wait_for('never')
 """
@@ -55,7 +55,7 @@ def test_a_job_runs_and_finishes(root, config, program, until):
     assert Run.open(root / run_id).log.read_text() == "hello 1\n"
 
 
-def test_jobs_start_in_order_one_per_slot_and_are_listed_newest_first(root, config, program, until):
+def test_jobs_start_in_order_one_per_slot(root, config, program, until):
     queue = JobQueue(root, command=program(WAITS))
     ids = [queue.submit(config) for _ in range(3)]
     assert [job.run_id for job in queue.jobs()] == ids[::-1]
@@ -66,8 +66,8 @@ def test_jobs_start_in_order_one_per_slot_and_are_listed_newest_first(root, conf
     assert [queue.get(i).state for i in ids] == ["finished", "running", "queued"]
 
 
-def test_a_failure_keeps_its_message_and_can_be_resumed(root, config, program, until):
-    fails = program("tell('run_started'); tell('run_failed', message='no targets'); sys.exit(1)")
+def test_a_failed_job_has_a_message_and_can_be_resumed(root, config, program, until):
+    fails = program("emit('run_started'); emit('run_failed', message='no targets'); sys.exit(1)")
     queue = JobQueue(root, command=fails)
     run_id = queue.submit(config)
     assert until(queue, run_id, "failed").message == "no targets"
@@ -77,7 +77,7 @@ def test_a_failure_keeps_its_message_and_can_be_resumed(root, config, program, u
     assert until(resumed, run_id, "finished").message == ""
 
 
-def test_a_refused_configuration_leaves_no_job(root, config, experiment):
+def test_a_refused_configuration_adds_no_job(root, config, experiment):
     def refuse(config, root):
         raise ConfigError("no such forcing")
 
@@ -95,28 +95,28 @@ def test_cancel_a_queued_job(root, config, program):
     queue.tick()
     assert not (root / run_id / "started").exists()
     assert [e["event"] for e in Run.open(root / run_id).events()] == ["run_cancelled"]
-    with pytest.raises(JobError, match="it is cancelled already"):
+    with pytest.raises(JobError, match="its state is 'cancelled'"):
         queue.cancel(run_id)
 
 
 def test_cancel_a_running_job(root, config, program, until):
-    queue = JobQueue(root, command=program(STOPS_WHEN_ASKED))
+    queue = JobQueue(root, command=program(STOPS_ON_SIGTERM))
     run_id = queue.submit(config)
     until(queue, run_id, file="ready")
     assert queue.cancel(run_id).state == "cancelling"
-    assert until(queue, run_id, "cancelled").message == "as asked"
+    assert until(queue, run_id, "cancelled").message == "cancelled by SIGTERM"
     assert [e["event"] for e in Run.open(root / run_id).events()] == ["run_started", "run_cancelled"]
 
 
-def test_a_job_that_ignores_sigterm_is_killed_with_its_children(root, config, program, until):
+def test_a_job_ignoring_sigterm_is_killed_with_children(root, config, program, until):
     queue = JobQueue(root, command=program(IGNORES_SIGTERM), grace=0.3)
     run_id = queue.submit(config)
     until(queue, run_id, file="ready")
     child = next(Run.open(root / run_id).events())["child"]
-    asked = time.monotonic()
+    cancelled = time.monotonic()
     queue.cancel(run_id)
     until(queue, run_id, "cancelled")
-    assert time.monotonic() - asked >= 0.3
+    assert time.monotonic() - cancelled >= 0.3
     assert Run.open(root / run_id).state == "cancelled"
     assert _dies(child)
 
@@ -125,7 +125,7 @@ def test_a_killed_job_is_lost_and_resumes(root, config, program, until):
     queue = JobQueue(root, command=program("print('epoch 3', flush=True)\n" + WAITS))
     run_id = queue.submit(config)
     job = until(queue, run_id, file="events.jsonl")
-    with pytest.raises(JobError, match="it is running, not lost"):
+    with pytest.raises(JobError, match="its state is 'running'; expected lost"):
         queue.resume(run_id)
     os.kill(job.pid, signal.SIGKILL)
     job = until(queue, run_id, "lost")
@@ -138,40 +138,40 @@ def test_a_killed_job_is_lost_and_resumes(root, config, program, until):
     until(queue, run_id, "finished")
 
 
-def test_an_earlier_end_does_not_count_for_a_resumed_job(root, config, program, until):
-    queue = JobQueue(root, command=program("tell('run_failed', message='first')"))
+def test_a_resumed_job_ignores_earlier_final_events(root, config, program, until):
+    queue = JobQueue(root, command=program("emit('run_failed', message='first')"))
     run_id = queue.submit(config)
     until(queue, run_id, "failed")
     again = JobQueue(root, command=program("os.kill(os.getpid(), signal.SIGKILL)"))
     again.resume(run_id)
-    assert "without a word" in until(again, run_id, "lost").message
+    assert "exited unexpectedly" in until(again, run_id, "lost").message
 
 
-def test_what_a_job_leaves_running_ends_with_it(root, config, program, until):
+def test_children_end_with_their_job(root, config, program, until):
     leaves = "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
     queue = JobQueue(
-        root, command=program(leaves + "tell('run_started', child=child.pid); tell('run_finished')")
+        root, command=program(leaves + "emit('run_started', child=child.pid); emit('run_finished')")
     )
     run_id = queue.submit(config)
     until(queue, run_id, "finished")
     assert _dies(next(Run.open(root / run_id).events())["child"])
 
 
-def test_a_later_process_with_the_same_pid_is_left_alone(root, config, program, until):
+def test_a_job_with_a_reused_pid_is_lost(root, config, program, until):
     queue = JobQueue(root, command=program(WAITS))
     run_id = queue.submit(config)
     job = until(queue, run_id, "running")
     with sqlite3.connect(root / "jobs.sqlite") as db:
-        db.execute("UPDATE job SET identity = 'another boot:1'")
+        db.execute("UPDATE job SET identity = '1.00'")
     db.close()
-    with pytest.raises(JobError, match="it is lost already"):
+    with pytest.raises(JobError, match="its state is 'lost'"):
         queue.cancel(run_id)
     assert process.identity(job.pid) is not None
     os.killpg(job.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("damage", ["missing", "config"])
-def test_a_damaged_run_fails_and_does_not_block_the_queue(root, config, program, until, damage):
+def test_a_damaged_run_does_not_block_the_queue(root, config, program, until, damage):
     queue = JobQueue(root, command=program(FINISHES))
     broken, whole = queue.submit(config), queue.submit(config)
     if damage == "missing":
@@ -184,23 +184,23 @@ def test_a_damaged_run_fails_and_does_not_block_the_queue(root, config, program,
     assert broken in job.message
 
 
-def test_half_a_line_of_events_does_not_hide_that_a_job_died(root, config, program, until):
+def test_an_incomplete_event_is_not_a_final_event(root, config, program, until):
     queue = JobQueue(
         root, command=program("open(os.path.join(folder, 'events.jsonl'), 'w').write('{half\\n')")
     )
     run_id = queue.submit(config)
-    assert "died without a word" in until(queue, run_id, "lost").message
+    assert "Worker exited unexpectedly" in until(queue, run_id, "lost").message
 
 
 def test_an_unknown_run_names_the_nearest(root, config):
     queue = JobQueue(root)
-    with pytest.raises(JobError, match="nothing was ever submitted"):
+    with pytest.raises(JobError, match="no job was ever submitted"):
         queue.get("x")
-    assert not root.exists(), "looking must not make files"
+    assert not root.exists(), "reading must not create files"
     run_id = queue.submit(config)
-    for ask in (queue.get, queue.cancel, queue.resume):
+    for request in (queue.get, queue.cancel, queue.resume):
         with pytest.raises(JobError, match=f"Did you mean '{run_id}'"):
-            ask(run_id[:-1] + "_")
+            request(run_id[:-1] + "_")
 
 
 def test_a_damaged_queue_says_what_to_do(root):
@@ -213,13 +213,13 @@ def test_a_damaged_queue_says_what_to_do(root):
 
 def test_slots_give_devices(root, config, program, until, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    says = program("tell('run_started', seen=os.environ['CUDA_VISIBLE_DEVICES']); wait_for('go')")
-    queue = JobQueue(root, slots=["cuda:0", "cuda:1", "cpu"], command=says)
+    reports = program("emit('run_started', seen=os.environ['CUDA_VISIBLE_DEVICES']); wait_for('go')")
+    queue = JobQueue(root, slots=["cuda:0", "cuda:1", "cpu"], command=reports)
     ids = [queue.submit(config) for _ in range(3)]
     for run_id in ids:
         until(queue, run_id, file="events.jsonl")
     assert [queue.get(i).slot for i in ids] == [0, 1, 2]
-    time.sleep(0.1)  # the file is made a moment before its line is written
+    time.sleep(0.1)  # the file is created before its line is written
     assert [next(Run.open(root / i).events())["seen"] for i in ids] == ["0", "1", ""]
 
 
@@ -230,13 +230,13 @@ def test_impossible_slots(root, slots, monkeypatch):
         JobQueue(root, slots=slots)
 
 
-def test_devices_count_within_the_visible_ones(monkeypatch):
+def test_device_numbers_count_visible_devices(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert process.device_environment("cuda:1") == {"CUDA_VISIBLE_DEVICES": "3"}
     assert process.device_environment("cuda") == {}
 
 
-def test_polling_never_opens_ended_runs_and_is_cheap(root, config, program, monkeypatch):
+def test_polling_opens_no_ended_runs_and_is_fast(root, config, program, monkeypatch):
     queue = JobQueue(root, command=program(WAITS))
     ids = [queue.submit(config) for _ in range(100)]
     with sqlite3.connect(root / "jobs.sqlite") as db:
@@ -244,13 +244,13 @@ def test_polling_never_opens_ended_runs_and_is_cheap(root, config, program, monk
     db.close()
     queue.tick()
     monkeypatch.setattr(Run, "open", lambda path: pytest.fail(f"{path} was read"))
-    took = []
+    durations = []
     for _ in range(20):
         begin = time.perf_counter()
         queue.tick()
         assert len(queue.jobs()) == 100
-        took.append(time.perf_counter() - begin)
-    assert min(took) < 0.02  # 2 ms where nothing else runs
+        durations.append(time.perf_counter() - begin)
+    assert min(durations) < 0.02  # 2 ms on an idle machine
 
 
 def test_the_queue_imports_without_torch():

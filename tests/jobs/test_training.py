@@ -1,4 +1,4 @@
-"""The queue with the real worker: a small training, cancelled, killed and resumed until it is done."""
+"""The queue with the real worker: a small training that is cancelled, killed and resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gsm3core.schema import save_dataset
 
 @pytest.fixture
 def experiment():
-    """Leave the real experiment in its place."""
+    """Use the real experiment."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_training_finishes(root, config, until):
 
 
 @pytest.mark.slow
-def test_a_training_is_cancelled_killed_and_resumed_to_its_end(root, config, until):
+def test_a_training_is_cancelled_killed_and_resumed(root, config, until):
     queue = JobQueue(root)
     run_id = queue.submit(config)
     run = Run.open(root / run_id)
@@ -64,7 +64,7 @@ def test_a_training_is_cancelled_killed_and_resumed_to_its_end(root, config, unt
     assert run.state == "finished"
 
 
-def test_a_missing_dataset_is_refused_when_it_is_submitted(root, tmp_path):
+def test_a_missing_dataset_is_refused_on_submission(root, tmp_path):
     config = ExperimentConfig.from_mapping({"data": {"dataset": str(tmp_path / "none.nc")}})
     queue = JobQueue(root)
     with pytest.raises(DatasetError, match="does not exist"):
@@ -73,7 +73,7 @@ def test_a_missing_dataset_is_refused_when_it_is_submitted(root, tmp_path):
 
 
 def _until_it_trains(queue, run):
-    offset = run.events_since(0)[1]  # queued, not started: what follows is of this attempt
+    offset = run.events_since(0)[1]  # queued, not started: later events are of this attempt
     deadline = time.monotonic() + 60
     while not any(e["event"] == "progress" for e in run.events_since(offset)[0]):
         assert time.monotonic() < deadline, run.log.read_text()

@@ -1,4 +1,4 @@
-"""The worker: its exit codes, and how it stops."""
+"""The worker: exit codes and signals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gsm3core.run import Run
 
 REPOSITORY = Path(__file__).parents[2]
 
-# The worker as it is, with an experiment that only waits.
+# The real worker with an experiment that only waits.
 WAITING_WORKER = """
 import sys, time, types
 from gsm3core.errors import CancelledError
@@ -25,8 +25,8 @@ def execute(run, *, cancelled):
     run.append_event("run_started")
     while not cancelled() or {stubborn}:
         time.sleep(0.01)
-    run.append_event("run_cancelled", message="as asked")
-    raise CancelledError("as asked")
+    run.append_event("run_cancelled", message="on request")
+    raise CancelledError("on request")
 sys.modules["gsm3core.experiment"] = types.ModuleType("gsm3core.experiment")
 sys.modules["gsm3core.experiment"].execute = execute
 sys.modules["gsm3core.experiment"].prepare_process = lambda: None
@@ -42,21 +42,21 @@ def run(tmp_path, config):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
-    for number, handler in kept.items():
+    for number, handler in handlers.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "printed"),
     [
         (None, 0, ""),
         (TrainingError("the loss is not finite"), 1, "TrainingError: the loss is not finite"),
-        (CancelledError("as asked"), 130, "as asked"),
+        (CancelledError("on request"), 130, "on request"),
     ],
 )
-def test_exit_codes(run, experiment, capsys, error, code, said):
+def test_exit_codes(run, experiment, capsys, error, code, printed):
     def execute(run, *, cancelled):
         assert cancelled() is False
         if error:
@@ -65,11 +65,11 @@ def test_exit_codes(run, experiment, capsys, error, code, said):
     experiment.execute = execute
     experiment.prepare_process = lambda: None
     assert worker.main([str(run.folder)]) == code
-    assert capsys.readouterr().err.strip() == said
+    assert capsys.readouterr().err.strip() == printed
     assert sorted(p.name for p in run.folder.iterdir()) == ["config.toml", "provenance.json"]
 
 
-def test_a_mistake_in_the_program_keeps_its_traceback(run, experiment):
+def test_an_unexpected_error_keeps_its_traceback(run, experiment):
     def execute(run, *, cancelled):
         raise ZeroDivisionError
 
@@ -79,16 +79,16 @@ def test_a_mistake_in_the_program_keeps_its_traceback(run, experiment):
         worker.main([str(run.folder)])
 
 
-def test_a_program_that_cannot_be_loaded_fails_the_run(run, monkeypatch):
+def test_a_failed_import_fails_the_run(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "gsm3core.experiment", None)
     with pytest.raises(ImportError):
         worker.main([str(run.folder)])
     assert run.state == "failed"
 
 
-def test_no_run_and_no_argument(tmp_path, capsys):
+def test_a_missing_run_or_argument_is_refused(tmp_path, capsys):
     assert worker.main([str(tmp_path / "none")]) == 1
-    assert "is not a run" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert worker.main([]) == 1
     assert "usage" in capsys.readouterr().err
 
@@ -109,7 +109,7 @@ def test_signals(run, stubborn):
             process.kill()
     last = list(run.events())[-1]
     assert last["event"] == "run_cancelled"
-    assert last["message"] == ("stopped at once, asked twice" if stubborn else "as asked")
+    assert last["message"] == ("stopped immediately after a second signal" if stubborn else "on request")
 
 
 def _wait(condition, within: float = 20) -> None:
