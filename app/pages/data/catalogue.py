@@ -1,4 +1,4 @@
-"""The catalogue: every source of data that can be read, whether it is here, and how to get it."""
+"""Catalogue of data sources: availability on this machine, terms of use, and how to obtain them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from html import escape
 
 import panel as pn
 
-from app.export.dialog import ExportDialog, Item
+from app.export.dialog import ExportDialog, ExportItem
 from app.services.dataset_inventory import sources_table
 from app.ui.card import card, heading
 from app.ui.formatting import TABLE
-from gsm3core.readers.availability import Presence
+from gsm3core.readers.availability import Availability
 
 _KINDS = {
     "products": "Soil-moisture products",
-    "forcings": "Weather, the daily inputs",
-    "attributes": "Soil, land and climate, the site attributes",
+    "forcings": "Meteorological forcings",
+    "attributes": "Site attributes (soil, land, climate)",
     "insitu": "In-situ networks",
 }
 _STYLE = """
@@ -23,8 +23,8 @@ _STYLE = """
 h3 { font-size: 14px; margin: 14px 0 4px; }
 details { font-size: 13px; border-top: 1px solid color-mix(in srgb, currentColor 16%, transparent); padding: 6px 2px; }
 summary { cursor: pointer; line-height: 1.5; }
-.here, .missing { font-size: 11.5px; font-weight: 600; border-radius: 9px; padding: 1px 8px; margin-left: 8px; }
-.here { background: color-mix(in srgb, #00875f 25%, transparent); }
+.available, .missing { font-size: 11.5px; font-weight: 600; border-radius: 9px; padding: 1px 8px; margin-left: 8px; }
+.available { background: color-mix(in srgb, #00875f 25%, transparent); }
 .missing { background: color-mix(in srgb, currentColor 12%, transparent); }
 dl { display: grid; grid-template-columns: 130px 1fr; gap: 3px 14px; margin: 8px 0 4px 16px; }
 dt { opacity: .75; } dd { margin: 0; white-space: pre-line; overflow-wrap: anywhere; }
@@ -32,53 +32,49 @@ dt { opacity: .75; } dd { margin: 0; white-space: pre-line; overflow-wrap: anywh
 
 
 class Catalogue:
-    """Sources by kind, each to be unfolded.
+    """Expandable list of the sources by kind."""
 
-    Parameters
-    ----------
-    take
-        Lets a visitor take the list away.
-    """
-
-    def __init__(self, take: ExportDialog) -> None:
-        self._found: dict[str, list[tuple[str, Presence, dict[str, str]]]] = {}
+    def __init__(self, export: ExportDialog) -> None:
+        self._sources: dict[str, list[tuple[str, Availability, dict[str, str]]]] = {}
         self._list = pn.pane.HTML(
             stylesheets=[TABLE, _STYLE], margin=0, sizing_mode="stretch_width", css_classes=["catalogue"]
         )
         title = heading(
-            "Catalogue of sources",
-            "What can be read, whether its files are on this machine, and how to get them. Unfold one for its terms, variables "
-            "and quality flags. gsm3 data pull fetches what needs no account.",
+            "Data sources",
+            "Supported sources and their availability on this machine. Expand one for license, variables, quality flags and "
+            "how to obtain it; gsm3 data pull downloads those that need no account.",
         )
-        item = Item(
-            title="catalogue of sources",
-            tables={"Sources": lambda: sources_table(self._found)},
+        item = ExportItem(
+            title="data sources",
+            tables={"Sources": lambda: sources_table(self._sources)},
             code=lambda: "gsm3 data list",
-            code_title="The same in a terminal:",
-            about=lambda: ["GSM3: catalogue of sources, and which are on this machine"],
+            code_title="Command line:",
+            about=lambda: ["GSM3: data sources and their availability on this machine"],
         )
         self.card = card(
-            take.beside(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item), self._list
+            export.heading_row(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item), self._list
         )
 
-    def show(self, found: dict[str, list[tuple[str, Presence, dict[str, str]]]]) -> None:
+    def show(self, sources_by_kind: dict[str, list[tuple[str, Availability, dict[str, str]]]]) -> None:
         """List the sources."""
-        self._found = found
+        self._sources = sources_by_kind
         parts = []
-        for kind, sources in found.items():
-            here = sum(p.here for _, p, _ in sources)
-            parts.append(f"<h3>{escape(_KINDS.get(kind, kind))} ({here} of {len(sources)} here)</h3>")
+        for kind, sources in sources_by_kind.items():
+            available = sum(p.available for _, p, _ in sources)
+            parts.append(
+                f"<h3>{escape(_KINDS.get(kind, kind))} ({available} of {len(sources)} available)</h3>"
+            )
             parts += [_source(*source) for source in sources]
         self._list.object = "".join(parts)
 
 
-def _source(title: str, found: Presence, told: dict[str, str]) -> str:
+def _source(title: str, availability: Availability, details: dict[str, str]) -> str:
     badge = (
-        f'<span class="here">here: {found.files} files, {found.bytes / 1e6:,.1f} MB</span>'
-        if found.here
-        else '<span class="missing">not here</span>'
+        f'<span class="available">available: {availability.files} files, {availability.bytes / 1e6:,.1f} MB</span>'
+        if availability.available
+        else '<span class="missing">not available</span>'
     )
     rows = "".join(
-        f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in told.items() if key != "title"
+        f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in details.items() if key != "title"
     )
-    return f"<details><summary><b>{escape(found.name)}</b> {escape(title)}{badge}</summary><dl>{rows}</dl></details>"
+    return f"<details><summary><b>{escape(availability.name)}</b> {escape(title)}{badge}</summary><dl>{rows}</dl></details>"

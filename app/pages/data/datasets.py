@@ -1,10 +1,9 @@
-"""The datasets that are here: what each holds, and what made it."""
+"""Available datasets: contents and processing history."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -12,39 +11,28 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from app.export.dialog import ExportDialog, Item
+from app.export.dialog import ExportDialog, ExportItem
 from app.services.dataset_inventory import DatasetSummary, datasets_table, history_table
 from app.session.selection import NEWEST, SITES, Selection
 from app.ui.card import card, heading
 from app.ui.formatting import TABLE, html_table
 
 _KINDS = ("soil moisture", "daily input", "site attribute")
-_SHOWN = 1500  # characters of a step
+_MAX_CHARACTERS = 1500  # of a processing step
 
 
 class Datasets:
-    """A table of the datasets, and one of them in full.
+    """Table of the datasets, and details of one of them."""
 
-    Parameters
-    ----------
-    selection
-        Of the visitor; a button shows a dataset on the Sites page.
-    take
-        Lets a visitor take the tables away.
-    chosen
-        Called with the name of the dataset that is looked at.
-    """
-
-    def __init__(
-        self, selection: Selection, take: ExportDialog, chosen: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, selection: Selection, export: ExportDialog) -> None:
         self._selection = selection
-        self._holdings: dict[str, DatasetSummary] = {}
-        self._chosen = chosen
+        self._datasets: dict[str, DatasetSummary] = {}
         self._table = pn.pane.HTML(
             stylesheets=[TABLE], margin=0, sizing_mode="stretch_width", css_classes=["datasets"]
         )
-        self.which = pmui.Select(label="Look at", options={}, size="small", width=280, margin=(10, 12, 4, 0))
+        self.selected = pmui.Select(
+            label="Details of", options={}, size="small", width=280, margin=(10, 12, 4, 0)
+        )
         self.open = pmui.Button(
             label="Show on the Sites page",
             variant="contained",
@@ -58,129 +46,132 @@ class Datasets:
             sizing_mode="stretch_width",
             css_classes=["dataset-detail"],
         )
-        title = heading(
-            "Datasets here", "What the pages of this dashboard can show, and experiments can learn from."
-        )
-        item = Item(
-            title="datasets here",
+        title = heading("Available datasets", "Datasets for the pages of this dashboard and for experiments.")
+        item = ExportItem(
+            title="available datasets",
             tables={
-                "Datasets": lambda: datasets_table(list(self._holdings.values())),
-                "Variables of the one looked at": self._variables,
-                "How it was made": self._steps,
+                "Datasets": lambda: datasets_table(list(self._datasets.values())),
+                "Variables": self._variables,
+                "Processing history": self._steps,
             },
             code=self._code,
-            code_title="The same in a terminal:",
+            code_title="Command line:",
             about=self._about,
         )
         self.card = card(
-            take.beside(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item),
+            export.heading_row(pn.pane.HTML(title, margin=0, sizing_mode="stretch_width"), item),
             self._table,
-            pn.Row(self.which, self.open, margin=0),
+            pn.Row(self.selected, self.open, margin=0),
             self._detail,
         )
-        self.which.param.watch(lambda _: self._show_one(), "value")
+        self.selected.param.watch(lambda _: self._show_details(), "value")
 
-    def show(self, holdings: list[DatasetSummary], wanted: str = "") -> None:
-        """List the datasets; look at ``wanted``, or go on looking at the same one."""
-        self._holdings = {h.name: h for h in holdings}
-        names = {h.name: h.name for h in holdings}
+    def show(self, datasets: list[DatasetSummary], preferred: str = "") -> None:
+        """List the datasets and show details of ``preferred``, else of the same one as before."""
+        self._datasets = {dataset.name: dataset for dataset in datasets}
+        names = {dataset.name: dataset.name for dataset in datasets}
         head = ["Dataset", "Title", "Sites", "Networks", "Days", "Records", "Inputs", "MB"]
-        rows = [_row(h) for h in holdings]
+        rows = [_row(dataset) for dataset in datasets]
         empty = (
-            "<p>There is no dataset here yet. Build one with <code>gsm3 data build</code>, or start again with an empty data "
-            "folder to get the simulated demonstration.</p>"
+            "<p>No datasets. Build one with <code>gsm3 data build</code>, or restart with an empty data folder to create the "
+            "simulated demonstration.</p>"
         )
         self._table.object = html_table(head, rows, texts=2) if rows else empty
-        value = next((n for n in (wanted, self.which.value, self._selection.dataset) if n in names), None)
-        self.which.param.update(options=names, value=value or next(iter(names), None))
-        self.which.visible = self.open.visible = bool(names)
-        self._show_one()
+        value = next(
+            (n for n in (preferred, self.selected.value, self._selection.dataset) if n in names), None
+        )
+        self.selected.param.update(options=names, value=value or next(iter(names), None))
+        self.selected.visible = self.open.visible = bool(names)
+        self._show_details()
 
     @property
-    def _looked_at(self) -> DatasetSummary | None:
-        return self._holdings.get(self.which.value or "")
+    def _selected(self) -> DatasetSummary | None:
+        return self._datasets.get(self.selected.value or "")
 
     def _variables(self) -> pd.DataFrame | None:
-        holding = self._looked_at
-        if holding is None or holding.variables is None:
+        dataset = self._selected
+        if dataset is None or dataset.variables is None:
             return None
-        return holding.variables.set_index("name")
+        return dataset.variables.set_index("name")
 
     def _steps(self) -> pd.DataFrame | None:
-        return history_table(self._looked_at) if self._looked_at else None
+        return history_table(self._selected) if self._selected else None
 
     def _about(self) -> list[str]:
-        return ["GSM3: datasets here", *([f"looked at: {self.which.value}"] if self._looked_at else [])]
+        return ["GSM3: available datasets", *([f"dataset: {self.selected.value}"] if self._selected else [])]
 
     def _code(self) -> str:
-        paths = [str(self._looked_at.path)] if self._looked_at else []
+        paths = [str(self._selected.path)] if self._selected else []
         return "\n".join(shlex.join(["gsm3", "data", "describe", path]) for path in paths) or "gsm3 data list"
 
-    def _show_one(self) -> None:
-        holding = self._looked_at
-        self._detail.object = _detail(holding) if holding else ""
-        self.open.disabled = holding is None or bool(holding.problem)
-        if holding is not None:
-            self._chosen(holding.name)
+    def _show_details(self) -> None:
+        dataset = self._selected
+        self._detail.object = _detail(dataset) if dataset else ""
+        self.open.disabled = dataset is None or bool(dataset.problem)
 
     def _open(self, _: Any) -> None:
-        if self.which.value:
-            self._selection.change(page=SITES, dataset=self.which.value, run=NEWEST, reference="", site="")
+        if self.selected.value:
+            self._selection.change(page=SITES, dataset=self.selected.value, run=NEWEST, reference="", site="")
 
 
-def _row(h: DatasetSummary) -> str:
-    name = f'<td class="text"><b>{escape(h.name)}</b></td>'
-    if h.problem:
-        return f'<tr>{name}<td class="text wrap" colspan="7">Cannot be read: {escape(h.problem)}</td></tr>'
-    simulated = " (simulated)" if h.simulated and "simulated" not in h.title.lower() else ""
-    inputs = len(h.of_kind("daily input")), len(h.of_kind("site attribute"))
+def _row(dataset: DatasetSummary) -> str:
+    name = f'<td class="text"><b>{escape(dataset.name)}</b></td>'
+    if dataset.problem:
+        return (
+            f'<tr>{name}<td class="text wrap" colspan="7">Cannot be read: {escape(dataset.problem)}</td></tr>'
+        )
+    simulated = " (simulated)" if dataset.simulated and "simulated" not in dataset.title.lower() else ""
+    inputs = len(dataset.of_kind("daily input")), len(dataset.of_kind("site attribute"))
     cells = [
-        f'<td class="text wrap">{escape(h.title)}{simulated}</td><td>{h.sites:,}</td><td>{h.networks}</td>',
-        f'<td>{h.first_day} to {h.last_day}</td><td class="wrap">{escape(", ".join(h.records))}</td>',
-        f"<td>{inputs[0]} daily, {inputs[1]} fixed</td><td>{h.bytes / 1e6:,.1f}</td>",
+        f'<td class="text wrap">{escape(dataset.title)}{simulated}</td><td>{dataset.sites:,}</td><td>{dataset.networks}</td>',
+        f'<td>{dataset.first_day} to {dataset.last_day}</td><td class="wrap">{escape(", ".join(dataset.records))}</td>',
+        f"<td>{inputs[0]} daily, {inputs[1]} static</td><td>{dataset.bytes / 1e6:,.1f}</td>",
     ]
     return f"<tr>{name}{''.join(cells)}</tr>"
 
 
-def _detail(h: DatasetSummary) -> str:
-    if h.problem or h.variables is None:
-        return f"<p>{escape(h.problem)}</p>"
+def _detail(dataset: DatasetSummary) -> str:
+    if dataset.problem or dataset.variables is None:
+        return f"<p>{escape(dataset.problem)}</p>"
     rows = []
     for kind in _KINDS:
-        for row in h.variables[h.variables["kind"] == kind].astype(str).to_dict("records"):
+        for row in dataset.variables[dataset.variables["kind"] == kind].astype(str).to_dict("records"):
             rows.append(
                 f'<tr><td class="text">{escape(row["name"])}</td><td class="text wrap">{escape(row["what"])}</td>'
                 f'<td class="text">{kind}</td><td class="text">{escape(row["units"])}</td>'
                 f'<td class="text wrap">{escape(row["source"])}</td><td class="text wrap">{escape(row["license"])}</td></tr>'
             )
-    head = ["Variable", "What it is", "Kind", "Units", "From", "Terms"]
+    head = ["Variable", "Description", "Kind", "Units", "Source", "License"]
+    license_text = escape(dataset.license or "not stated")
     return (
-        f"<p><b>{escape(h.title or h.name)}</b> in {escape(str(h.path))}. Terms: {escape(h.license or 'not stated')}.</p>"
-        f"<details style='margin:8px 0;font-size:13px'><summary>{len(rows)} variables, with source and terms</summary>"
+        f"<p><b>{escape(dataset.title or dataset.name)}</b> in {escape(str(dataset.path))}. License: {license_text}.</p>"
+        f"<details style='margin:8px 0;font-size:13px'><summary>{len(rows)} variables with source and license</summary>"
         f"{html_table(head, rows, texts=6)}</details>"
-        f"{_history(h)}"
+        f"{_history(dataset)}"
     )
 
 
-def _history(h: DatasetSummary) -> str:
-    if not h.history:
-        return "<p>The dataset does not say how it was made.</p>"
+def _history(dataset: DatasetSummary) -> str:
+    if not dataset.history:
+        return "<p>No processing history recorded.</p>"
     rows = []
-    for k, step in enumerate(h.history, start=1):
+    for k, step in enumerate(dataset.history, start=1):
         rest = {key: value for key, value in step.items() if key not in ("step", "name")}
-        told = {key.replace("_", " "): _plain(x) for key, x in rest.items() if x not in ("", [], {}, None)}
-        words = "; ".join(f"{key}: {text}" for key, text in told.items())
-        short = words if len(words) <= _SHOWN else f"{words[:_SHOWN]} …"
+        details = {
+            key.replace("_", " "): _to_text(x) for key, x in rest.items() if x not in ("", [], {}, None)
+        }
+        text = "; ".join(f"{key}: {value}" for key, value in details.items())
+        short = text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]} …"
         name = f"{step.get('step', '')} {step.get('name', '')}".strip()
         rows.append(
             f'<tr><td class="text">{k}</td><td class="text">{escape(name)}</td><td class="text wrap">{escape(short)}</td></tr>'
         )
-    table = html_table(["", "Step", "What was done"], rows, texts=3)
+    table = html_table(["", "Step", "Details"], rows, texts=3)
     steps = f"{len(rows)} step{'s' if len(rows) > 1 else ''}"
-    return f"<details open style='margin:8px 0;font-size:13px'><summary>How it was made, {steps}</summary>{table}</details>"
+    return f"<details open style='margin:8px 0;font-size:13px'><summary>Processing history, {steps}</summary>{table}</details>"
 
 
-def _plain(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return (
         value
         if isinstance(value, str)

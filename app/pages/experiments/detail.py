@@ -1,20 +1,22 @@
-"""One experiment as it happens: how far it is, its loss, its log; and what can be done with it."""
+"""Details of one experiment: progress, training loss, log, and its actions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.export.dialog import ExportDialog, Item
-from app.export.tables import of_losses
+from app.export.dialog import ExportDialog, ExportItem
+from app.export.tables import loss_table
 from app.pages.experiments.holdout_form import HOLDOUTS
 from app.pages.experiments.loss_curve import LossCurve
-from app.runtime.tasks import Latest
+from app.runtime.tasks import LatestTask
 from app.services.run_monitor import RESUMABLE, Experiment, RunMonitor
-from app.services.run_progress import Losses
+from app.services.run_progress import LossHistory
 from app.session.selection import EXPERIMENTS, Selection
 from app.ui.card import card, heading
 
@@ -28,66 +30,34 @@ _SEVERITY = {"failed": "error", "lost": "warning", "cancelled": "info"}
 
 
 class ExperimentDetail:
-    """The experiment that is followed.
+    """The selected experiment, by default the active or newest one."""
 
-    Parameters
-    ----------
-    selection
-        Its ``experiment`` is shown; by default the newest.
-    activity
-        Of the server.
-    take
-        Lets a visitor take it away.
-    """
-
-    def __init__(self, selection: Selection, activity: RunMonitor, take: ExportDialog) -> None:
+    def __init__(self, selection: Selection, monitor: RunMonitor, export: ExportDialog) -> None:
         self._selection = selection
-        self._activity = activity
-        self._asking: Latest[object] = Latest(lambda _: activity.soon(), self._refuse)
+        self._monitor = monitor
+        self._queue_request: LatestTask[object] = LatestTask(lambda _: monitor.wake(), self._show_error)
         self._title = pn.pane.HTML(
-            heading("No experiment yet", "Choose what to hold out on the left, and launch one."),
+            heading("No experiment yet", "Configure an experiment in the sidebar and launch it."),
             margin=0,
             sizing_mode="stretch_width",
         )
         self._bar = pmui.LinearProgress(
             value=0, variant="determinate", sizing_mode="stretch_width", margin=(4, 0)
         )
-        self._doing = pn.pane.HTML(
+        self._status = pn.pane.HTML(
             "", margin=(2, 0), sizing_mode="stretch_width", css_classes=["experiment-status"]
         )
         self._message = pmui.Alert(
             severity="error", visible=False, sizing_mode="stretch_width", margin=(6, 0)
         )
-        self.show = pmui.Button(
-            label="Show on map",
-            variant="contained",
-            icon="map",
-            on_click=self._show_on_map,
-            visible=False,
-            margin=(4, 8, 4, 0),
-        )
-        self.resume = pmui.Button(
-            label="Resume",
-            variant="outlined",
-            icon="play_arrow",
-            on_click=lambda _: self._ask(activity.queue.resume),
-            visible=False,
-            margin=(4, 8, 4, 0),
-        )
-        self.cancel = pmui.Button(
-            label="Cancel",
-            variant="outlined",
-            color="error",
-            icon="stop",
-            on_click=lambda _: self._ask(activity.queue.cancel),
-            visible=False,
-            margin=(4, 8, 4, 0),
-        )
+        self.show = _button("Show on map", "map", self._show_on_map, variant="contained")
+        self.resume = _button("Resume", "play_arrow", lambda _: self._request(monitor.queue.resume))
+        self.cancel = _button("Cancel", "stop", lambda _: self._request(monitor.queue.cancel), color="error")
         self._curve = LossCurve(selection)
         self._log = pn.pane.HTML("", stylesheets=[_LOG], margin=(8, 0, 0, 0), sizing_mode="stretch_width")
-        self._rest = pn.Column(
+        self._content = pn.Column(
             self._bar,
-            self._doing,
+            self._status,
             self._message,
             pn.Row(self.show, self.resume, self.cancel, margin=0),
             self._log,
@@ -95,77 +65,77 @@ class ExperimentDetail:
             sizing_mode="stretch_width",
             margin=0,
         )
-        item = Item(
-            title="loss of the experiment",
+        item = ExportItem(
+            title="training loss",
             figures=lambda: {"Loss": self._curve.figure} if self._losses().epoch else {},
-            tables={"Numbers": lambda: of_losses(self._losses())},
+            tables={"Numbers": lambda: loss_table(self._losses())},
             code=self._code,
-            code_title="The same numbers in Python; gsm3 runs show prints the configuration and the scores:",
-            about=lambda: [f"loss in training, RMSE in m3 m-3; GSM3; run: {self._run_id()}"],
+            code_title="Python code for these numbers; gsm3 runs show prints the configuration and the scores:",
+            about=lambda: [f"training loss, RMSE in m3 m-3; GSM3; run: {self._run_id()}"],
         )
-        self.card = card(take.beside(self._title, item), self._rest)
-        selection.param.watch(self._turned, ["experiment", "page"])
-        self.look()
+        self.card = card(export.heading_row(self._title, item), self._content)
+        selection.param.watch(self._refresh_if_visible, ["experiment", "page"])
+        self.refresh()
 
-    def _turned(self, *_: param.parameterized.Event) -> None:
+    def _refresh_if_visible(self, *_: param.parameterized.Event) -> None:
         if self._selection.page == EXPERIMENTS:
-            self.look()
+            self.refresh()
 
-    def look(self) -> None:
-        """Show how far the experiment is; called now and then."""
-        chosen, experiment = self._selection.experiment, self._shown()
+    def refresh(self) -> None:
+        """Show the current state of the experiment; called periodically."""
+        requested, experiment = self._selection.experiment, self._shown()
         if experiment is not None:
             self._describe(experiment)
-        elif chosen:
+        elif requested:
             self._title.object = heading(
-                "Waiting for the experiment", f"{chosen} is being prepared, or is not in the folder of runs."
+                "Waiting for the experiment", f"{requested} is starting, or is not in the folder of runs."
             )
 
     def _describe(self, experiment: Experiment) -> None:
         progress, state = experiment.progress, experiment.state
-        self._rest.visible = True
+        self._content.visible = True
         label = HOLDOUTS.get(experiment.holdout, (experiment.holdout, ""))[0]
         self._title.object = heading(experiment.title, f"{label} holdout on {experiment.dataset}")
         starting = state == "running" and progress.fraction == 0
         self._bar.param.update(
             variant="indeterminate" if starting else "determinate", value=int(100 * progress.fraction)
         )
-        self._doing.object = f'<span style="font-size:13.5px">{escape(sentence(experiment))}</span>'
-        told = experiment.message and state in _SEVERITY
+        self._status.object = f'<span style="font-size:13.5px">{escape(status_text(experiment))}</span>'
+        has_message = bool(experiment.message) and state in _SEVERITY
         self._message.param.update(
-            object=experiment.message or "", severity=_SEVERITY.get(state, "info"), visible=bool(told)
+            object=experiment.message or "", severity=_SEVERITY.get(state, "info"), visible=has_message
         )
         self.show.visible = state == "finished"
         self.resume.visible = state in RESUMABLE
         self.cancel.param.update(visible=experiment.is_active, disabled=state == "cancelling")
         self._draw_losses(progress.losses)
-        log = self._activity.log_tail(experiment.run).strip()
+        log = self._monitor.log_tail(experiment.run).strip()
         self._log.param.update(object=f"<pre>{escape(log)}</pre>" if log else "", visible=bool(log))
 
-    def _draw_losses(self, losses: Losses) -> None:
-        # A plot that is changed out of sight before it was drawn fails in the browser: it comes with its first line.
+    def _draw_losses(self, losses: LossHistory) -> None:
+        # A plot that is updated before it was first rendered fails in the browser: add it with its first data.
         self._curve.show(losses)
-        objects = [o for o in self._rest.objects if o is not self._curve.pane]
+        objects = [o for o in self._content.objects if o is not self._curve.pane]
         if losses.epoch:
             objects.insert(-1, self._curve.pane)
-        if objects != self._rest.objects:
-            self._rest.objects = objects
+        if objects != self._content.objects:
+            self._content.objects = objects
 
-    def _losses(self) -> Losses:
+    def _losses(self) -> LossHistory:
         experiment = self._shown()
-        return experiment.progress.losses if experiment is not None else Losses()
+        return experiment.progress.losses if experiment is not None else LossHistory()
 
     def _run_id(self) -> str:
         experiment = self._shown()
         return experiment.run if experiment is not None else "none"
 
     def _code(self) -> str:
-        folder = self._activity.store.runs_folder
+        folder = self._monitor.store.runs_folder
         return (
             f"# gsm3 runs show {self._run_id()} --out {folder}\n\nimport gsm3core\n\n"
             f'run = gsm3core.Run.open("{folder / self._run_id()}")\n'
-            'told = [e for e in run.events() if e["event"] == "progress" and "loss" in e]\n'
-            'print([(e["epoch"], e.get("loss_insitu"), e.get("loss_smap")) for e in told])\n'
+            'epochs = [e for e in run.events() if e["event"] == "progress" and "loss" in e]\n'
+            'print([(e["epoch"], e.get("loss_insitu"), e.get("loss_smap")) for e in epochs])\n'
         )
 
     def _show_on_map(self, _: param.parameterized.Event) -> None:
@@ -173,50 +143,55 @@ class ExperimentDetail:
         if experiment is not None:
             self._selection.show_run(experiment.run, experiment.dataset)
 
-    def _ask(self, what: object) -> None:
+    def _request(self, action: Callable[[str], object]) -> None:
         experiment = self._shown()
         if experiment is not None:
             run = experiment.run
-            self._asking.later(lambda: what(run))  # type: ignore[operator]
+            self._queue_request.run_in_background(lambda: action(run))
 
-    def _refuse(self, message: str) -> None:
+    def _show_error(self, message: str) -> None:
         self._message.param.update(object=message, severity="error", visible=True)
 
     def _shown(self) -> Experiment | None:
-        chosen = self._selection.experiment
-        newest = self._activity.newest_active() or next(iter(self._activity.experiments.values()), None)
-        return self._activity.experiments.get(chosen) if chosen else newest
+        requested = self._selection.experiment
+        default = self._monitor.newest_active() or next(iter(self._monitor.experiments.values()), None)
+        return self._monitor.experiments.get(requested) if requested else default
 
 
-def sentence(experiment: Experiment) -> str:
-    """Return what an experiment is doing, as a person would say it."""
+def _button(label: str, icon: str, action: Callable[[Any], None], **style: str) -> pmui.Button:
+    options = {"variant": "outlined"} | style
+    return pmui.Button(label=label, icon=icon, on_click=action, visible=False, margin=(4, 8, 4, 0), **options)
+
+
+def status_text(experiment: Experiment) -> str:
+    """Return the state and progress of an experiment as text."""
     p = experiment.progress
     if experiment.state == "queued":
-        return "Waiting: another experiment is running."
+        return "Queued: another experiment is running."
     if experiment.state == "cancelling":
-        return "Stopping at the next safe point."
+        return "Cancelling at the next safe point."
     if experiment.state == "finished":
         return "Finished" + (f" in {duration(p.seconds)}." if p.seconds else ".")
     if experiment.state in RESUMABLE:
-        how = {"failed": "Failed", "cancelled": "Cancelled", "lost": "Stopped without a word"}[
+        ending = {"failed": "Failed", "cancelled": "Cancelled", "lost": "Worker exited unexpectedly"}[
             experiment.state
         ]
-        return f"{how}{f' at {p.fraction:.0%}' if p.fraction else ''}."
+        return f"{ending}{f' at {p.fraction:.0%}' if p.fraction else ''}."
     if not p.epochs:
-        return "Reading the data."
+        return "Loading data."
     left = f"about {duration(p.seconds_left)} left" if p.seconds_left is not None else ""
     parts = [f"{p.fraction:.0%}"]
     if p.of > 1:
         parts.append(f"fold {p.index + 1} of {p.of} ({p.fold.replace('_', ' ')})")
     if p.members > 1:
-        parts.append(f"network {p.member + 1} of {p.members}")
+        parts.append(f"ensemble member {p.member + 1} of {p.members}")
     if p.epochs > 1 or p.epoch:
         parts.append(f"epoch {min(p.epoch + 1, p.epochs)} of {p.epochs}")
     return " · ".join(filter(None, [*parts, left]))
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in the two largest units that matter."""
+    """Return a duration in its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The form of a new experiment: choose, check, launch."""
+"""Form of a new experiment."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.pages.experiments.holdout_form import NOTE, WIDE, HoldoutForm, typed, whole_number
-from app.runtime.tasks import Latest
+from app.pages.experiments.holdout_form import NOTE, WIDE, HoldoutForm, field_text, whole_number
+from app.runtime.tasks import LatestTask
 from app.services.run_monitor import RunMonitor
 from app.services.store import Store
 from app.session.selection import Selection
-from app.ui.labels import distinct
+from app.ui.labels import unique_labels
 from gsm3core import vocabulary as v
 from gsm3core.baselines import API_BUCKET, BASELINES, CLIMATOLOGY, GRADIENT_BOOSTING
 from gsm3core.config import ExperimentConfig
@@ -22,32 +22,32 @@ from gsm3core.resources import presets
 
 _PRESETS = {
     "quick": "Quick: minutes on a laptop",
-    "gsm3": "Best: five networks a fold",
-    "paper": "Paper: hours, wants a GPU",
-    "smap-temporal": "SMAP alone, by period",
+    "gsm3": "GSM3: ensemble of five networks",
+    "paper": "Paper: hours, GPU recommended",
+    "smap-temporal": "SMAP only, temporal holdout",
 }
 _DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
 LSTM = "multitask_lstm"
 _MODELS = {
-    "LSTM with two teachers": LSTM,
-    "Gradient boosting, to compare": GRADIENT_BOOSTING,
-    "Climatology, to compare": CLIMATOLOGY,
-    "Rain bucket, to compare": API_BUCKET,
+    "Multitask LSTM": LSTM,
+    "Gradient boosting (baseline)": GRADIENT_BOOSTING,
+    "Climatology (baseline)": CLIMATOLOGY,
+    "Precipitation bucket (baseline)": API_BUCKET,
 }
-_TARGETS = {"All records": "all", "In situ alone": v.SM_INSITU, "SMAP alone": v.SM_SMAP}
+_TARGETS = {"All records": "all", "In situ only": v.SM_INSITU, "SMAP only": v.SM_SMAP}
 _LABELS = {
     "training.epochs": "Epochs",
-    "training.members": "Networks per fold",
+    "training.members": "Ensemble members",
     "training.device": "Device",
     "holdout.folds": "Folds",
-    "holdout.block_km": "Side of a block (km)",
+    "holdout.block_km": "Block size (km)",
     "holdout.train": "Training days",
     "holdout.test": "Test days",
     "holdout.sites": "Sites",
     "holdout.networks": "Networks",
     "holdout.polygon": "an area on the map",
 }
-# A key is what its field is called, at the head of a line or within a sentence; of a section alone only at the head.
+# Configuration keys anywhere in a message; the bare section name only at the start of a line.
 _KEYS = re.compile(
     rf"(?<![\w/.\\])(?:{'|'.join(map(re.escape, _LABELS))})(?!\w|\.\w)|^holdout(?=:)", re.MULTILINE
 )
@@ -55,75 +55,15 @@ _LABELS["holdout"] = "Periods"
 
 
 class ExperimentForm:
-    """What to train, on what, and what to hold out.
+    """Dataset, holdout, model and training settings; a launched experiment becomes the selected one."""
 
-    Parameters
-    ----------
-    selection
-        Of the visitor; a launch makes its experiment the one that is followed.
-    store, activity
-        Of the server.
-    """
-
-    def __init__(self, selection: Selection, store: Store, activity: RunMonitor) -> None:
+    def __init__(self, selection: Selection, store: Store, monitor: RunMonitor) -> None:
         self._selection = selection
         self._store = store
-        self._activity = activity
-        self._submitting: Latest[str] = Latest(self._submitted, self._refused)
-        labels = {_PRESETS.get(name, name): name for name in presets()}
-        self.dataset = pmui.Select(
-            label="Dataset",
-            options={},
-            description="What the model learns from; see the Data page for what each holds.",
-            **WIDE,
-        )
-        self.holdout = HoldoutForm()
-        self.model = pmui.Select(
-            label="Model",
-            options={label: n for label, n in _MODELS.items() if n == LSTM or n in BASELINES},
-            value=LSTM,
-            description="The comparison models learn from the same sites and days: what the LSTM must beat.",
-            **WIDE,
-        )
-        self.targets = pmui.Select(
-            label="Learn from",
-            options=_TARGETS,
-            value="all",
-            description="The soil-moisture records that teach. The paper's model learns from in situ and SMAP at once.",
-            **WIDE,
-        )
-        self.preset = pmui.Select(
-            label="Settings",
-            options=labels,
-            value="quick" if "quick" in presets() else next(iter(labels.values())),
-            description="Size of the network and how it is fitted; the run keeps all of it in its configuration.",
-            **WIDE,
-        )
-        self.epochs = pmui.TextInput(
-            label="Epochs",
-            value="20",
-            description="Rounds of training; the settings say how many updates one has.",
-            **WIDE,
-        )
-        self.members = pmui.TextInput(
-            label="Networks per fold",
-            value="1",
-            description="Several networks that start differently; their mean predicts, and costs as many times as much.",
-            **WIDE,
-        )
-        self.device = pmui.Select(
-            label="Device",
-            options=_DEVICES,
-            value="auto",
-            description="What it is trained on; automatic takes a GPU where there is one.",
-            **WIDE,
-        )
-        self.title = pmui.TextInput(
-            label="Title (optional)",
-            placeholder="what you will call it",
-            description="How the run is listed everywhere; without one it goes by its holdout.",
-            **WIDE,
-        )
+        self._monitor = monitor
+        self._submitting: LatestTask[str] = LatestTask(self._show_submitted, self._show_error)
+        self._make_data_widgets()
+        self._make_training_widgets()
         self.launch = pmui.Button(
             label="Launch",
             variant="contained",
@@ -151,25 +91,69 @@ class ExperimentForm:
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.model.param.watch(self._fit_model, "value")
-        self.preset.param.watch(self._take_preset, "value")
-        selection.param.watch(self._list_datasets, ["page", "evaluation"])
-        self._list_datasets()
-        self._take_preset()
+        self.model.param.watch(self._show_training_widgets, "value")
+        self.preset.param.watch(self._apply_preset, "value")
+        selection.param.watch(self._update_datasets, ["page", "evaluation"])
+        self._update_datasets()
+        self._apply_preset()
+
+    def _make_data_widgets(self) -> None:
+        self.dataset = _select(
+            "Dataset", {}, None, "Sites and series to train on; the Data page lists their contents."
+        )
+        self.holdout = HoldoutForm()
+        self.model = _select(
+            "Model",
+            {label: n for label, n in _MODELS.items() if n == LSTM or n in BASELINES},
+            LSTM,
+            "Baselines are trained on the same sites and days as the LSTM.",
+        )
+        self.targets = _select(
+            "Training targets",
+            _TARGETS,
+            "all",
+            "Soil-moisture records used as targets. The paper trains on in situ and SMAP together.",
+        )
+
+    def _make_training_widgets(self) -> None:
+        labels = {_PRESETS.get(name, name): name for name in presets()}
+        self.preset = _select(
+            "Settings",
+            labels,
+            "quick" if "quick" in presets() else next(iter(labels.values())),
+            "Network size and training settings; the run stores the complete configuration.",
+        )
+        self.epochs = _text_input(
+            "Epochs", "20", "Rounds of training; the settings define the number of updates in each."
+        )
+        self.members = _text_input(
+            "Ensemble members",
+            "1",
+            "Networks per fold with different initial weights; their mean is the prediction.",
+        )
+        self.device = _select(
+            "Device", _DEVICES, "auto", "Training device; automatic uses a GPU if there is one."
+        )
+        self.title = pmui.TextInput(
+            label="Title (optional)",
+            placeholder="name of the run",
+            description="Name of the run in all lists; by default its holdout.",
+            **WIDE,
+        )
 
     def config(self) -> ExperimentConfig:
-        """Return the configuration that the form describes.
+        """Return the configuration of the form.
 
         Raises
         ------
         GSM3Error
-            If a value makes no sense; the message names it.
+            If a value is invalid; the message names the field.
         """
         if self.dataset.value is None:
             raise ConfigError("There is no dataset to train on: add one on the Data page first.")
         config = ExperimentConfig.load(self.preset.value)
         values = config.model_dump()
-        values["title"] = typed(self.title)
+        values["title"] = field_text(self.title)
         values["data"]["dataset"] = str(self._store.dataset_path(self.dataset.value))
         if self.targets.value != "all":
             values["data"]["targets"] = (self.targets.value,)
@@ -184,51 +168,59 @@ class ExperimentForm:
         try:
             config = self.config()
         except GSM3Error as error:
-            self._refused(str(error))
+            self._show_error(str(error))
             return
         self._problem.visible = False
         self.launch.param.update(disabled=True, label="Checking …")
-        self._submitting.later(lambda: self._activity.queue.submit(config))
+        self._submitting.run_in_background(lambda: self._monitor.queue.submit(config))
 
-    def _submitted(self, run_id: str) -> None:
+    def _show_submitted(self, run_id: str) -> None:
         self.launch.param.update(disabled=False, label="Launch")
         self.title.value = self.title.value_input = ""
-        self._activity.soon()
+        self._monitor.wake()
         self._selection.experiment = run_id
 
-    def _refused(self, message: str) -> None:
+    def _show_error(self, message: str) -> None:
         self.launch.param.update(disabled=False, label="Launch")
-        self._problem.param.update(object=readable(message), visible=True)
+        self._problem.param.update(object=readable_error(message), visible=True)
 
-    def _list_datasets(self, *_: param.parameterized.Event) -> None:
-        options = distinct({name: name.rsplit(".", 1)[0] for name in self._store.datasets()})
+    def _update_datasets(self, *_: param.parameterized.Event) -> None:
+        options = unique_labels({name: name.rsplit(".", 1)[0] for name in self._store.datasets()})
         if options != self.dataset.options:
             shown = self._selection.dataset
             value = shown if shown in options.values() else next(iter(options.values()), None)
             self.dataset.param.update(options=options, value=value)
 
-    def _fit_model(self, *_: param.parameterized.Event) -> None:
+    def _show_training_widgets(self, *_: param.parameterized.Event) -> None:
         for widget in (self.preset, self.epochs, self.members, self.device):
             widget.visible = self.model.value == LSTM
 
-    def _take_preset(self, *_: param.parameterized.Event) -> None:
+    def _apply_preset(self, *_: param.parameterized.Event) -> None:
         config = ExperimentConfig.load(self.preset.value)
         self.epochs.value = self.epochs.value_input = str(config.training.epochs)
         self.members.value = self.members.value_input = str(config.training.members)
         targets = config.data.targets
         self.targets.value = targets[0] if targets and len(targets) == 1 else "all"
-        self.holdout.take(config.holdout)
+        self.holdout.apply_preset(config.holdout)
 
 
-def readable(message: str, train: str = _LABELS["holdout.train"]) -> str:
-    """Return a configuration error without its file's name, its keys called as the fields of the form are.
+def _select(label: str, options: dict[str, str], value: str | None, description: str) -> pmui.Select:
+    return pmui.Select(label=label, options=options, value=value, description=description, **WIDE)
+
+
+def _text_input(label: str, value: str, description: str) -> pmui.TextInput:
+    return pmui.TextInput(label=label, value=value, description=description, **WIDE)
+
+
+def readable_error(message: str, train: str = _LABELS["holdout.train"]) -> str:
+    """Return a configuration error with the labels of the form in place of configuration keys.
 
     Parameters
     ----------
     message
-        The error's.
+        The error message.
     train
-        What the field of the training days is called at the moment.
+        Current label of the training days.
     """
     labels = _LABELS | {"holdout.train": train}
     lines = [

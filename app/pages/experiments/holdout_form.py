@@ -1,4 +1,4 @@
-"""The part of the form that says what is held out."""
+"""Holdout part of the experiment form."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from app.ui.bound_widgets import UserChanges
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
 
 HOLDOUTS = {
-    "temporal": ("Temporal", "Another period at the same sites: can the model tell days it has not seen?"),
+    "temporal": ("Temporal", "Test days from another period at the same sites."),
     "random_spatial": (
         "Random spatial",
-        "A random share of the sites at a time: can it tell sites among those it knows?",
+        "Random parts of the sites, each tested once: skill at ungauged sites near training sites.",
     ),
     "spatial_block": (
         "Spatial blocks",
-        "Whole blocks of land at a time: can it tell ground far from any site it knows?",
+        "Groups of spatial blocks, each tested once: skill far from any training site.",
     ),
     "cross_continental": (
         "Cross-continental",
-        "One region at a time: can it tell a continent that it has never seen?",
+        "One region at a time: skill on a continent without training sites.",
     ),
     "custom": (
-        "My own choice",
-        "The networks, sites or area that you name, once; everything else trains. Sites that share a satellite cell with "
-        "one that is held out do neither.",
+        "Custom",
+        "The chosen networks, sites or area are tested once; all other sites are training sites. Sites in the satellite "
+        "cell of a test site are not used.",
     ),
 }
 WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
@@ -40,7 +41,10 @@ p { margin: 0; opacity: .78; }
 h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 _PERIOD = re.compile(r"\s*(\d{4}-\d{2}-\d{2})\s*(?:to|/|–|until)\s*(\d{4}-\d{2}-\d{2})\s*")
-_DAYS = "Two days, such as 2016-04-01 to 2017-03-31. Empty: by period, the first year tests and the rest trains; else all days."
+_DAYS = (
+    "First and last day, e.g. 2016-04-01 to 2017-03-31. If empty: for a temporal holdout, test on the first year and train on "
+    "the rest; otherwise all days."
+)
 _TWO_YEARS = 2 * 365
 _USES = {
     "temporal": ("train", "test"),
@@ -52,18 +56,15 @@ _USES = {
 
 
 class HoldoutForm(param.Parameterized):
-    """What to hold out.
+    """Widgets of the holdout; ``changed`` counts every change, so that a preview of the folds can follow."""
 
-    ``changed`` counts every change, so that the folds can be shown before anything is launched.
-    """
-
-    changed = param.Integer(default=0, doc="Counts the changes.")
+    changed = param.Integer(default=0, doc="Number of changes.")
     polygon = param.Parameter(default=(), doc="Corners (longitude, latitude) of the area drawn on the map.")
 
     def __init__(self) -> None:
         super().__init__()
         self.name_choice = pmui.Select(
-            label="Hold out",
+            label="Holdout",
             options={label: n for n, (label, _) in HOLDOUTS.items()},
             value="temporal",
             **WIDE,
@@ -74,13 +75,13 @@ class HoldoutForm(param.Parameterized):
         self.folds = pmui.TextInput(
             label="Folds",
             value="5",
-            description="Into how many parts the sites are divided; each is held out once.",
+            description="Number of parts that the sites are divided into; each is tested once.",
             **WIDE,
         )
         self.block = pmui.TextInput(
-            label="Side of a block (km)",
+            label="Block size (km)",
             value="500",
-            description="Blocks are squares of equal area; wider ones leave held-out sites farther from those that train.",
+            description="Side of the equal-area square blocks; larger blocks put test sites farther from training sites.",
             **WIDE,
         )
         self.networks = pmui.MultiChoice(label="Networks", options=[], value=[], **_without_size())
@@ -95,17 +96,17 @@ class HoldoutForm(param.Parameterized):
             sizing_mode="stretch_width",
             margin=0,
         )
-        self._left_open = True
+        self._is_default = True
+        self._changes = UserChanges()
         self.name_choice.param.watch(self._explain, "value")
         for widget in (self.name_choice, *self._parts.values()):
             widget.param.watch(self._count, "value")
-        # What is typed is for the holdout that it was typed in. (Networks and sites are changed by the dataset too.)
-        for widget in (self.folds, self.block, self.train, self.test):
-            widget.param.watch(self._settle, "value")
-        self.param.watch(self._settle, "polygon")
+        # Typed values belong to the chosen holdout. (Networks and sites also change with the dataset.)
+        for widget in (self.name_choice, self.folds, self.block, self.train, self.test):
+            self._changes.watch(widget, self._keep_choice)
+        self.param.watch(self._keep_choice, "polygon")
         self.param.watch(self._count, "polygon")
         self._explain()
-        self._left_open = True
 
     @property
     def chosen(self) -> str:
@@ -113,12 +114,12 @@ class HoldoutForm(param.Parameterized):
         return str(self.name_choice.value)
 
     def values(self) -> dict[str, Any]:
-        """Return what the form says, for the section ``holdout`` of a configuration.
+        """Return the ``holdout`` section of a configuration.
 
         Raises
         ------
         ConfigError
-            If something typed is no number or no period; the message names the field.
+            If a number or period is invalid; the message names the field.
         """
         used = _USES[self.chosen]
         found: dict[str, Any] = {"name": self.chosen, "train": None, "test": None}
@@ -137,27 +138,25 @@ class HoldoutForm(param.Parameterized):
             }
         return found
 
-    def take(self, preset: HoldoutConfig) -> None:
-        """Take the periods of a preset that is made for its own holdout."""
+    def apply_preset(self, preset: HoldoutConfig) -> None:
+        """Use the holdout of a preset if it defines its periods."""
         if preset.train or preset.test:
             self.name_choice.value = preset.name
-            self._left_open = False
+            self._is_default = False
             for field, period in ((self.train, preset.train), (self.test, preset.test)):
                 field.value = field.value_input = f"{period.start} to {period.end}" if period else ""
 
-    def offer(self, networks: list[str], sites: list[str], days: int) -> None:
-        """Offer the networks and sites of the dataset, and where nothing was chosen yet, a holdout that it can have.
+    def update_dataset(self, networks: list[str], sites: list[str], days: int) -> None:
+        """List the networks and sites of a dataset; unless the user chose a holdout, select one that fits it.
 
         Parameters
         ----------
-        networks, sites
-            Their names.
         days
-            Of its record: another period needs two years.
+            Length of the record; a temporal holdout needs two years.
         """
-        if self._left_open:
-            self.name_choice.value = "temporal" if days >= _TWO_YEARS else "random_spatial"
-            self._left_open = True
+        if self._is_default:
+            with self._changes.silenced():
+                self.name_choice.value = "temporal" if days >= _TWO_YEARS else "random_spatial"
         for widget, names in ((self.networks, networks), (self.sites, sites)):
             if widget.options != names:
                 widget.param.update(options=names, value=[n for n in widget.value if n in names])
@@ -165,20 +164,19 @@ class HoldoutForm(param.Parameterized):
     def _count(self, *_: param.parameterized.Event) -> None:
         self.changed += 1
 
-    def _settle(self, *_: param.parameterized.Event) -> None:
-        self._left_open = False
+    def _keep_choice(self, *_: object) -> None:
+        self._is_default = False
 
     def _explain(self, *_: param.parameterized.Event) -> None:
-        self._left_open = False
         self._explanation.object = f"<p>{HOLDOUTS[self.chosen][1]}</p>"
         for name, widget in self._parts.items():
             widget.visible = name in _USES[self.chosen]
         temporal = self.chosen == "temporal"
-        self.train.label = "Training days" if temporal else "Days that train and test"
+        self.train.label = "Training days" if temporal else "Training and test days"
 
 
-def typed(field: pmui.TextInput) -> str:
-    """Return what stands in a field, also where the reader went on to the button without Enter."""
+def field_text(field: pmui.TextInput) -> str:
+    """Return the text of a field, also if it was typed without Enter."""
     return str(field.value_input or field.value).strip()
 
 
@@ -188,23 +186,23 @@ def whole_number(field: pmui.TextInput) -> int:
     Raises
     ------
     ConfigError
-        If it is none.
+        If the text is not a whole number.
     """
     try:
-        return int(typed(field))
+        return int(field_text(field))
     except ValueError:
-        raise ConfigError(f"{field.label}: {typed(field)!r} is not a whole number.") from None
+        raise ConfigError(f"{field.label}: {field_text(field)!r} is not a whole number.") from None
 
 
 def _number(field: pmui.TextInput) -> float:
     try:
-        return float(typed(field))
+        return float(field_text(field))
     except ValueError:
-        raise ConfigError(f"{field.label}: {typed(field)!r} is not a number.") from None
+        raise ConfigError(f"{field.label}: {field_text(field)!r} is not a number.") from None
 
 
 def _period(field: pmui.TextInput) -> dict[str, dt.date] | None:
-    text = typed(field)
+    text = field_text(field)
     if not text:
         return None
     match = _PERIOD.fullmatch(text)
@@ -214,7 +212,7 @@ def _period(field: pmui.TextInput) -> dict[str, dt.date] | None:
         return {"start": dt.date.fromisoformat(match[1]), "end": dt.date.fromisoformat(match[2])}
     except ValueError:
         raise ConfigError(
-            f"{field.label}: {text!r} is no period. Write two days, such as 2016-04-01 to 2017-03-31."
+            f"{field.label}: {text!r} is not a period. Expected two days, such as 2016-04-01 to 2017-03-31."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The two terms of the loss, and the score at sites held back, epoch by epoch."""
+"""Training loss (in situ and SMAP) and validation RMSE by epoch."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ import param
 from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, Legend, LegendItem
 from bokeh.plotting import figure
 
-from app.services.run_progress import Losses
+from app.services.run_progress import LossHistory
 from app.session.selection import Selection
-from app.ui.theme import colours, product_colour, quiet
+from app.ui.theme import colours, product_colour, style_figure
 from gsm3core import vocabulary as v
 
 
 class LossCurve:
-    """In-situ and satellite loss of one run, and what validates it.
-
-    Parameters
-    ----------
-    selection
-        For the colours.
-    """
+    """In-situ and satellite loss of one run, and RMSE at the validation sites."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._source = ColumnDataSource(data=_columns(Losses()))
-        self._shown = Losses()
+        self._source = ColumnDataSource(data=_columns(LossHistory()))
+        self._shown = LossHistory()
         fig = figure(
             height=260,
             sizing_mode="stretch_width",
@@ -36,37 +30,37 @@ class LossCurve:
             y_range=DataRange1d(start=0),
             name="loss",
         )
-        quiet(fig)
-        fig.xaxis.axis_label = "epochs, all folds"
+        style_figure(fig)
+        fig.xaxis.axis_label = "epoch, all folds and members"
         fig.yaxis.axis_label = "RMSE (m³ m⁻³)"
         self._insitu = fig.line("epoch", "insitu", source=self._source, line_width=2)
         self._satellite = fig.line("epoch", "satellite", source=self._source, line_width=2)
         self._validation = fig.line(
             "epoch", "validation", source=self._source, line_width=2, line_dash="dashed"
         )
-        ends = [
+        items = [
             LegendItem(label="in situ", renderers=[self._insitu]),
             LegendItem(label="SMAP", renderers=[self._satellite]),
-            LegendItem(label="sites held back from training", renderers=[self._validation]),
+            LegendItem(label="validation sites", renderers=[self._validation]),
         ]
-        self._legend = Legend(items=ends[:2], orientation="horizontal", padding=2, margin=2)
-        self._with_validation = ends
+        self._legend = Legend(items=items[:2], orientation="horizontal", padding=2, margin=2)
+        self._all_items = items
         fig.add_layout(self._legend, "above")
         tips = [("epoch", "@epoch{0}"), ("in situ", "@insitu{0.000}"), ("SMAP", "@satellite{0.000}")]
-        tips += [("held back", "@validation{0.000}")]
+        tips += [("validation", "@validation{0.000}")]
         fig.add_tools(HoverTool(tooltips=tips, mode="vline", limit=1, renderers=[self._insitu]))
         self.figure = fig
         self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=260, margin=0)
         selection.param.watch(self._restyle, "theme")
         self._restyle()
 
-    def show(self, losses: Losses) -> None:
-        """Draw the losses, sending only what is new."""
+    def show(self, losses: LossHistory) -> None:
+        """Draw the losses, sending only new epochs."""
         before, self._shown = self._shown, losses
         if losses == before:
             return
-        if np.isfinite(losses.validation).any() and len(self._legend.items) < len(self._with_validation):
-            self._legend.items = self._with_validation
+        if np.isfinite(losses.validation).any() and len(self._legend.items) < len(self._all_items):
+            self._legend.items = self._all_items
         old = len(before.epoch)
         if old and losses.epoch[:old] == before.epoch:
             self._source.stream({n: x[old:] for n, x in _columns(losses).items()})
@@ -79,7 +73,7 @@ class LossCurve:
         self._validation.glyph.line_color = colours(self._selection.dark).accent
 
 
-def _columns(losses: Losses) -> dict[str, np.ndarray]:
+def _columns(losses: LossHistory) -> dict[str, np.ndarray]:
     return {
         "epoch": np.array(losses.epoch),
         "insitu": np.array(losses.insitu),

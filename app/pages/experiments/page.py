@@ -1,4 +1,4 @@
-"""The Experiments page: the form of a new one, what it would hold out, the one that is followed, and the list of all."""
+"""The Experiments page: form, holdout folds, details of one experiment, list, and comparison of runs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from app.pages.experiments.run_comparison import RunComparison
 from app.pages.experiments.run_list import ExperimentList
 from app.session.controller import SessionController
 from app.session.selection import Selection
-from app.ui.page_layout import Part, stack
+from app.ui.page_layout import PageSection, stack
 from app.ui.visibility import while_visible
 
 
-def experiments(selection: Selection, visitor: SessionController) -> Part:
+def experiments(selection: Selection, controller: SessionController) -> PageSection:
     """Return the page."""
-    form = ExperimentForm(selection, visitor.store, visitor.activity)
-    take = ExportDialog(selection, visitor.store)
-    folds = FoldMap(selection, visitor.store, form, take)
-    detail = ExperimentDetail(selection, visitor.activity, take)
-    comparison = RunComparison(selection, visitor.store, visitor.activity, take)
-    listed = ExperimentList(selection, visitor.activity, take, comparison.show)
-    main = stack(folds.card, detail.card, listed.card, comparison.card, take.dialog)
+    form = ExperimentForm(selection, controller.store, controller.monitor)
+    export = ExportDialog(selection, controller.store)
+    folds = FoldMap(selection, controller.store, form, export)
+    detail = ExperimentDetail(selection, controller.monitor, export)
+    comparison = RunComparison(selection, controller.store, controller.monitor, export)
+    runs = ExperimentList(selection, controller.monitor, export, comparison.show)
+    main = stack(folds.card, detail.card, runs.card, comparison.card, export.dialog)
     folds.redraw = while_visible(main, selection, ["theme"], folds.show)
-    ask = while_visible(main, selection, ["evaluation"], folds.ask)
-    form.holdout.param.watch(lambda _: ask(), "changed")
-    form.dataset.param.watch(lambda _: ask(), "value")
-    ask()
+    update_folds = while_visible(main, selection, ["evaluation"], folds.update)
+    form.holdout.param.watch(lambda _: update_folds(), "changed")
+    form.dataset.param.watch(lambda _: update_folds(), "value")
+    update_folds()
 
-    def look(_: bool) -> None:
+    def refresh(_: bool) -> None:
         if main.visible:
-            detail.look()
-            listed.look()
+            detail.refresh()
+            runs.refresh()
 
-    return Part(main, form.column, look)
+    return PageSection(main, form.column, refresh)

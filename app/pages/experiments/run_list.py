@@ -1,4 +1,4 @@
-"""The list of experiments; a click on one follows it, ticks compare several."""
+"""List of experiments; a click selects one, ticks compare several."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Callable
 import pandas as pd
 import panel as pn
 
-from app.export.dialog import ExportDialog, Item
-from app.pages.experiments.detail import sentence
+from app.export.dialog import ExportDialog, ExportItem
+from app.pages.experiments.detail import status_text
 from app.pages.experiments.holdout_form import HOLDOUTS
 from app.services.run_monitor import Experiment, RunMonitor
 from app.session.selection import Selection
+from app.ui.bound_widgets import UserChanges
 from app.ui.card import COMPACT, card, heading
-from app.ui.workarounds.tabulator_stylesheets import calm
+from app.ui.workarounds.tabulator_stylesheets import fix_stylesheet_polling
 
 _TITLES = {
     "title": "Experiment",
-    "holdout": "Held out",
+    "holdout": "Holdout",
     "dataset": "Dataset",
     "state": "State",
-    "doing": "How far",
+    "progress": "Progress",
     "created": "Started",
 }
 _HIDDEN = "run"
@@ -31,28 +32,22 @@ class ExperimentList:
 
     Parameters
     ----------
-    selection
-        Of the visitor; a click changes its experiment.
-    activity
-        Of the server.
-    take
-        Lets a visitor take it away.
-    ticked
-        Called with the ids of the runs that are ticked, in the order of the list.
+    on_ticked
+        Called with the ids of the ticked runs, in the order of the list.
     """
 
     def __init__(
         self,
         selection: Selection,
-        activity: RunMonitor,
-        take: ExportDialog,
-        ticked: Callable[[list[str]], None] = lambda _: None,
+        monitor: RunMonitor,
+        export: ExportDialog,
+        on_ticked: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self._selection = selection
-        self._activity = activity
-        self._ticked = ticked
-        self._chosen: list[str] = []
-        self._following = False
+        self._monitor = monitor
+        self._on_ticked = on_ticked
+        self._ticked: list[str] = []
+        self._changes = UserChanges()
         frame = self._frame()
         self.table = pn.widgets.Tabulator(
             frame,
@@ -67,39 +62,46 @@ class ExperimentList:
             height=_height(len(frame)),
             sizing_mode="stretch_width",
             margin=0,
-            widths={"title": 230, "holdout": 140, "dataset": 130, "state": 90, "doing": 240, "created": 150},
+            widths={
+                "title": 230,
+                "holdout": 140,
+                "dataset": 130,
+                "state": 90,
+                "progress": 240,
+                "created": 150,
+            },
             configuration={"placeholder": "No experiment yet"},
         )
-        calm(self.table)
-        self.table.on_click(lambda event: self._choose(event.row))
-        self.table.param.watch(self._tick, "selection")
+        fix_stylesheet_polling(self.table)
+        self.table.on_click(lambda event: self._select(event.row))
+        self._changes.watch(self.table, self._update_ticked, parameter="selection")
         title = pn.pane.HTML(
             heading(
-                "All experiments", "Newest first. Click one to follow it; tick two or more to compare them."
+                "All experiments",
+                "Newest first. Click one to see its details; tick two or more to compare them.",
             ),
             margin=0,
             sizing_mode="stretch_width",
         )
-        folder = activity.store.runs_folder
-        item = Item(
+        folder = monitor.store.runs_folder
+        item = ExportItem(
             title="all experiments",
             tables={"Numbers": lambda: self._frame().set_index(_HIDDEN)},
             code=lambda: f"gsm3 runs list --out {folder}",
             code_title="The same list from the command line:",
             about=lambda: [f"all experiments; GSM3; runs: {folder}"],
         )
-        self.card = card(take.beside(title, item), self.table)
+        self.card = card(export.heading_row(title, item), self.table)
 
-    def look(self) -> None:
-        """Show what has changed; called now and then."""
+    def refresh(self) -> None:
+        """Update the list; called periodically."""
         frame, shown = self._frame(), self.table.value
         if frame["run"].tolist() != shown["run"].tolist():
-            # New rows come on top: what was ticked keeps its tick by its name, not by its number.
-            self._following = True
-            self.table.value = frame
+            # New rows are inserted at the top: restore the ticks by run id, not by row number.
             ids = frame["run"].tolist()
-            self.table.selection = [ids.index(i) for i in self._chosen if i in ids]
-            self._following = False
+            with self._changes.silenced():
+                self.table.value = frame
+                self.table.selection = [ids.index(i) for i in self._ticked if i in ids]
             self.table.height = _height(len(frame))
         elif changed := {
             name: [(slice(0, len(frame)), frame[name].tolist())]
@@ -109,19 +111,17 @@ class ExperimentList:
             self.table.patch(changed)
 
     def _frame(self) -> pd.DataFrame:
-        rows = [_row(e) for e in self._activity.experiments.values()]
+        rows = [_row(e) for e in self._monitor.experiments.values()]
         return pd.DataFrame(rows, columns=[_HIDDEN, *_TITLES])
 
-    def _tick(self, *_: object) -> None:
-        if self._following:
-            return
+    def _update_ticked(self, rows: list[int]) -> None:
         ids = self.table.value["run"].tolist()
-        chosen = [ids[k] for k in sorted(self.table.selection) if k < len(ids)]
-        if chosen != self._chosen:
-            self._chosen = chosen
-            self._ticked(chosen)
+        ticked = [ids[k] for k in sorted(rows) if k < len(ids)]
+        if ticked != self._ticked:
+            self._ticked = ticked
+            self._on_ticked(ticked)
 
-    def _choose(self, row: int) -> None:
+    def _select(self, row: int) -> None:
         self._selection.experiment = str(self.table.value[_HIDDEN].iloc[row])
 
 
@@ -137,6 +137,6 @@ def _row(experiment: Experiment) -> dict[str, str]:
         "holdout": label,
         "dataset": experiment.dataset,
         "state": experiment.state,
-        "doing": sentence(experiment),
+        "progress": status_text(experiment),
         "created": experiment.created,
     }

@@ -1,28 +1,41 @@
-"""What must be said beside every result of the Factors page."""
+"""Caveats shown above every result of the Factors page."""
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 from app.pages.factors.labels import factor_label
 from app.services.factor_analysis import FactorQuery
-from app.ui.card import told
+from app.ui.card import message_html
+from app.ui.formatting import p_value
+from gsm3core.factors.table import ASSOCIATION, FactorTable
+
+_LEAD, _, _CLAIM = ASSOCIATION.partition(": ")
+_CLAIM = f"{_CLAIM[:1].upper()}{_CLAIM[1:]}"
 
 
-def factor_note(asked: FactorQuery) -> str:
-    """Return the HTML of the note: association, circular mean soil moisture, what was left out and why."""
-    note, moisture = asked.table.note, asked.table.moisture or ""
-    note = note.replace(moisture, factor_label(moisture)) if moisture else note
-    lead = "Association, not cause."
-    rest = note.removeprefix("Association, not cause: ")
-    n, dropped = asked.nearby, asked.table.dropped
-    words = f"{rest[:1].upper()}{rest[1:]} Neighbours' scores are alike to a Moran's I of {n.value:.2f} (p {n.p:.3f})."
-    if dropped:
-        left_out = "; ".join(f"{factor_label(name)} ({_why(why)})" for name, why in dropped.items())
-        words += f"\nLeft out: {left_out}."
-    return told("warning", words, lead)
+def association_note(text: str = _CLAIM) -> str:
+    """Return the HTML of a warning that the results show association, not cause."""
+    return message_html("warning", text, f"{_LEAD}.")
 
 
-def _why(reason: str) -> str:
-    """Return a reason with the name of the factor in it as the page says it."""
-    lead, along, rest = reason.partition("goes along with ")
-    name, bracket, more = rest.partition(" (")
-    return f"{lead}{along}{factor_label(name)}{bracket}{more}" if along else reason
+def factor_note(query: FactorQuery) -> str:
+    """Return the HTML of the caveats: association, circular mean soil moisture, autocorrelation, excluded factors."""
+    table, moran = query.table, query.nearby
+    note = table.note.replace(ASSOCIATION, _CLAIM)
+    if table.moisture:
+        note = note.replace(table.moisture, factor_label(table.moisture))
+    p = unescape(p_value(moran.p))
+    text = f"{note} Spatial autocorrelation of the score: Moran's I {moran.value:.2f} (p {p})."
+    if table.dropped:
+        excluded = [f"{factor_label(n)} ({_with_labels(why, table)})" for n, why in table.dropped.items()]
+        text += f"\nExcluded factors: {'; '.join(excluded)}."
+    return association_note(text)
+
+
+def _with_labels(reason: str, table: FactorTable) -> str:
+    """Replace factor names by their labels."""
+    names = sorted({*table.factors, *table.dropped}, key=len, reverse=True)
+    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)"
+    return re.sub(pattern, lambda match: factor_label(match[0]), reason)

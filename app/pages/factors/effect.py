@@ -1,4 +1,4 @@
-"""How the expected score changes along one factor, with the number of sites that it is known from."""
+"""Effect of one factor on the expected score, with the density of sites."""
 
 from __future__ import annotations
 
@@ -12,19 +12,13 @@ from app.pages.factors.labels import factor_axis, factor_label
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.card import heading
-from app.ui.theme import colours, quiet
+from app.ui.theme import colours, style_figure
 
 _HEIGHT = 300
 
 
 class EffectPlot:
-    """A curve for a quantity, a point per class for a class; each with its interval.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """Plot of a factor's effect: a curve for a quantity, a point per class; each with its interval."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
@@ -33,41 +27,41 @@ class EffectPlot:
         self.figures: dict[str, figure] = {}
         self.column = pn.Column(self._plot, sizing_mode="stretch_width", margin=0)
 
-    def show(self, found: xr.Dataset) -> None:
+    def show(self, effect: xr.Dataset) -> None:
         """Draw :func:`gsm3core.factors.factor_effect`."""
-        name, metric = found.attrs["factor"], found.attrs["metric"]
-        is_class = "class" in found.dims
-        how = (
-            "Expected score were every site of that class."
+        name, metric = effect.attrs["factor"], effect.attrs["metric"]
+        is_class = "class" in effect.dims
+        method = (
+            "Expected score if every site were of that class."
             if is_class
-            else "Local steps between sites that are there, added up (ALE). Grey below: where the sites are."
+            else "Accumulated local effects (ALE). Grey: density of sites."
         )
         self.title.object = heading(
-            f"{metric_label(metric)} along {factor_label(name)}",
-            f"{how} Interval: 95 %, clusters of sites drawn again. Association, not cause.",
+            f"Effect of {factor_label(name)} on {metric_label(metric)}",
+            f"{method} Interval: 95 %, clusters of sites resampled. Association, not cause.",
         )
-        fig = self._classes(found) if is_class else self._curve(found)
+        fig = self._classes(effect) if is_class else self._curve(effect)
         self.figures = {f"Effect of {factor_label(name)}": fig}
         self._plot.objects = [pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=fig.height, margin=0)]
 
-    def _curve(self, found: xr.Dataset) -> figure:
+    def _curve(self, effect: xr.Dataset) -> figure:
         c = colours(self._selection.dark)
-        edges, average = found["edge"].values, float(found["average"])
-        lines = {n: found[n].values + average for n in ("effect", "lower", "upper")}
+        edges, average = effect["edge"].values, float(effect["average"])
+        lines = {n: effect[n].values + average for n in ("effect", "lower", "upper")}
         known = np.isfinite(lines["lower"]) & np.isfinite(lines["upper"])
-        reached = np.concatenate([lines["effect"], lines["lower"][known], lines["upper"][known]])
-        low, high = float(reached.min()), float(reached.max())
+        drawn = np.concatenate([lines["effect"], lines["lower"][known], lines["upper"][known]])
+        low, high = float(drawn.min()), float(drawn.max())
         span = max(high - low, 0.02)
         floor = low - 0.35 * span
         fig = _figure(
             self._selection, Range1d(float(edges[0]), float(edges[-1])), Range1d(floor, high + 0.1 * span)
         )
-        density = found["sites"].values / np.maximum(np.diff(edges), 1e-12)
-        # A narrow bin of many like sites would leave all others flat.
+        density = effect["sites"].values / np.maximum(np.diff(edges), 1e-12)
+        # Cap the density: one narrow bin with many similar sites would flatten all others.
         density = np.minimum(density, 4 * np.median(density))
-        tall = 0.22 * span / max(float(density.max()), 1e-12)
+        scale = 0.22 * span / max(float(density.max()), 1e-12)
         fig.quad(
-            left=edges[:-1], right=edges[1:], bottom=floor, top=floor + tall * density, fill_color=c.muted,
+            left=edges[:-1], right=edges[1:], bottom=floor, top=floor + scale * density, fill_color=c.muted,
             fill_alpha=0.45, line_color=None,
         )  # fmt: skip
         source = ColumnDataSource(data={"x": edges, **lines})
@@ -75,15 +69,17 @@ class EffectPlot:
             fig.varea("x", "lower", "upper", source=source, fill_color=c.shade, fill_alpha=0.22)
         fig.line("x", "effect", source=source, line_color=c.shade, line_width=2.5, name="effect")
         fig.add_layout(Span(location=average, dimension="width", line_dash="dashed", line_color=c.muted))
-        fig.xaxis.axis_label = factor_axis(found.attrs["factor"])
-        fig.yaxis.axis_label = f"expected {metric_label(found.attrs['metric'])}"
+        fig.xaxis.axis_label = factor_axis(effect.attrs["factor"])
+        fig.yaxis.axis_label = f"expected {metric_label(effect.attrs['metric'])}"
         return fig
 
-    def _classes(self, found: xr.Dataset) -> figure:
+    def _classes(self, effect: xr.Dataset) -> figure:
         c = colours(self._selection.dark)
-        average = float(found["average"])
-        rows = [f"{n} ({int(k)})" for n, k in zip(found["class"].values, found["sites"].values, strict=True)]
-        lines = {n: found[n].values + average for n in ("effect", "lower", "upper")}
+        average = float(effect["average"])
+        rows = [
+            f"{n} ({int(k)})" for n, k in zip(effect["class"].values, effect["sites"].values, strict=True)
+        ]
+        lines = {n: effect[n].values + average for n in ("effect", "lower", "upper")}
         finite = np.concatenate([x[np.isfinite(x)] for x in lines.values()])
         pad = max(0.1 * float(np.ptp(finite)), 0.01)
         fig = _figure(
@@ -98,7 +94,7 @@ class EffectPlot:
             "effect", "row", source=source, fill_color=c.shade, line_color=None, size=9, name="effect"
         )
         fig.add_layout(Span(location=average, dimension="height", line_dash="dashed", line_color=c.muted))
-        fig.xaxis.axis_label = f"expected {metric_label(found.attrs['metric'])}"
+        fig.xaxis.axis_label = f"expected {metric_label(effect.attrs['metric'])}"
         return fig
 
 
@@ -107,5 +103,5 @@ def _figure(selection: Selection, x: object, y: object, *, height: int = _HEIGHT
         x_range=x, y_range=y, height=height, sizing_mode="stretch_width", tools="save", toolbar_location="above",
         min_border_left=60, name="effect_figure",
     )  # fmt: skip
-    quiet(fig)
+    style_figure(fig)
     return fig

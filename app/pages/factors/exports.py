@@ -1,4 +1,4 @@
-"""What each answer on the Factors page has to take away: its plots, its numbers, and the lines that make them."""
+"""Exports of the Factors page: figures, tables and Python code of each result."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import panel as pn
 import xarray as xr
 from bokeh.plotting import figure
 
-from app.export.analysis_scripts import factor_lines, importance_arguments
-from app.export.dialog import ExportDialog, Item, Tables
+from app.export.dialog import ExportDialog, ExportItem, Tables
+from app.export.scripts import factor_script, importance_call
 from app.pages.factors.views import FactorViews
 from app.services.factor_analysis import FactorQuery
 from app.services.store import Store
@@ -20,32 +20,42 @@ from app.session.selection import Selection
 from gsm3core import vocabulary as v
 from gsm3core.factors.columns import MEAN
 
-_STRATA = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
-_RANKED = ("importance", "lower", "upper", "above_noise")
-_FITS = ("cv_correlation", "cv_correlation_lower", "cv_correlation_upper", "cv_r2", "moran_i", "moran_p")
-STRATA, MAP, EFFECT, RANKING, SURFACE, EXPECTED = "strata", "map", "effect", "ranking", "surface", "expected"
+_STRATA_COLUMNS = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
+_IMPORTANCE_COLUMNS = ("importance", "lower", "upper", "above_noise")
+_CV_COLUMNS = (
+    "cv_correlation",
+    "cv_correlation_lower",
+    "cv_correlation_upper",
+    "cv_r2",
+    "moran_i",
+    "moran_p",
+)
+STRATA, MAP, EFFECT, IMPORTANCE, SURFACE, EXPECTED = (
+    "strata",
+    "map",
+    "effect",
+    "importance",
+    "surface",
+    "expected",
+)
 
 _TITLES = {
     STRATA: "strata of mean soil moisture and aspect",
     MAP: "sites by factor",
     EFFECT: "effect of a factor",
-    RANKING: "ranking of factors",
-    SURFACE: "effect of two factors",
-    EXPECTED: "expected score",
+    IMPORTANCE: "factor importance",
+    SURFACE: "joint effect of two factors",
+    EXPECTED: "expected skill",
 }
 
 
 class FactorExports:
-    """Headings with a button each, for the answers as they come.
+    """Headings of the results, each with an export button.
 
     Parameters
     ----------
-    selection, store
-        Of the visitor.
-    views
-        Whose plots are taken away.
     bins, effort, factor
-        Tell how the strata are cut, how thorough the ranking is, and which factor is on the map.
+        Return the current bins of the strata, effort of the importance and factor on the map.
     """
 
     def __init__(
@@ -54,105 +64,113 @@ class FactorExports:
     ) -> None:  # fmt: skip
         self._selection, self._store = selection, store
         self._bins, self._effort, self._factor = bins, effort, factor
-        self._take = ExportDialog(selection, store)
-        self.dialog = self._take.dialog
-        self.question: FactorQuery | None = None
-        self.found: dict[str, xr.Dataset] = {}
-        self.strata = self._head(
-            views.strata.title, STRATA, lambda: views.strata.figures, {"Numbers": self._of(STRATA, of_strata)}
+        self._export = ExportDialog(selection, store)
+        self.dialog = self._export.dialog
+        self.query: FactorQuery | None = None
+        self.results: dict[str, xr.Dataset] = {}
+        self.strata = self._heading(
+            views.strata.title,
+            STRATA,
+            lambda: views.strata.figures,
+            {"Numbers": self._table(STRATA, strata_table)},
         )
-        self.map = self._head(
-            views.map.title, MAP, lambda: {"Map": views.map.figure}, {"Numbers": self._of_map}
+        self.map = self._heading(
+            views.map.title, MAP, lambda: {"Map": views.map.figure}, {"Numbers": self._map_table}
         )
-        self.effect = self._head(
-            views.effect.title, EFFECT, lambda: views.effect.figures, {"Numbers": self._of(EFFECT, of_effect)}
+        self.effect = self._heading(
+            views.effect.title,
+            EFFECT,
+            lambda: views.effect.figures,
+            {"Numbers": self._table(EFFECT, effect_table)},
         )
-        self.ranking = self._head(
-            views.ranking_title, RANKING, lambda: {"Ranking": views.ranking.figure} if RANKING in self.found else {},
-            {"Ranking": self._of(RANKING, of_ranking), "How well they tell": self._of(RANKING, of_fits)},
+        self.importance = self._heading(
+            views.importance_title, IMPORTANCE,
+            lambda: {"Factor importance": views.importance.figure} if IMPORTANCE in self.results else {},
+            {"Importance": self._table(IMPORTANCE, importance_table),
+             "Cross-validation": self._table(IMPORTANCE, cross_validation_table)},
         )  # fmt: skip
-        self.surface = self._head(
-            views.surface.title, SURFACE, lambda: views.surface.figures, {"Numbers": self._of(SURFACE, of_surface)}
+        self.surface = self._heading(
+            views.surface.title, SURFACE, lambda: views.surface.figures, {"Numbers": self._table(SURFACE, surface_table)}
         )  # fmt: skip
-        self.expected = self._head(
-            views.skill.title, EXPECTED, lambda: {"Map": views.skill.figure}, {"Numbers": self._of(EXPECTED, of_expected)}
+        self.expected = self._heading(
+            views.skill.title, EXPECTED, lambda: {"Map": views.skill.figure}, {"Numbers": self._table(EXPECTED, expected_table)}
         )  # fmt: skip
 
-    def _head(
+    def _heading(
         self,
         title: pn.viewable.Viewable,
-        what: str,
+        result: str,
         figures: Callable[[], Mapping[str, figure]],
         tables: Tables,
     ) -> pn.Row:
-        item = Item(
-            title=_TITLES[what],
+        item = ExportItem(
+            title=_TITLES[result],
             figures=figures,
             tables=tables,
-            code=lambda: self._code(what),
-            answer=lambda: self.found.get(what),
-            code_title="The same in Python, without this page. Association, not cause:",
+            code=lambda: self._code(result),
+            results=lambda: self.results.get(result),
+            code_title="Python code for this result. Association, not cause:",
         )
-        return self._take.beside(title, item)
+        return self._export.heading_row(title, item)
 
-    def _of(
-        self, what: str, table: Callable[[xr.Dataset], pd.DataFrame]
+    def _table(
+        self, result: str, make: Callable[[xr.Dataset], pd.DataFrame]
     ) -> Callable[[], pd.DataFrame | None]:
-        return lambda: table(self.found[what]) if what in self.found else None
+        return lambda: make(self.results[result]) if result in self.results else None
 
-    def _of_map(self) -> pd.DataFrame | None:
-        if self.question is None:
+    def _map_table(self) -> pd.DataFrame | None:
+        if self.query is None:
             return None
-        table = self.question.table
+        table = self.query.table
         return pd.DataFrame(
             {v.LAT: table.lat, v.LON: table.lon, v.NETWORK: table.network, table.metric: table.score}
             | {name: table.column(name) for name in table.factors},
             index=pd.Index(table.site, name=v.SITE),
         )
 
-    def _code(self, what: str) -> str:
+    def _code(self, result: str) -> str:
         s = self._selection
-        # Where the choice was left open, the record that the sites have.
-        taken = self.question.table.moisture.removeprefix(MEAN) if self.question is not None else ""
-        moisture = taken if taken != v.SM_SMAP else ""
-        return factor_lines(
+        # The record in use, which may have been chosen by default; SMAP is the default of the script too.
+        record = self.query.table.moisture.removeprefix(MEAN) if self.query is not None else ""
+        moisture = record if record != v.SM_SMAP else ""
+        return factor_script(
             self._store, s.evaluation, s.filters, s.product, s.metric, min_days=s.min_days, moisture=moisture,
-            answer=self._asked(what),
+            call=self._call(result),
         )  # fmt: skip
 
-    def _asked(self, what: str) -> list[str]:
-        """Which function of gsm3core.factors is asked, and with what beside the table."""
-        if what == STRATA:
+    def _call(self, result: str) -> list[str]:
+        """Return the function of gsm3core.factors that makes a result, and its arguments after the table."""
+        if result == STRATA:
             bins = self._bins()
             edges = [f"first_edges={bins.moisture!r}", f"second_edges={bins.aspect!r}"]
             return ["skill_strata", *edges, f"limit={bins.limit!r}"]
-        if what == RANKING:
-            return importance_arguments(self._effort())
-        if what == EXPECTED:
+        if result == IMPORTANCE:
+            return importance_call(self._effort())
+        if result == EXPECTED:
             return ["fit_skill"]
-        if what == SURFACE and what in self.found:
-            return ["effect_surface", *(repr(self.found[what].attrs[n]) for n in ("first", "second"))]
+        if result == SURFACE and result in self.results:
+            return ["effect_surface", *(repr(self.results[result].attrs[n]) for n in ("first", "second"))]
         return ["factor_effect", repr(self._factor()), "replicates=12"]
 
 
-def of_strata(found: xr.Dataset) -> pd.DataFrame:
-    """Return every bin of the strata, a row each."""
-    parts = [_bins(found, "first_", "first_bin", str(found.attrs["first"]), "all")]
+def strata_table(found: xr.Dataset) -> pd.DataFrame:
+    """Return a row per bin of the strata."""
+    parts = [_bin_rows(found, "first_", "first_bin", str(found.attrs["first"]), "all")]
     if found.attrs["second"]:
         parts += [
-            _bins(found.sel(stratum=name), "second_", "second_bin", str(found.attrs["second"]), str(name))
+            _bin_rows(found.sel(stratum=name), "second_", "second_bin", str(found.attrs["second"]), str(name))
             for name in found["stratum"].values
         ]
-    return pd.concat(parts, ignore_index=True).set_index(["factor", "sites of", "bin"])
+    return pd.concat(parts, ignore_index=True).set_index(["factor", "stratum", "bin"])
 
 
-def _bins(found: xr.Dataset, prefix: str, dim: str, factor: str, stratum: str) -> pd.DataFrame:
-    names = {"factor": factor, "sites of": stratum, "bin": found[dim].values.astype(str)}
-    return pd.DataFrame(names | {n: found[prefix + n].values for n in _STRATA})
+def _bin_rows(found: xr.Dataset, prefix: str, dim: str, factor: str, stratum: str) -> pd.DataFrame:
+    names = {"factor": factor, "stratum": stratum, "bin": found[dim].values.astype(str)}
+    return pd.DataFrame(names | {n: found[prefix + n].values for n in _STRATA_COLUMNS})
 
 
-def of_effect(found: xr.Dataset) -> pd.DataFrame:
-    """Return the expected score along a factor; beside each edge, the number of sites up to the next one."""
+def effect_table(found: xr.Dataset) -> pd.DataFrame:
+    """Return the expected score at each edge of a factor, with the number of sites up to the next edge."""
     average = float(found["average"])
     lines = {n: found[n].values + average for n in ("effect", "lower", "upper")}
     dim = "class" if "class" in found.dims else "edge"
@@ -162,8 +180,8 @@ def of_effect(found: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(lines | {"sites": padded}, index=index)
 
 
-def of_surface(found: xr.Dataset) -> pd.DataFrame:
-    """Return the expected score at every crossing of the edges of two factors."""
+def surface_table(found: xr.Dataset) -> pd.DataFrame:
+    """Return the expected score at each pair of edges of two factors."""
     expected = (found["effect"] + found["average"]).values
     index = pd.MultiIndex.from_product(
         [found["first_edge"].values, found["second_edge"].values],
@@ -172,19 +190,19 @@ def of_surface(found: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame({"expected": expected.ravel()}, index=index)
 
 
-def of_ranking(found: xr.Dataset) -> pd.DataFrame:
+def importance_table(found: xr.Dataset) -> pd.DataFrame:
     """Return the importance of every factor, by measure and model."""
-    table = found[list(_RANKED)].to_dataframe()[list(_RANKED)]
+    table = found[list(_IMPORTANCE_COLUMNS)].to_dataframe()[list(_IMPORTANCE_COLUMNS)]
     return table[table["importance"].notna()]
 
 
-def of_fits(found: xr.Dataset) -> pd.DataFrame:
-    """Return how well every model tells the score at sites held out in each way."""
-    return found[list(_FITS)].to_dataframe()[list(_FITS)]
+def cross_validation_table(found: xr.Dataset) -> pd.DataFrame:
+    """Return the cross-validated skill by model and hold-out scheme."""
+    return found[list(_CV_COLUMNS)].to_dataframe()[list(_CV_COLUMNS)]
 
 
-def of_expected(found: xr.Dataset) -> pd.DataFrame:
-    """Return the score that is expected at every site, and where it is not to be trusted."""
+def expected_table(found: xr.Dataset) -> pd.DataFrame:
+    """Return the expected score of every site, and whether the site is in the area of applicability."""
     names = ["expected", "lower", "upper", "applicable", "reason"]
     return pd.DataFrame(
         {n: found[n].values for n in names}, index=pd.Index(found[v.SITE].values.astype(str), name=v.SITE)

@@ -1,4 +1,4 @@
-"""Factors by importance, with intervals, beside the noise that nothing counts below."""
+"""Plot of factor importance with intervals, compared with a random-noise factor."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ from bokeh.plotting import figure
 from app.pages.factors.labels import MEASURE_HELP, MEASURES, MODELS, factor_label
 from app.session.selection import Selection
 from app.ui.formatting import TABLE
-from app.ui.theme import colours, quiet
+from app.ui.theme import colours, style_figure
 from gsm3core.factors.importance import NOISE
 
-_MOST, _ROW, _AROUND = 16, 23, 46
+_MAX_FACTORS, _ROW_HEIGHT, _FRAME_HEIGHT = 16, 23, 46
 _HOVER = """
 <div style="font-size:13px;line-height:1.45"><b>@label</b><br>@importance{0.000} [@lower{0.000}, @upper{0.000}]<br>
-@beats<br>@like</div>"""
+@above_noise<br>@correlated</div>"""
 
 
-class Ranking:
-    """One bar per factor; a click on a bar selects the factor.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+class ImportancePlot:
+    """One bar per factor; a click on a bar selects the factor."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
@@ -38,7 +32,7 @@ class Ranking:
         self.model = pmui.Select(
             label="Model",
             options={},
-            description="Which model was asked; what both say counts more.",
+            description="Model whose importance is shown; a ranking on which models agree is more reliable.",
             **small,
         )
         self._help = pn.pane.HTML(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(0, 0, 6, 0))
@@ -51,11 +45,11 @@ class Ranking:
             tools="",
             toolbar_location=None,
             sizing_mode="stretch_width",
-            height=_AROUND + _ROW,
+            height=_FRAME_HEIGHT + _ROW_HEIGHT,
             min_border_right=14,
             name="importance",
         )
-        quiet(fig)
+        style_figure(fig)
         fig.ygrid.grid_line_color = None
         self._bars = fig.hbar(
             y="label", left=0, right="importance", height=0.62, source=self._source, line_color=None,
@@ -82,39 +76,42 @@ class Ranking:
 
     @property
     def order(self) -> list[str]:
-        """Names of the factors that are shown, the most important first."""
+        """Names of the factors shown, most important first."""
         return list(self._source.data.get("factor", []))
 
     def show(self, found: xr.Dataset) -> None:
-        """Draw a ranking."""
+        """Draw :func:`gsm3core.factors.importance_of`."""
         self._found = found
         measures = {label: n for n, label in MEASURES.items() if n in found["measure"].values}
         models = {label: n for n, label in MODELS.items() if n in found["model"].values}
         for widget, options in ((self.measure, measures), (self.model, models)):
-            there = list(options.values())
-            widget.param.update(options=options, value=widget.value if widget.value in there else there[0])
+            names = list(options.values())
+            widget.param.update(options=options, value=widget.value if widget.value in names else names[0])
         self._draw()
 
     def _draw(self) -> None:
         if self._found is None or self.measure.value is None or self.model.value is None:
             return
         c = colours(self._selection.dark)
-        one = self._found.sel(measure=self.measure.value, model=self.model.value)
-        none = bool(one["importance"].isnull().all())
-        told = "Only the forest has this one: choose it as the model." if none else ""
-        noise_told = "Dashed: random noise, drawn afresh in every split; pale: not above it."
-        self._help.object = f"<p>{told or MEASURE_HELP[self.measure.value]} {noise_told}</p>"
+        measure = self.measure.value
+        one = self._found.sel(measure=measure, model=self.model.value)
+        missing = bool(one["importance"].isnull().all())
+        text = (
+            f"{MEASURES[measure]} is available for the random forest only: choose it as the model."
+            if missing
+            else MEASURE_HELP[measure]
+        )
+        self._help.object = (
+            f"<p>{text} Dashed line: random noise, redrawn in every split; pale bars are not above it.</p>"
+        )
         ranked = ["importance", "lower", "upper", "above_noise"]
         table = one[ranked].to_dataframe().sort_values("importance", ascending=False)
-        noise = float(one["importance"].sel(factor=NOISE)) if not none else 0.0
-        table = table[table["importance"].notna()].head(_MOST)
-        like: dict[object, list[str]] = {}
-        for name, group in zip(one["factor"].values, one["group"].values, strict=True):
-            like.setdefault(int(group), []).append(str(name))
+        table = table[table["importance"].notna()].head(_MAX_FACTORS)
+        correlated = _correlated_factors(one)
         labels = [factor_label(str(name)) for name in table.index]
         labels = labels if len(set(labels)) == len(labels) else [str(name) for name in table.index]
         self._rows.factors = labels[::-1]
-        self.figure.height = _AROUND + _ROW * max(len(labels), 1)
+        self.figure.height = _FRAME_HEIGHT + _ROW_HEIGHT * max(len(labels), 1)
         self._source.data = {
             "factor": [str(n) for n in table.index],
             "label": labels,
@@ -123,27 +120,16 @@ class Ranking:
             "upper": table["upper"].tolist(),
             "alpha": [0.85 if above else 0.35 for above in table["above_noise"]],
             "colour": [c.muted if name == NOISE else c.shade for name in table.index],
-            "beats": [
+            "above_noise": [
                 "above random noise" if above else "not above random noise" for above in table["above_noise"]
             ],
-            "like": [
-                f"goes along with {', '.join(factor_label(o) for o in like[int(g)] if o != n)}"
-                if len(like[int(g)]) > 1
-                else ""
-                for n, g in table["group"].items()
-            ],
+            "correlated": [correlated[str(name)] for name in table.index],
         }
-        reached = [0.0, noise, *table["lower"], *table["upper"], *table["importance"]]
-        low, high = min(reached), max([*reached, 1e-6])
+        noise = float(one["importance"].sel(factor=NOISE)) if not missing else 0.0
+        values = [0.0, noise, 1e-6, *table["lower"], *table["upper"], *table["importance"]]
+        low, high = min(values), max(values)
         self._axis.update(start=low - 0.03 * (high - low), end=high + 0.03 * (high - low))
-        in_units = self.measure.value == "shap"
-        self.figure.xaxis.axis_label = (
-            f"mean size of its part in {self._found.attrs['metric']}"
-            if in_units
-            else "share of the uses"
-            if self.measure.value == "impurity"
-            else "share of the score's variance"
-        )
+        self.figure.xaxis.axis_label = _axis_label(measure, self._found.attrs["metric"])
         self._noise.update(location=noise, line_color=c.accent)
         self._zero.line_color = c.muted
         self._whisker.glyph.line_color = c.ink
@@ -156,3 +142,19 @@ class Ranking:
         row = len(names) - 1 - int(event.y) if event.y is not None else -1
         if 0 <= row < len(names) and names[row] != NOISE:
             self._selection.factor = names[row]
+
+
+def _axis_label(measure: str, metric: str) -> str:
+    if measure == "shap":
+        return f"mean |SHAP| ({metric})"
+    return "share of impurity decrease" if measure == "impurity" else "share of the score's variance"
+
+
+def _correlated_factors(importance: xr.Dataset) -> dict[str, str]:
+    """Return the text that names the factors of the same correlation group; empty if there are none."""
+    groups: dict[int, list[str]] = {}
+    names = importance["factor"].values.astype(str)
+    for name, group in zip(names, importance["group"].values, strict=True):
+        groups.setdefault(int(group), []).append(name)
+    others = {n: [factor_label(o) for o in group if o != n] for group in groups.values() for n in group}
+    return {n: f"correlated with {', '.join(labels)}" if labels else "" for n, labels in others.items()}

@@ -1,4 +1,4 @@
-"""What factors are called on the page, and how their values are coloured."""
+"""Labels, units and colours of factors, and labels of the importance measures, models and schemes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from gsm3core.factors.importance import NOISE
 _DIVERGING = tuple(interp_palette(BrBG11[1:-1], 255))
 _RECORDS = {v.SM_SMAP: "SMAP soil moisture", v.SM_INSITU: "in-situ soil moisture"}
 MEASURES = {
-    "permutation": "Shuffled alone",
-    "grouped_permutation": "Shuffled with its like",
+    "permutation": "Permutation",
+    "grouped_permutation": "Grouped permutation",
     "shap": "SHAP",
-    "impurity": "Impurity, in training",
+    "impurity": "Impurity (training)",
 }
 MEASURE_HELP = {
-    "permutation": "How much worse the score is told at sites held out when one factor is shuffled: a share of the "
-    "score's variance.",
-    "grouped_permutation": "The same, but factors that go along with each other are shuffled together: what they say "
-    "in common is not missed because another of them still says it.",
-    "shap": "Mean size of what the factor adds to the expected score at sites held out, in the score's units.",
-    "impurity": "How much the factor was used when the forest was fitted, as in the paper. It is not tested on sites "
-    "held out, and favours factors with many values.",
+    "permutation": "Increase in squared error at held-out sites when one factor is permuted, as a share of the score's "
+    "variance.",
+    "grouped_permutation": "As permutation, but correlated factors are permuted together, so that one cannot stand in "
+    "for another.",
+    "shap": "Mean absolute SHAP value at held-out sites, in the units of the score.",
+    "impurity": "Impurity decrease in the random forest, as in the paper. It is computed on the training sites and "
+    "favours factors with many values.",
 }
 MODELS = {"forest": "Random forest", "boosting": "Gradient boosting", "linear": "Linear (ridge)"}
-SCHEMES = {"random": "sites at random", "network": "whole networks", "spatial_block": "blocks of land"}
+SCHEMES = {"random": "random sites", "network": "networks", "spatial_block": "spatial blocks"}
 _POWER = re.compile(r"(?<=[A-Za-z])-?\d")
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-CLUSTERS = {"network": "networks", "spatial_block": "blocks of land", "region": "regions", "site": "sites"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+CLUSTERS = {"network": "networks", "spatial_block": "spatial blocks", "region": "regions", "site": "sites"}
 
 
 def factor_label(name: str) -> str:
-    """Return what a factor is called, without its units."""
+    """Return a factor's label without units."""
     if name == NOISE:
         return "random noise"
     if name == POLEWARD_ASPECT:
@@ -50,15 +50,15 @@ def factor_label(name: str) -> str:
 
 
 def factor_units(name: str) -> str:
-    """Return a factor's units; empty where it has none."""
+    """Return a factor's units; empty if dimensionless."""
     record = name.removeprefix(MEAN)
     known = v.VARIABLES.get(name) or v.VARIABLES.get(record)
     units = known.units if known else v.SM_UNITS if name.startswith(MEAN) else "1"
-    return "" if units == "1" else _POWER.sub(lambda power: power[0].translate(_RAISED), units)
+    return "" if units == "1" else _POWER.sub(lambda power: power[0].translate(_SUPERSCRIPTS), units)
 
 
 def factor_axis(name: str) -> str:
-    """Return a factor's name with its units, for an axis."""
+    """Return a factor's label with units, for an axis."""
     units = factor_units(name)
     if name == POLEWARD_ASPECT:
         return "poleward aspect (−1 faces the equator, +1 the pole)"

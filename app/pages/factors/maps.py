@@ -1,4 +1,4 @@
-"""The sites on the map, coloured by a factor, or by the score that is expected of them."""
+"""Maps of the sites, coloured by a factor or by the expected score."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ from gsm3core.factors.columns import POLEWARD_ASPECT
 
 
 class FactorMap:
-    """Sites with a score, coloured by one factor.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """Sites with a score, coloured by one factor."""
 
     def __init__(self, selection: Selection) -> None:
         self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
@@ -33,45 +27,33 @@ class FactorMap:
         self.figure = self._map.figure
         self.views = (self._map.legend, self._map.pane)
 
-    def show(self, asked: FactorQuery, factor: str, metric: str) -> None:
+    def show(self, query: FactorQuery, factor: str, metric: str) -> None:
         """Draw one factor."""
-        table, label = asked.table, factor_label(factor)
-        sites, x = asked.sites.loc[list(table.site)], table.column(factor)
+        table, label = query.table, factor_label(factor)
+        sites, x = query.sites.loc[list(table.site)], table.column(factor)
         known = np.isfinite(x)
-        self.title.object = heading(
-            f"Sites by {label}",
-            f"The {len(sites)} sites with a score; hollow where it is not known. Web Mercator map.",
-        )
+        explanation = f"{len(sites)} sites with a score; hollow: factor missing. Web Mercator."
         digits = SCALES[metric].digits
         scores = [f"{metric} {number(y, digits)}" for y in table.score]
         if factor in table.classes:
+            self.title.object = heading(f"Sites by {label}", explanation)
             meanings = table.classes[factor]
-            names = [meanings.get(float(k), "not known") if np.isfinite(k) else "not known" for k in x]
+            names = [meanings.get(float(k), "missing") if np.isfinite(k) else "missing" for k in x]
             labels = [f"{name}; {score}" for name, score in zip(names, scores, strict=True)]
-            self._map.by_class(
-                sites, names, labels, class_palette(list(meanings.values())), hollow="not known"
+            self._map.colour_by_class(
+                sites, names, labels, class_palette(list(meanings.values())), hollow="missing"
             )
             return
-        low, high = (-1.0, 1.0) if factor == POLEWARD_ASPECT else _range(x[known])
+        low, high = (-1.0, 1.0) if factor == POLEWARD_ASPECT else _colour_range(x[known])
         labels = [f"{label} {y:.3g}; {score}" for y, score in zip(x, scores, strict=True)]
-        self._map.by_number(sites, x, labels, palette=factor_palette(factor), low=low, high=high)
-        self.title.object = heading(
-            f"Sites by {factor_axis(factor)}",
-            f"The {len(sites)} sites with a score; hollow where it is not known. The colours end at the 2nd and 98th percentile. "
-            "Web Mercator map."
-            if factor != POLEWARD_ASPECT
-            else f"The {len(sites)} sites with a score; hollow where it is not known. Web Mercator map.",
-        )
+        self._map.colour_by_value(sites, x, labels, palette=factor_palette(factor), low=low, high=high)
+        if factor != POLEWARD_ASPECT:
+            explanation += " Colours: 2nd to 98th percentile."
+        self.title.object = heading(f"Sites by {factor_axis(factor)}", explanation)
 
 
 class SkillMap:
-    """Every site of the dataset, coloured by the score that is expected there.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """Every site of the dataset, coloured by its expected score."""
 
     def __init__(self, selection: Selection) -> None:
         self.title = pn.pane.HTML(margin=0, sizing_mode="stretch_width")
@@ -79,8 +61,8 @@ class SkillMap:
         self.figure = self._map.figure
         self.views = (self._map.legend, self._map.pane)
 
-    def show(self, asked: FactorQuery, model: SkillModel, expected: xr.Dataset, metric: str) -> None:
-        """Draw what is expected."""
+    def show(self, query: FactorQuery, model: SkillModel, expected: xr.Dataset, metric: str) -> None:
+        """Draw the expected scores."""
         digits = SCALES[metric].digits
         inside = expected["applicable"].values
         value = np.where(inside, expected["expected"].values, np.nan)
@@ -92,19 +74,20 @@ class SkillMap:
             strict=True,
         )
         labels = [
-            f"expected {metric} {number(e, digits)}, {model.coverage:.0%} of sites {number(low, digits)} to "
-            f"{number(high, digits)}" + (f"; not to be trusted: {why}" if why else "")
+            f"expected {metric} {number(e, digits)}, {model.coverage:.0%} interval {number(low, digits)} to "
+            f"{number(high, digits)}" + (f"; not applicable: {why}" if why else "")
             for e, low, high, why in interval
         ]
         self.title.object = heading(
-            f"Expected {metric_label(metric)} of {asked.product} at every site",
-            f"Told from the factors alone, also where nothing was measured. At sites held out, expected and true score "
-            f"correlate at {number(model.correlation, 2)}, and the {model.coverage:.0%} interval holds {model.covered:.0%} of "
-            f"them. Hollow: {int((~inside).sum())} sites unlike all that it learnt from, or without a factor. Web Mercator map.",
+            f"Expected {metric_label(metric)} of {query.product} at every site",
+            f"Predicted from the factors alone, also at sites without in-situ data. At held-out sites, expected and actual "
+            f"score correlate at {number(model.correlation, 2)}, and the {model.coverage:.0%} interval covers "
+            f"{model.covered:.0%} of the sites. Hollow ({int((~inside).sum())}): outside the area of applicability or with "
+            "a missing factor. Web Mercator.",
         )
         scale = SCALES[metric]
-        self._map.by_number(
-            asked.sites,
+        self._map.colour_by_value(
+            query.sites,
             value,
             labels,
             palette=scale.palette,
@@ -114,7 +97,7 @@ class SkillMap:
         )
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _colour_range(values: np.ndarray) -> tuple[float, float]:
     if not values.size:
         return 0.0, 1.0
     low, high = np.quantile(values, [0.02, 0.98])

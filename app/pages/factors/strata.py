@@ -1,4 +1,4 @@
-"""The paper's figure 6: the score by bins of mean soil moisture, and by poleward aspect apart for dry and moist sites."""
+"""Score by bins of mean soil moisture, and by poleward aspect for dry and moist sites (Figure 6 of the paper)."""
 
 from __future__ import annotations
 
@@ -8,31 +8,23 @@ import xarray as xr
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from app.pages.factors.labels import CLUSTERS, factor_label
+from app.pages.factors.labels import factor_label
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.card import heading
 from app.ui.formatting import TABLE, interval, p_value
-from app.ui.theme import colours, quiet
-from gsm3core.statistics.stratum_tests import BETWEEN, WITHIN
+from app.ui.theme import colours, style_figure
 
 _HEIGHT = 290
-_FEW = 8
-_HOW = {WITHIN: "sites compared inside each cluster", BETWEEN: "clusters compared as wholes"}
+_FEW_SITES = 8
 _HOVER = """
 <div style="font-size:13px;line-height:1.45"><b>@bin</b><br>median @median{0.000} [@lower{0.000}, @upper{0.000}]<br>
-half of the sites @q25{0.000} to @q75{0.000}<br>@sites sites in @clusters clusters</div>"""
+interquartile range @q25{0.000} to @q75{0.000}<br>@sites sites, @clusters resampled</div>"""
 _NUMBERS = ("median", "lower", "upper", "q25", "q75", "sites", "clusters")
 
 
 class StrataPlot:
-    """Boxes by mean soil moisture, and boxes by aspect for the dry and the moist sites.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """Box plots by mean soil moisture, and by aspect for dry and moist sites."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
@@ -48,19 +40,25 @@ class StrataPlot:
         self.figures: dict[str, figure] = {}
         self.column = pn.Column(self._plots, self._tests, sizing_mode="stretch_width", margin=0)
 
-    def show(self, found: xr.Dataset, product: str, words: str, *, simulated: bool) -> None:
-        """Draw :func:`gsm3core.factors.skill_strata`."""
+    def show(self, found: xr.Dataset, product: str, scope: str, *, simulated: bool) -> None:
+        """Draw :func:`gsm3core.factors.skill_strata`.
+
+        Parameters
+        ----------
+        scope
+            Sites included, as text.
+        """
         metric, first, second = (found.attrs[n] for n in ("metric", "first", "second"))
         self.title.object = heading(
             f"{metric_label(metric)} of {product} by mean soil moisture and aspect".replace(
                 "bias", "Bias", 1
             ),
-            f"Over {words}. Box: half of the sites; line: median; thick bar: its 95 % interval, "
-            f"{CLUSTERS[found.attrs['clusters']]} drawn again; below each bin, how many sites. After figure 6 of the paper.",
+            f"Over {scope}. Box: interquartile range; line: median; thick bar: its 95 % interval, "
+            f"{found.attrs['resampled']} resampled; in brackets: number of sites. After Figure 6 of the paper.",
             simulated=simulated,
         )
         values = np.concatenate(
-            [_reached(found, prefix) for prefix in ("first_", *(["second_"] if second else []))]
+            [_axis_values(found, prefix) for prefix in ("first_", *(["second_"] if second else []))]
         )
         pad = 0.06 * max(float(np.ptp(values)), 0.01)
         level = Range1d(float(values.min()) - pad, float(values.max()) + pad)
@@ -80,7 +78,7 @@ class StrataPlot:
                       sizing_mode="stretch_width", margin=0, styles={"flex": "1 1 300px", "min-width": "0"})
             for fig in figures
         ]  # fmt: skip
-        self._tests.object = _tests(found)
+        self._tests.object = _tests_html(found)
 
     def _boxes(
         self, found: xr.Dataset, prefix: str, dim: str, label: str, level: Range1d, metric: str
@@ -89,17 +87,17 @@ class StrataPlot:
         bins = [_bin_label(str(b)) for b in found[dim].values]
         numbers = {n: found[prefix + n].values for n in _NUMBERS}
         rows = [f"{b}\n({int(k)})" for b, k in zip(bins, numbers["sites"], strict=True)]
-        here = numbers["sites"] > 0
+        occupied = numbers["sites"] > 0
         source = ColumnDataSource(
-            data={"row": [r for r, there in zip(rows, here, strict=True) if there],
-                  "bin": [b.replace("\n", " ") for b, there in zip(bins, here, strict=True) if there]}
-            | {n: x[here] for n, x in numbers.items()}
+            data={"row": [r for r, keep in zip(rows, occupied, strict=True) if keep],
+                  "bin": [b.replace("\n", " ") for b, keep in zip(bins, occupied, strict=True) if keep]}
+            | {n: x[occupied] for n, x in numbers.items()}
         )  # fmt: skip
         fig = figure(
             x_range=FactorRange(factors=rows), y_range=level, height=_HEIGHT, sizing_mode="stretch_width", tools="save",
             toolbar_location="above", name=f"strata_{prefix}figure",
         )  # fmt: skip
-        quiet(fig)
+        style_figure(fig)
         fig.xgrid.grid_line_color = None
         box = fig.vbar(
             x="row", bottom="q25", top="q75", width=0.62, source=source, fill_color=c.shade, fill_alpha=0.3,
@@ -113,35 +111,35 @@ class StrataPlot:
         return fig
 
 
-def _reached(found: xr.Dataset, prefix: str) -> np.ndarray:
-    """Return the values that an axis must hold: of a bin of few sites its quartiles, for its interval is nearly all."""
-    few = found[prefix + "sites"].values < _FEW
+def _axis_values(found: xr.Dataset, prefix: str) -> np.ndarray:
+    """Return the values that set the axis range: without the intervals of bins with few sites, which are very wide."""
+    few = found[prefix + "sites"].values < _FEW_SITES
     ends = [np.where(few, np.nan, found[prefix + n].values).ravel() for n in ("lower", "upper")]
     values = np.concatenate([*ends, *(found[prefix + n].values.ravel() for n in ("q25", "q75"))])
     return values[np.isfinite(values)]
 
 
 def _bin_label(name: str) -> str:
-    short = name.replace("<= ", "≤ ").replace("-", "−")
-    return short.replace(" to ", " to\n")
+    return name.replace("<= ", "≤ ").replace("-", "−").replace(" to ", " to\n")
 
 
-def _tests(found: xr.Dataset) -> str:
-    """Return the tests of no difference in words, a line each."""
+def _tests_html(found: xr.Dataset) -> str:
+    """Return the HTML of the tests between strata, a line each."""
     first, second = factor_label(found.attrs["first"]), factor_label(found.attrs["second"] or "")
     lines = [
-        f"Between bins of {first}: p {p_value(float(found['first_p_holm']))} ({_HOW[found['first_test'].item()]}).",
-        f"Dry against moist: p {p_value(float(found['strata_p_holm']))} ({_HOW[found['strata_test'].item()]}).",
+        f"Between bins of {first}: p {p_value(float(found['first_p_holm']))} ({found['first_test'].item()}).",
+        f"Dry vs moist sites: p {p_value(float(found['strata_p_holm']))} ({found['strata_test'].item()}).",
     ]
     for name in found["stratum"].values if found.attrs["second"] else ():
         one = found.sel(stratum=name)
         side = "dry" if "<=" in str(name) else "moist"
         difference, lower, upper = (float(one[f"outer_difference{n}"]) for n in ("", "_lower", "_upper"))
         if not np.isfinite(difference):
-            lines.append(f"At {side} sites: too few in some bins of {second} to tell.")
+            lines.append(f"{side.capitalize()} sites: some bins of {second} have too few sites for a test.")
             continue
         lines.append(
-            f"At {side} sites, between bins of {second}: p {p_value(float(one['second_p_holm']))}; the two outermost bins "
-            f"less the others: {interval(difference, lower, upper, 3, sign=True)}, p {p_value(float(one['outer_p_holm']))}."
+            f"{side.capitalize()} sites, between bins of {second}: p {p_value(float(one['second_p_holm']))}; the two outermost "
+            f"bins minus the others: {interval(difference, lower, upper, 3, sign=True)}, p {p_value(float(one['outer_p_holm']))}."
         )
-    return f"<p>{'<br>'.join(lines)}<br>All p corrected for the number of tests (Holm); sites of one cluster count as alike.</p>"
+    lines.append("All p values are Holm-corrected and allow for correlation between the sites of a cluster.")
+    return f"<p>{'<br>'.join(lines)}</p>"

@@ -1,13 +1,13 @@
-"""What the answers on the Factors page are drawn in."""
+"""Views of the results on the Factors page."""
 
 from __future__ import annotations
 
 import panel as pn
 
+from app.pages.factors.cross_validation import CrossValidationTable
 from app.pages.factors.effect import EffectPlot
-from app.pages.factors.fits import FitsTable
+from app.pages.factors.importance import ImportancePlot
 from app.pages.factors.maps import FactorMap, SkillMap
-from app.pages.factors.ranking import Ranking
 from app.pages.factors.strata import StrataPlot
 from app.pages.factors.surface import SurfacePlot
 from app.session.selection import Selection
@@ -15,39 +15,34 @@ from app.ui.card import heading
 
 
 class FactorViews:
-    """Each view once; it is drawn again with every answer.
-
-    Parameters
-    ----------
-    selection
-        Of the visitor.
-    """
+    """The views; each is updated with every new result."""
 
     def __init__(self, selection: Selection) -> None:
         self.strata = StrataPlot(selection)
         self.map = FactorMap(selection)
         self.effect = EffectPlot(selection)
-        self.ranking = Ranking(selection)
-        self.fits = FitsTable()
+        self.importance = ImportancePlot(selection)
+        self.cross_validation = CrossValidationTable()
         self.surface = SurfacePlot(selection)
         self.skill = SkillMap(selection)
-        self.ranking_title = ranking_heading()
+        self.importance_title = importance_heading()
 
 
-def ranking_heading() -> pn.pane.HTML:
-    """Return the title above the ranking."""
+def importance_heading() -> pn.pane.HTML:
+    """Return the title above the factor importance."""
     return _heading(
-        "Which factors matter",
-        "Models are fitted to tell the score from the factors, and asked at sites that they have not seen; a factor "
-        "matters as far as shuffling it makes them worse.",
+        "Factor importance",
+        "Models predict the score from the factors and are evaluated at held-out sites. Permutation importance is the loss "
+        "of skill when a factor is permuted.",
     )
 
 
 def expected_heading() -> pn.pane.HTML:
     """Return the title above the expected scores."""
     return _heading(
-        "What score to expect where nothing was measured",
-        "A forest of quantiles tells the score from the factors, with an interval that is checked at sites held out.",
+        "Expected skill at ungauged sites",
+        "A quantile regression forest predicts the score from the factors; the coverage of its interval is checked at "
+        "held-out sites.",
     )
 
 
