@@ -147,18 +147,23 @@ def show_history(ds: Any) -> None:
 
 def _variables(variables: dict[str, dict[str, Any]]) -> Table:
     """Return the table of counts: values per variable, and those missing or removed by screening."""
-    table = make_table(
-        name_column("variable"), "from", *map(number_column, ("valid", "missing", "incomplete")),
-        "missing days", "screened out",
-    )  # fmt: skip
+    rows = []
     for name, c in variables.items():
         removed = {k: x for k, x in c.get("screening", {}).items() if k not in ("read", "kept") and x}
         missing = f"{c['missing']:,}" if "missing" in c else ""
-        table.add_row(
+        rows.append((
             name, f"{c['of']} ({c['statistic']})", f"{c['present']:,}", missing, f"{c.get('short_of_steps', 0):,}",
             escape(" ".join(filter(None, [str(c.get("days_lacking", 0) or ""), c.get("lacking", "")]))),
             escape(", ".join(f"{k} {json.dumps(x) if isinstance(x, dict) else f'{x:,}'}" for k, x in removed.items())),
-        )  # fmt: skip
+        ))  # fmt: skip
+    columns = (
+        name_column("variable"), name_column("from"), *map(number_column, ("valid", "missing", "incomplete")),
+        "missing days", "screened out",
+    )  # fmt: skip
+    used = [k for k in range(len(columns)) if any(row[k] for row in rows)]
+    table = make_table(*(columns[k] for k in used))
+    for row in rows:
+        table.add_row(*(row[k] for k in used))
     return table
 
 
