@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from gsm3core.cli.common import (
     console,
@@ -156,7 +156,7 @@ def _variables(variables: dict[str, dict[str, Any]]) -> Table:
             escape(" ".join(filter(None, [str(c.get("days_lacking", 0) or ""), c.get("lacking", "")]))),
             escape(", ".join(f"{k} {json.dumps(x) if isinstance(x, dict) else f'{x:,}'}" for k, x in removed.items())),
         ))  # fmt: skip
-    columns = (
+    columns: tuple[str | Column, ...] = (
         name_column("variable"), name_column("from"), *map(number_column, ("valid", "missing", "incomplete")),
         "missing days", "screened out",
     )  # fmt: skip
