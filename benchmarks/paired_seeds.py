@@ -104,7 +104,7 @@ def paired_medians(
 ) -> pd.DataFrame:
     """Return :func:`paired_difference` from per-site scores with the same sites in the same order."""
     first = with_change[0]
-    networks = first[v.NETWORK].values if v.NETWORK in first.coords else np.arange(first.sizes[v.SITE])
+    networks = first[v.NETWORK].values if v.NETWORK in first.coords else np.full(first.sizes[v.SITE], "")
     draws = ClusterBootstrap.make(networks, replicates=replicates, seed=seed)
     n = len(with_change)
     # Student's t, because a bootstrap over about five seeds gives too narrow intervals.

@@ -94,4 +94,6 @@ def checksum_of(files: Iterable[Path]) -> str:
 
 def texts(labels: ArrayLike) -> NDArray[np.str_]:
     """Return labels as fixed-width text, also from the variable-width text of a pandas index."""
-    return np.array([str(label) for label in np.asarray(labels).ravel()], dtype=str)
+    return np.array(
+        [x.decode() if isinstance(x, bytes) else str(x) for x in np.asarray(labels).ravel()], dtype=str
+    )

@@ -360,6 +360,13 @@ class Run:
             reference = next(iter(self.references()), v.SM_INSITU)
         return self._read(self._scores_path(reference), f"scores against {reference}")
 
+    @property
+    def results_version(self) -> tuple[tuple[int, int], ...]:
+        """Modification time (ns) and size of the predictions and scores, which change when the run is scored again."""
+        files = (self.folder / _PREDICTIONS, *(self._scores_path(t) for t in v.TARGETS))
+        stats = [file.stat() for file in files if file.exists()]
+        return tuple((s.st_mtime_ns, s.st_size) for s in stats)
+
     def references(self) -> list[str]:
         """Return the references that the run was scored against, in-situ first."""
         return [t for t in v.TARGETS if self._scores_path(t).exists()]

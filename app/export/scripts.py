@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from app.services.evaluation import ALL_YEAR, Evaluation
@@ -45,7 +44,7 @@ def median_script(
     """Return a script that ends with ``median``: a product's median over the sites shown, and its interval."""
     lines = [
         "",
-        f"median = gsm3core.median_interval(values, values['network'], metric={metric!r})",
+        f"median = gsm3core.median_interval(values, values.coords.get('network'), metric={metric!r}{_confidence(evaluation)})",
         "print(median)",
     ]
     return site_script(store, evaluation, filters, product, metric, min_days) + _script(lines)
@@ -78,8 +77,7 @@ def comparison_script(
         options += f", min_days={min_days}" if min_days else ""
         lines += ["runs = {"]
         lines += [
-            f"    {_quoted(name)}: gsm3core.Run.open({str(store.run(i).folder)!r}),"
-            for name, i in runs.items()
+            f"    {name!r}: gsm3core.Run.open({str(store.run(i).folder)!r})," for name, i in runs.items()
         ]
         lines += [
             "}",
@@ -88,7 +86,8 @@ def comparison_script(
     else:
         lines += [
             *_scores(store, evaluation, metric, min_days),
-            f"found = gsm3core.compare_products(scores.sel(site=sites['site'].values), metrics=[{metric!r}])",
+            f"found = gsm3core.compare_products(scores.sel(site=sites['site'].values), metrics=[{metric!r}]"
+            f"{_confidence(evaluation)})",
         ]
         sample = "given"
     lines += [f"print(found['median'].sel(sample={sample!r}, metric={metric!r}).to_series())"]
@@ -145,7 +144,8 @@ def runs_script(runs: Sequence[Run]) -> str:
         "    for reference in run.references():",
         "        scores = gsm3core.score_run(run, reference=reference).isel(product=0)",
         f"        for metric in {list(METRICS)!r}:",
-        "            median = gsm3core.median_interval(scores[metric], scores['network'], metric=metric)",
+        "            networks, level = scores.coords.get('network'), scores.attrs['confidence']",
+        "            median = gsm3core.median_interval(scores[metric], networks, metric=metric, confidence=level)",
         "            print(run.title, reference, metric, median)",
     ]
     return _script(lines)
@@ -178,10 +178,9 @@ def _season(evaluation: Evaluation) -> str:
     return "" if evaluation.season == ALL_YEAR else f", season={evaluation.season!r}"
 
 
+def _confidence(evaluation: Evaluation) -> str:
+    return "" if evaluation.confidence == 0.95 else f", confidence={evaluation.confidence!r}"
+
+
 def _script(lines: Sequence[str]) -> str:
-    return "\n".join(lines).replace("'", '"') + "\n"
-
-
-def _quoted(name: str) -> str:
-    """Return any text as a Python string that no quote in it can end."""
-    return json.dumps(name).replace("'", "\\u0027")
+    return "\n".join(lines) + "\n"

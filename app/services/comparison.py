@@ -146,7 +146,8 @@ class ComparisonRequest:
         e = self.evaluation
         metric = "" if self.metric in METRICS else self.metric
         sites = self.shown.mask.tobytes()
-        return store.runs_folder, e.run, self.other_run, e.reference, e.season, metric, self.min_days, sites
+        runs = tuple((i, store.run(i).results_version) for i in (e.run, self.other_run) if i)
+        return store.runs_folder, runs, e.reference, e.season, metric, self.min_days, sites, self.shown.words
 
 
 def compare(store: Store, request: ComparisonRequest) -> Comparison:

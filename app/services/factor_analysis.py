@@ -110,7 +110,8 @@ def factor_query(
     path = store.dataset_path(e.dataset)
     days = int(e.scores.attrs.get("min_days", 0))
     scored = np.isfinite(e.values(product, metric)) & shown.mask
-    what = (e.run, e.reference, e.season, days, product, metric, moisture, scored.tobytes())
+    run = (e.run, store.run(e.run).results_version) if e.run else ()
+    what = (run, e.reference, e.season, days, product, metric, moisture, scored.tobytes(), shown.words)
     key = (path, file_version(path), store.runs_folder, *what)
 
     def make() -> FactorQuery:

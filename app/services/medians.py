@@ -61,7 +61,7 @@ def median_scores(store: Store, run: Run) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by ``reference`` and ``metric``, as :func:`medians`; empty for a run without scores.
     """
-    return _BY_RUN.get((run.folder, tuple(run.references())), lambda: _run_medians(run))
+    return _BY_RUN.get((run.folder, run.results_version), lambda: _run_medians(run))
 
 
 def _run_medians(run: Run) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def _run_medians(run: Run) -> pd.DataFrame:
 
 def resampling(*tables: pd.DataFrame) -> str:
     """Return what the intervals of some tables resample, as text."""
-    units = {unit for table in tables for unit in table["resampled"]}
+    units = {unit for table in tables for unit in table["resampled"]} - {""}
     if units == {SITES}:
         return "single sites resampled, as there are fewer than five networks"
     if SITES in units:

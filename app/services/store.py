@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from threading import Lock
 
@@ -127,7 +128,7 @@ class Store:
         self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False
     ) -> bool:
         """Return whether :meth:`evaluation` has these scores in its cache."""
-        key = (run_id, reference, season, more)
+        key = (run_id, self._results_version(run_id), reference, season, more)
         return self._evaluations.is_cached(self.dataset_path(dataset), key)
 
     def evaluation(
@@ -154,7 +155,9 @@ class Store:
             run = self.run(run_id) if run_id else None
             return evaluate_products(dataset, ds, sites, run, reference, season, more)
 
-        return self._evaluations.cached(path, (run_id, reference, season, more), evaluate)
+        return self._evaluations.cached(
+            path, (run_id, self._results_version(run_id), reference, season, more), evaluate
+        )
 
     def series(self, dataset: str, run_id: str, site: str) -> SiteSeries:
         """Return the time series and attributes of one site.
@@ -166,7 +169,7 @@ class Store:
         """
         return self._series.cached(
             self.dataset_path(dataset),
-            (run_id, site),
+            (run_id, self._results_version(run_id), site),
             lambda: read_series(
                 self.dataset(dataset),
                 site,
@@ -183,4 +186,8 @@ class Store:
         RunError
             If there is no such run, or it has no predictions yet.
         """
-        return self._predictions.get(run_id, lambda: self.run(run_id).predictions())
+        key = (run_id, self._results_version(run_id))
+        return self._predictions.get(key, lambda: self.run(run_id).predictions())
+
+    def _results_version(self, run_id: str) -> Hashable:
+        return self.run(run_id).results_version if run_id else ()

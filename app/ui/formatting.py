@@ -42,6 +42,11 @@ def interval(value: float, lower: float, upper: float, digits: int, *, sign: boo
     return f"{middle} [{number(lower, digits, sign=sign)}, {number(upper, digits, sign=sign)}]"
 
 
+def level_text(confidence: float) -> str:
+    """Return a confidence level as text, ``95 %``."""
+    return f"{100 * confidence:g} %"
+
+
 def p_value(p: float) -> str:
     """Return a p-value as papers write it."""
     if not math.isfinite(p):

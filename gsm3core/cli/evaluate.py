@@ -100,6 +100,7 @@ def factors_command(
     The results are associations, not causes.
     """
     from gsm3core import factors
+    from gsm3core.evaluation.scoring import score_run
     from gsm3core.factors import report
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_dataset
@@ -113,9 +114,10 @@ def factors_command(
         )
     else:
         run = open_run(str(run_id), runs_folder)
+        ds = open_dataset(run.dataset_path)
         table = factors.factor_table(
-            run.scores(reference),
-            open_dataset(run.dataset_path),
+            score_run(run, dataset=ds, reference=reference, metrics=[metric]),
+            ds,
             metric=metric,
             product=product or v.MODEL_PRODUCTS[run.config.model.name],
             moisture=moisture,

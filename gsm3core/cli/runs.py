@@ -136,8 +136,7 @@ def runs_show(
     print_path("Folder:", run.folder)
     console.print()
     console.print(escape(run.config.to_toml()), soft_wrap=True)
-    for reference in run.references():
-        console.print(score_table(run.scores(reference), reference))
+    _print_scores(run)
 
 
 @runs.command("resume")
@@ -270,8 +269,14 @@ def _with_progress(work: Callable[[Callable[[dict[str, Any]], None]], Any]) -> N
     finally:
         if progress.live.is_started:
             progress.stop()
+    _print_scores(run)
+
+
+def _print_scores(run: Any) -> None:
+    from gsm3core.evaluation.scoring import score_run
+
     for reference in run.references():
-        console.print(score_table(run.scores(reference), reference))
+        console.print(score_table(score_run(run, reference=reference), reference))
 
 
 def _show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:

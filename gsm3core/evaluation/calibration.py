@@ -193,7 +193,7 @@ def _score_distributions(
             skill = np.where(reference > 0, 1 - scores["CRPS"].values / reference, np.nan)
         scores["CRPSS"] = v.SITE, skill, {"units": "1", "long_name": "skill over the climatology"}
 
-    networks = observed[v.NETWORK].values if v.NETWORK in observed.coords else np.arange(len(y))
+    networks = observed[v.NETWORK].values if v.NETWORK in observed.coords else np.full(len(y), "")
     bootstrap: dict[str, Any] = {"confidence": confidence, "replicates": replicates, "seed": seed}
     for name in list(scores.data_vars):
         rows = scores[name].values.reshape(-1, len(y))

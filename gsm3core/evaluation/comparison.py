@@ -135,7 +135,7 @@ def compare_products(
             networks = networks.sel({v.SITE: sites}).values
     if networks is None and v.NETWORK in source.coords:
         networks = source[v.NETWORK].values
-    clusters = np.arange(len(sites)) if networks is None else np.asarray(networks)
+    clusters = np.full(len(sites), "") if networks is None else np.asarray(networks)
     bootstrap = {"confidence": confidence, "replicates": replicates, "seed": seed}
     tables = [_sample_statistics(samples[s], pair_scores[s], wanted, clusters, bootstrap) for s in samples]
     dims: dict[str, tuple[str, ...]] = dict.fromkeys(_STATISTICS, (SAMPLE, METRIC, v.PRODUCT))
@@ -157,7 +157,7 @@ def compare_products(
     )
     return result.assign_attrs(
         min_days=min_days, min_effective=min_effective, confidence=confidence, replicates=replicates, seed=seed,
-        resampled=SITES if (result["resampled"] == SITES).any() else NETWORKS,
+        resampled=SITES if ((result["resampled"] == SITES) & (result["n_sites"] > 0)).any() else NETWORKS,
     )  # fmt: skip
 
 

@@ -126,9 +126,12 @@ def error_types(
                 for key, number in zip(levels, (*middle[:3], middle.sites), strict=True):
                     levels[key][e, r] = number
         for k, kind in enumerate(ERROR_TYPES):
-            numbers, reasons[k, r] = _loss_between(kind, values, formula, network[in_region], bootstrap)
+            numbers, reasons[k, r], of_sites = _loss_between(
+                kind, values, formula, network[in_region], bootstrap
+            )
             for key, number in zip(errors, numbers, strict=True):
                 errors[key][k, r] = number
+            by_site |= of_sites
         resampled.append("sites" if by_site else "networks")
     result = _dataset(levels, errors, reasons, regions, formula, confidence)
     result["resampled"] = v.REGION, resampled
@@ -154,7 +157,7 @@ def _scores_of(name: str, scores: xr.Dataset, metric: str, product: str) -> xr.D
 
 
 def _labels(aligned: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Return region and network of every site from any experiment that has it; a site without network is its own."""
+    """Return region and network of every site from any experiment that has it; empty without a network."""
     site = aligned[v.SITE]
     found = {}
     for coord in (v.REGION, v.NETWORK):
@@ -170,8 +173,7 @@ def _labels(aligned: xr.Dataset, sources: list[xr.Dataset]) -> tuple[NDArray[np.
             f"the scores have no region for site {site.values[found[v.REGION] == ''][0]}; expected a coordinate"
             " 'region' (site)."
         )
-    own_cluster = np.char.add("site ", texts(site.values))
-    return found[v.REGION], np.where(found[v.NETWORK] == "", own_cluster, found[v.NETWORK])
+    return found[v.REGION], found[v.NETWORK]
 
 
 def _loss_between(
@@ -180,23 +182,23 @@ def _loss_between(
     metric: Metric,
     networks: NDArray[np.str_],
     bootstrap: dict[str, Any],
-) -> tuple[tuple[float, ...], str]:
+) -> tuple[tuple[float, ...], str, bool]:
     missing = [e for e in (kind.better, kind.worse) if e is not None and e not in values]
     if missing:
-        return (np.nan,) * 6, f"no {missing[0]} experiment"
+        return (np.nan,) * 6, f"no {missing[0]} experiment", False
     worse = metric.loss(values[kind.worse])
     perfect = np.full(worse.shape, float(metric.loss(np.array(metric.perfect))))
     better = perfect if kind.better is None else metric.loss(values[kind.better])
     both = np.isfinite(worse) & np.isfinite(better)
     n = float(both.sum())
     if not n:
-        return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site scored by both experiments"
+        return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site scored by both experiments", False
     worse, better = np.where(both, worse, np.nan), np.where(both, better, np.nan)
     middle = difference_interval(worse, better, networks, **bootstrap)
     # The difference from a perfect score has no null hypothesis to test.
     p = np.nan if kind.better is None else wilcoxon_p(worse - better)
     reason = "" if middle.clusters >= 2 else "no interval: fewer than two sites or networks"
-    return (*middle[:3], p, n, float(middle.clusters)), reason
+    return (*middle[:3], p, n, float(middle.clusters)), reason, middle.resampled == SITES
 
 
 def _dataset(

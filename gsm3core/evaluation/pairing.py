@@ -58,7 +58,7 @@ class Paired:
 
 def _as_text(coord: xr.DataArray) -> xr.DataArray:
     """Return text as fixed-width strings, which every file format supports; other types unchanged."""
-    return coord.copy(data=texts(coord.values)) if coord.dtype.kind in "OST" else coord
+    return coord.copy(data=texts(coord.values).reshape(coord.shape)) if coord.dtype.kind in "OST" else coord
 
 
 def pair(predicted: xr.DataArray, observed: xr.DataArray) -> Paired:

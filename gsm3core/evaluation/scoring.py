@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
@@ -14,14 +15,14 @@ from gsm3core.evaluation.comparison import compare_products
 from gsm3core.evaluation.site_scores import Intervals, site_scores
 from gsm3core.evaluation.stratified import LOCAL_SEASONS, SEASON, season_scores
 from gsm3core.evaluation.test_days import compared_products, in_season, tested_series
-from gsm3core.files import texts
+from gsm3core.files import fingerprint, texts
 from gsm3core.metrics import METRICS, metrics_named
 from gsm3core.run import Run
 from gsm3core.schema import open_dataset
 
 MIN_DAYS = 30
+NOT_SCORED = "not part of this run"
 _COUNTS = ("n_valid", "n_effective")
-_SITE_COORDINATES = (*v.SITE_COORDINATES,)
 
 
 def score_run(
@@ -72,10 +73,13 @@ def score_run(
     _check_season(season)
     stored = run.scores(reference)
     missing = [m for m in metrics if m not in stored]
-    if dataset is None and (season or missing or v.REGION not in stored.coords):
-        dataset = open_dataset(run.dataset_path)
+    computed = bool(season or missing)
+    if dataset is None and computed:
+        dataset = _dataset_of(run)
+    elif dataset is None and v.REGION not in stored.coords and run.dataset_path.exists():
+        stored = _with_coordinates(stored, open_dataset(run.dataset_path))
     config = run.config.scores
-    if season or missing:
+    if computed:
         assert dataset is not None
         scores = score_on_test_days(
             dataset, reference, {own_product(run): run.predictions()}, season=season,
@@ -117,7 +121,7 @@ def score_products(
     metrics_named(metrics)
     _check_season(season)
     scores = score_on_test_days(
-        dataset, reference, {}, season=season, metrics=metrics, min_days=MIN_DAYS, confidence=confidence,
+        dataset, reference, {}, season=season, metrics=metrics, min_days=min(min_days, MIN_DAYS), confidence=confidence,
         intervals="R" if season else "all",
     )  # fmt: skip
     return require_days(scores, min_days)
@@ -143,6 +147,7 @@ def score_on_test_days(
     season, metrics, min_days, confidence, intervals
         As for :func:`score_run` and :func:`gsm3core.site_scores`. Only R, bias, RMSE and ubRMSE have intervals.
     """
+    _check(dataset, reference)
     series = tested_series(dataset, reference, predictions)
     observed = dataset[reference].load()
     usual = [m for m in metrics if m in METRICS]
@@ -155,6 +160,7 @@ def score_on_test_days(
         intervals=intervals if usual else "none",
     )  # fmt: skip
     scores = scores if usual else scores.drop_vars("bias")
+    scores.attrs["reference"] = reference
     if not others:
         return scores
     if season is None:
@@ -199,6 +205,7 @@ def compare_runs(
         As :func:`gsm3core.compare_products`.
     """
     _check_season(season)
+    _check(dataset, reference)
     config = next((run.config.scores for run in runs.values()), None)
     series = tested_series(dataset, reference, {name: run.predictions() for name, run in runs.items()})
     if season is not None:
@@ -207,7 +214,7 @@ def compare_runs(
         series,
         dataset[reference].load(),
         metrics=metrics,
-        min_days=max(config.min_days if config else MIN_DAYS, min_days or 0),
+        min_days=max(config.min_days, min_days or 0) if config else min_days or MIN_DAYS,
         confidence=confidence or (config.confidence if config else 0.95),
     )
 
@@ -248,19 +255,45 @@ def require_days(scores: xr.Dataset, days: int) -> xr.Dataset:
     return found.assign_attrs(scores.attrs | {"min_days": days})
 
 
+def _dataset_of(run: Run) -> xr.Dataset:
+    """Open the dataset that a run read; refuse another one, from which scores would be those of other values."""
+    known = str(run.provenance.get("dataset_sha256") or "")
+    if known and fingerprint(run.dataset_path) != known:
+        raise DatasetError(
+            f"{run.dataset_path} has changed since run {run.id} read it. Pass the dataset that the run read (dataset=...), "
+            "or run the experiment again."
+        )
+    return open_dataset(run.dataset_path)
+
+
+def _with_coordinates(scores: xr.Dataset, dataset: xr.Dataset) -> xr.Dataset:
+    """Add a dataset's site coordinates to the scores of an earlier version, at the sites that both have."""
+    sites, known = texts(scores[v.SITE].values), texts(dataset[v.SITE].values)
+    if not np.isin(sites, known).all():
+        return scores
+    at = pd.Index(known).get_indexer(pd.Index(sites))
+    return scores.assign_coords({n: (v.SITE, c.values[at]) for n, c in _site_coordinates(dataset).items()})
+
+
+def _site_coordinates(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+    found = {}
+    for name in v.SITE_COORDINATES:
+        if name in dataset.coords and dataset[name].dims == (v.SITE,):
+            coord = dataset[name]
+            found[name] = coord if coord.dtype.kind in "biuf" else coord.copy(data=texts(coord.values))
+    return found
+
+
 def at_sites(scores: xr.Dataset, dataset: xr.Dataset) -> xr.Dataset:
     """Return stored scores at every site of a dataset, in its order and with its coordinates; NaN where not scored."""
     sites = texts(dataset[v.SITE].values)
-    found = scores.drop_vars([n for n in _SITE_COORDINATES if n in scores.coords])
+    found = scores.drop_vars([n for n in v.SITE_COORDINATES if n in scores.coords])
     found = found.assign_coords({v.SITE: texts(found[v.SITE].values)}).reindex(
         {v.SITE: sites}, fill_value=np.nan
     )
-    found["reason"] = found["reason"].astype(object).where(found["reason"].notnull(), "").astype(str)
-    coords = {
-        n: (v.SITE, c.values if c.dtype.kind in "biuf" else texts(c.values), c.attrs)
-        for n in _SITE_COORDINATES
-        if n in dataset.coords and (c := dataset[n]).dims == (v.SITE,)
-    }
+    reason = found["reason"].astype(object)
+    found["reason"] = reason.where(reason.notnull(), NOT_SCORED).astype(str)
+    coords = {n: (v.SITE, c.values, c.attrs) for n, c in _site_coordinates(dataset).items()}
     return found.assign_coords(coords)
 
 
@@ -269,6 +302,12 @@ def _with_metrics(scores: xr.Dataset, more: xr.Dataset, names: Sequence[str]) ->
     dims = scores["n_valid"].dims
     more = more.reindex({v.PRODUCT: scores[v.PRODUCT]})
     return scores.assign({m: (dims, more[m].transpose(*dims).values, more[m].attrs) for m in names})
+
+
+def _check(dataset: xr.Dataset, reference: str) -> None:
+    if reference not in v.TARGETS or reference not in dataset:
+        there = [t for t in v.TARGETS if t in dataset]
+        raise DatasetError(f"reference {reference!r} is not in the dataset. {did_you_mean(reference, there)}")
 
 
 def _check_season(season: str | None) -> None:

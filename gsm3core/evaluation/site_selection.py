@@ -124,7 +124,7 @@ def select_sites(
         moisture=moisture, moisture_of=moisture_of, aspect=aspect, polygon=tuple(polygon),
     )  # fmt: skip
     sites = site_table(ds)
-    means = mean_soil_moisture(ds) if moisture else pd.DataFrame(index=sites.index)
+    means = mean_soil_moisture(ds) if moisture is not None else pd.DataFrame(index=sites.index)
     _check(requested, sites, means)
     mask = np.ones(len(sites), bool)
     for part in requested.masks(sites, means).values():
@@ -202,10 +202,12 @@ def _check(requested: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> N
         raise DatasetError("aspect: the dataset has neither 'poleward_aspect' nor 'aspect'.")
     for name in ("moisture", "aspect"):
         limits = getattr(requested, name)
-        if limits and not limits[0] <= limits[1]:
+        if limits is not None and not (len(limits) == 2 and limits[0] <= limits[1]):
             raise DatasetError(f"{name} is {limits}; expected (lower, upper).")
     if requested.polygon and len(requested.polygon) < 3:
         raise DatasetError(f"polygon has {len(requested.polygon)} corners; expected at least 3.")
+    if requested.polygon and not np.isfinite(np.asarray(requested.polygon, float)).all():
+        raise DatasetError(f"polygon is {requested.polygon}; expected finite degrees.")
 
 
 def _within(values: pd.Series, limits: Range) -> Mask:

@@ -65,7 +65,9 @@ def stratified_scores(
     order = strata.attrs.get("order") or sorted(set(labels) - {""})
     order = [o for o in order if (labels == o).any()]
     if networks is None:
-        networks = scores[v.NETWORK].values if v.NETWORK in scores.coords else np.arange(scores.sizes[v.SITE])
+        networks = (
+            scores[v.NETWORK].values if v.NETWORK in scores.coords else np.full(scores.sizes[v.SITE], "")
+        )
     clusters = np.asarray(networks)
 
     masks = [labels == o for o in order]

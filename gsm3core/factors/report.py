@@ -107,7 +107,9 @@ def strata_text(strata: xr.Dataset) -> str:
             f"({float(one['outer_difference_lower']):+.3f} to {float(one['outer_difference_upper']):+.3f}), "
             f"p {float(one['outer_p']):.4f}, Holm-corrected {float(one['outer_p_holm']):.4f}"
         )
-    parts.append(f"\nIntervals of the medians resample by {strata.attrs['clusters']}. {strata.attrs['note']}")
+    parts.append(
+        f"\nIntervals of the medians resample by {strata.attrs['resampled']}. {strata.attrs['note']}"
+    )
     return "\n".join(parts)
 
 

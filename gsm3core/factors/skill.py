@@ -37,9 +37,9 @@ class SkillModel:
     correction
         Conformal correction of both ends; negative where the interval was too wide.
     covered_raw, covered
-        Coverage at leaf_weights-out sites without and with the correction; each fold uses the correction from the other folds.
+        Coverage at held-out sites without and with the correction; each fold uses the correction from the other folds.
     correlation
-        Between expected and true score at leaf_weights-out sites.
+        Between expected and true score at held-out sites.
     scheme
         Cross-validation scheme.
     applicability
@@ -141,9 +141,9 @@ def fit_skill(
 
     Notes
     -----
-    Quantile regression forest (Meinshausen 2006, JMLR 7, 983-999) with conformalised quantile regression at leaf_weights-out
+    Quantile regression forest (Meinshausen 2006, JMLR 7, 983-999) with conformalised quantile regression at held-out
     sites (Romano, Patterson and Candès 2019, arXiv:1905.03222). The area of applicability is weighted by permutation
-    importance at leaf_weights-out sites.
+    importance at held-out sites.
     """
     s = settings or Settings()
     held_out = choose_scheme(table, held_out, s)

@@ -112,8 +112,9 @@ def skill_strata(
         ds[f"{name}_p"] = "stratum", [t.p for t in both]
         ds[f"{name}_p_holm"] = "stratum", [corrected[f"{name}{s}"] for s in (0, 1)]
         ds[f"{name}_test"] = "stratum", [t.how for t in both]
-    few = any(bool(ds[n].any()) for n in ("first_of_sites", "second_of_sites") if n in ds)
-    return ds.drop_vars(["first_of_sites", "second_of_sites"], errors="ignore").assign_attrs(
+    flags = ("first_of_sites", "second_of_sites", "outer_difference_of_sites")
+    few = any(bool(ds[n].any()) for n in flags if n in ds)
+    return ds.drop_vars(flags, errors="ignore").assign_attrs(
         first=first, second=second or "", metric=table.metric, clusters=kind, confidence=confidence, seed=seed,
         limit=limit, note=table.note, resampled=SITES if few else NETWORKS,
     )  # fmt: skip
@@ -133,13 +134,13 @@ def _add_second_factor(
     for n, values in zip(_BOX_STATISTICS, np.moveaxis(grid, -1, 0), strict=True):
         ds[f"second_{n}"] = ("stratum", "second_bin"), values
     outer = np.where(number < 0, -1, np.isin(number, (0, last)).astype(int))
-    tests, differences = {}, np.full((2, 3), np.nan)
+    tests, differences = {}, np.full((2, 4), np.nan)
     for s in (0, 1):
         tests[f"second{s}"] = test(np.where(low == s, number, -1))
         tests[f"outer{s}"] = test(np.where(low == s, outer, -1))
         inside = [(low == s) & (outer == k) for k in (1, 0)]
         differences[s] = _difference(table, inside[0], inside[1], bootstrap)
-    for n, column in zip(("", "_lower", "_upper"), differences.T, strict=True):
+    for n, column in zip(("", "_lower", "_upper", "_of_sites"), differences.T, strict=True):
         ds[f"outer_difference{n}"] = "stratum", column
     return ds, tests
 
@@ -156,7 +157,7 @@ def _box(table: FactorTable, here: NDArray[np.bool_], bootstrap: dict[str, Any])
 
 def _difference(
     table: FactorTable, a: NDArray[np.bool_], b: NDArray[np.bool_], bootstrap: dict[str, Any]
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float, float]:
     first, second = (np.where(here, table.score, np.nan) for here in (a, b))
     found = difference_interval(first, second, table.network, **bootstrap)
-    return found.median, found.lower, found.upper
+    return found.median, found.lower, found.upper, float(found.sites > 0 and found.resampled == SITES)

@@ -80,20 +80,31 @@ def reap() -> None:
 
 
 def identity(pid: int) -> str | None:
-    """Return the start time of a running process, which differs if its id is reused; ``None`` if it is dead or a zombie.
+    """Return what identifies a running process if its id is reused; ``None`` if it is dead or a zombie.
 
     Notes
     -----
-    On Linux in seconds since boot, because the time of day at the start shifts when the system clock is set.
+    The start time; on Linux the boot id and the clock ticks since boot, because the time of day at the start shifts when the
+    system clock is set. Earlier versions stored the same text.
     """
     try:
         process = psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-        started = process.create_time() - (psutil.boot_time() if sys.platform == "linux" else 0)
+        started = process.create_time()
     except (psutil.NoSuchProcess, psutil.AccessDenied):  # not accessible: the process of another user
         return None
-    return f"{started:.2f}"
+    if sys.platform != "linux":
+        return f"{started:.2f}"
+    ticks = round((started - psutil.boot_time()) * os.sysconf("SC_CLK_TCK"))
+    return f"{_boot_id()}:{ticks}"
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def is_alive(pid: int | None, expected: str | None) -> bool:

@@ -8,11 +8,11 @@ dask, inside a server's threads and after a fork.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import joblib
 import numba
 import numpy as np
 
@@ -42,7 +42,7 @@ def over_rows(function: Callable[..., Any], rows: int, values: int, *args: Any) 
     rows, values
         Number of rows and of all values.
     """
-    threads = min(_available_processors(), 16)
+    threads = min(joblib.cpu_count(), 16)
     if threads < 2 or rows < 2 or values < _MIN_VALUES_FOR_THREADS:
         function(*args, 0, rows)
         return
@@ -51,10 +51,6 @@ def over_rows(function: Callable[..., Any], rows: int, values: int, *args: Any) 
     with ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(function, *args, a, b) for a, b in itertools.pairwise(edges)]:
             future.result()
-
-
-def _available_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 @compiled

@@ -10,6 +10,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, RunError
+from gsm3core.evaluation.scoring import score_run
 from gsm3core.evaluation.site_scores import site_scores
 from gsm3core.files import fingerprint
 from gsm3core.run import Run
@@ -105,7 +106,9 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
     if not runs:
         raise RunError("A report needs at least one run, but none was given.")
     reference = reference or next(iter(runs[0].references()), v.SM_INSITU)
-    experiments = [Experiment(run=r, reference=reference, scores=r.scores(reference)) for r in runs]
+    experiments = [
+        Experiment(run=r, reference=reference, scores=score_run(r, reference=reference)) for r in runs
+    ]
     first = experiments[0]
     seen: dict[str, Run] = {}
     for e in experiments:
@@ -122,10 +125,10 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
             )
         if e.product not in e.scores[v.PRODUCT].values:
             raise RunError(
-                f"The scores of run {e.run.id} lack the run's own product {e.product!r}. Score the run again."
+                f"The scores of run {e.run.id} lack the run's own product {e.product!r}. Score it with `gsm3 runs resume`."
             )
         if v.REGION not in e.scores.coords:
-            raise RunError(f"The scores of run {e.run.id} lack the coordinate 'region'. Score the run again.")
+            raise RunError(f"The scores of run {e.run.id} lack the coordinate 'region'. Score it with `gsm3 runs resume`.")
     dataset, cautions = _dataset_of(first.run)
     cautions += [text for e in experiments[1:] if (text := _differences(first.run, e.run))]
     return ReportInputs(experiments=experiments, dataset=dataset, cautions=cautions)

@@ -91,7 +91,7 @@ class ClusterBootstrap:
         cluster = np.unique(np.where(labels == "", alone, labels), return_inverse=True)[1].astype(np.int64)
         number = int(cluster.max()) + 1 if len(cluster) else 0
         unit = NETWORKS
-        if number < min_clusters or number == len(cluster):
+        if number < min_clusters or (labels == "").all():
             cluster, number, unit = np.arange(len(cluster), dtype=np.int64), len(cluster), SITES
         return cls(cluster, _counts(max(number, 1), replicates, seed), unit)
 
@@ -167,8 +167,8 @@ def median_interval(
     v = np.asarray(values, float)
     valid = np.isfinite(v)
     if not valid.any():
-        return MedianInterval(np.nan, np.nan, np.nan, 0, 0, SITES)
-    names = np.arange(len(v)) if networks is None else texts(networks)
+        return MedianInterval(np.nan, np.nan, np.nan, 0, 0, "")
+    names = np.full(len(v), "") if networks is None else texts(networks)
     draws = ClusterBootstrap.make(names[valid], replicates=replicates, seed=seed)
     v, clusters = v[valid], draws.counts.shape[1]
     middle, lower, upper = interval_about(float(np.median(v)), draws.medians(v), clusters, confidence)
@@ -199,8 +199,8 @@ def difference_interval(
     a, b = np.asarray(first, float), np.asarray(second, float)
     valid = np.isfinite(a) | np.isfinite(b)
     if not np.isfinite(a).any() or not np.isfinite(b).any():
-        return MedianInterval(np.nan, np.nan, np.nan, int(valid.sum()), 0, SITES)
-    names = np.arange(len(a)) if networks is None else texts(networks)
+        return MedianInterval(np.nan, np.nan, np.nan, int(valid.sum()), 0, "")
+    names = np.full(len(a), "") if networks is None else texts(networks)
     draws = ClusterBootstrap.make(names[valid], replicates=replicates, seed=seed)
     a, b, clusters = a[valid], b[valid], draws.counts.shape[1]
     estimate = float(np.nanmedian(a) - np.nanmedian(b))

@@ -38,7 +38,7 @@ def add_network(
     within_km
         Largest distance to the nearest site of the dataset, whose forcings and attributes a new site gets; sites farther
         away are refused. ERA5's cells are 28 km wide.
-    units, largest
+    units, max_bytes
         As for :func:`add_product`.
 
     Returns

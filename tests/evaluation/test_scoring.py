@@ -11,7 +11,7 @@ import xarray as xr
 from gsm3core import Run, compare_products, compare_runs, score_products, score_run, select_sites, site_scores
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.schema import open_dataset, products
+from gsm3core.schema import open_dataset, products, save_dataset
 from support.report_runs import make_run, world
 
 
@@ -115,3 +115,38 @@ def test_unknown_season_or_metric_is_named(run: Run, ds: xr.Dataset) -> None:
         score_run(run, season="summr")
     with pytest.raises(DatasetError, match="RSME"):
         score_products(ds, metrics=["RSME"])
+
+
+def test_changed_dataset_neither_drops_nor_recomputes_scores(tmp_path: Path) -> None:
+    """Scores of an earlier version keep their sites when the dataset has been rebuilt with fewer; nothing is recomputed."""
+    old = make_run(tmp_path, world())
+    bare = old.scores().drop_vars(["lat", "lon", "region", "network", "station"])
+    old.write_scores(v.SM_INSITU, bare)
+    save_dataset(
+        open_dataset(old.dataset_path).isel(site=slice(0, 12)).load(), old.dataset_path, overwrite=True
+    )
+    found = score_run(old)
+    np.testing.assert_array_equal(found["R"], bare["R"])
+    with pytest.raises(DatasetError, match="has changed since run"):
+        score_run(old, metrics=["KGE"])
+
+
+def test_fewer_than_the_usual_days_can_be_required(ds: xr.Dataset) -> None:
+    few = ds.isel(time=slice(0, 25))
+    assert np.isnan(score_products(few)["R"]).all()
+    assert np.isfinite(score_products(few, min_days=10)["R"]).any()
+    assert np.isfinite(compare_runs(few, {}, min_days=10)["median"].sel(metric="R")).any()
+
+
+def test_scores_name_their_reference(run: Run, ds: xr.Dataset) -> None:
+    """The factor analysis needs it to recognise a circular mean soil moisture."""
+    assert (
+        score_products(ds).attrs["reference"]
+        == score_run(run, season="summer").attrs["reference"]
+        == v.SM_INSITU
+    )
+    for wrong in ("insitu", "SMAP"):
+        with pytest.raises(DatasetError, match=f"reference '{wrong}'"):
+            score_products(ds, reference=wrong)
+        with pytest.raises(DatasetError, match=f"reference '{wrong}'"):
+            compare_runs(ds, {}, reference=wrong)

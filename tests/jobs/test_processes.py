@@ -165,14 +165,15 @@ def test_a_process_with_an_unusual_name_is_identified(tmp_path):
     with subprocess.Popen([str(unusual), "30"]) as child:
         known = process.identity(child.pid)
         assert process.is_alive(child.pid, known)
-        assert float(known) > 0
+        assert int(known.split(":")[-1]) > 0
         child.kill()
     assert process.identity(child.pid) is None
 
 
 def test_a_reused_pid_is_not_signalled():
     with subprocess.Popen(["/bin/sleep", "30"], start_new_session=True) as child:
-        earlier = f"{float(process.identity(child.pid)) - 0.5:.2f}"
+        boot, ticks = process.identity(child.pid).split(":")
+        earlier = f"{boot}:{int(ticks) - 50}"
         assert not process.is_alive(child.pid, earlier)
         assert process.terminate(child.pid, earlier) is process.kill(child.pid, earlier) is False
         assert process.terminate(None, earlier) is False

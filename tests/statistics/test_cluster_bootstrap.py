@@ -26,7 +26,7 @@ CLUSTERED = st.lists(
 def test_replicate_median_equals_median_of_repeated_sites(sites: list[tuple[int, float]]) -> None:
     clusters, values = (np.array(a) for a in zip(*sites, strict=True))
     draws = ClusterBootstrap.make(clusters, replicates=100)
-    few = len(set(clusters)) < 5 or len(set(clusters)) == len(clusters)
+    few = len(set(clusters)) < 5
     assert (draws.resampled == SITES) == few
     found = draws.medians(values)
     for k in range(100):
@@ -131,3 +131,9 @@ def test_interval_needs_two_clusters_and_half_the_replicates() -> None:
     assert np.isnan(interval_about(0.5, np.arange(100.0), 1, 0.95)[1])
     mostly_missing = np.where(np.arange(100) < 40, 0.5, np.nan)
     assert np.isnan(interval_about(0.5, mostly_missing, 8, 0.95)[1])
+
+
+def test_one_site_per_network_resamples_networks() -> None:
+    assert median_interval(np.arange(8.0), list("abcdefgh")).resampled == NETWORKS
+    assert median_interval(np.arange(8.0)).resampled == SITES
+    assert median_interval([np.nan] * 8, list("abcdefgh")).resampled == ""

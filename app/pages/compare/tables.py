@@ -13,7 +13,16 @@ from app.services.comparison import Comparison
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.card import heading
-from app.ui.formatting import TABLE, html_table, interval, number, p_value, percent, with_definition
+from app.ui.formatting import (
+    TABLE,
+    html_table,
+    interval,
+    level_text,
+    number,
+    p_value,
+    percent,
+    with_definition,
+)
 from app.ui.theme import SCALES
 from gsm3core.evaluation.pairing import SAME_SAMPLE
 from gsm3core.metrics import ALL_METRICS
@@ -49,19 +58,20 @@ class RankTable:
     def show(self, comparison: Comparison, simulated: bool) -> None:
         """Draw a comparison."""
         s = self._selection
+        level = level_text(comparison.found.attrs["confidence"])
         ranks = comparison.ranks(s.sample, s.metric)
         signed = ALL_METRICS[s.metric].higher_is_better is None
         resampled = comparison.found.attrs["resampled"]
         self.title.object = heading(
             f"Median {metric_label(s.metric)} by product",
             f"Median over {comparison.words}, {_DAYS[comparison.sample(s.sample)]}. "
-            f"In brackets: 95 % confidence interval from a bootstrap over {resampled}.",
+            f"In brackets: {level} confidence interval from a bootstrap over {resampled}.",
             simulated=simulated,
         )
         head = [
             "",
             "Product",
-            with_definition(s.metric, "Median [95 %]"),
+            with_definition(s.metric, f"Median [{level}]"),
             *(["Median absolute bias"] if signed else []),
         ]
         head += [
@@ -128,11 +138,12 @@ class PairTable:
     def show(self, comparison: Comparison, product: str) -> None:
         """Draw a comparison for one product."""
         s = self._selection
+        level = level_text(comparison.found.attrs["confidence"])
         signed = ALL_METRICS[s.metric].higher_is_better is None
         statistic = "median absolute biases" if signed else "medians"
         self.title.object = heading(
             f"{product} against each other product",
-            f"Difference of the {statistic} at common sites with 95 % confidence interval; p-value of a Wilcoxon "
+            f"Difference of the {statistic} at common sites with {level} confidence interval; p-value of a Wilcoxon "
             "signed-rank test over sites, Holm-corrected for all pairs.",
         )
         digits = SCALES[s.metric].digits
@@ -147,7 +158,7 @@ class PairTable:
             )
         head = [
             "Other product",
-            with_definition(s.metric, "Difference [95 %]"),
+            with_definition(s.metric, f"Difference [{level}]"),
             '<span title="Wilcoxon signed-rank test over sites, Holm-corrected for all pairs of products.">p (Holm)</span>',
             '<span title="Share of the common sites where the product is better.">Better at</span>',
             '<span title="Sites where both have a score.">Common sites</span>',

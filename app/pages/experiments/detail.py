@@ -133,7 +133,7 @@ class ExperimentDetail:
         folder = self._monitor.store.runs_folder
         return (
             f"# gsm3 runs show {self._run_id()} --out {folder}\n\nimport gsm3core\n\n"
-            f'run = gsm3core.Run.open("{folder / self._run_id()}")\n'
+            f"run = gsm3core.Run.open({str(folder / self._run_id())!r})\n"
             'epochs = [e for e in run.events() if e["event"] == "progress" and "loss" in e]\n'
             'print([(e["epoch"], e.get("loss_insitu"), e.get("loss_smap")) for e in epochs])\n'
         )

@@ -112,8 +112,8 @@ class RunComparison:
                 )
         head = ["Run", "Against", "Sites", *(with_definition(m, metric_label(m)) for m in METRICS)]
         self._scores.object = html_table(head, rows, texts=2) + (
-            f"<p>Medians with 95 % intervals ({resampling(*tables)}), each run on its own test days and sites. Scores of runs "
-            "with different holdouts are not comparable.</p>"
+            f"<p>Medians with confidence intervals, 95 % unless configured otherwise ({resampling(*tables)}), each run on its "
+            "own test days and sites. Scores of runs with different holdouts are not comparable.</p>"
         )
 
     def _fail(self, problem: str) -> None:

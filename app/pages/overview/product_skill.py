@@ -19,7 +19,7 @@ from app.services.site_filters import Shown
 from app.services.store import Store
 from app.session.selection import Selection
 from app.ui.card import card, heading
-from app.ui.formatting import TABLE, html_table, interval, with_definition
+from app.ui.formatting import TABLE, html_table, interval, level_text, with_definition
 from app.ui.status_line import StatusLine
 from app.ui.theme import SCALES, product_colour
 from gsm3core.metrics import ALL_METRICS, METRICS
@@ -68,14 +68,16 @@ class ProductSkillCard:
     def _show(self, found: pd.DataFrame) -> None:
         self._medians = found
         self._status.end()
-        self._table.object = _medians_html(found, self._selection.product, dark=self._selection.dark)
+        s = self._selection
+        level = level_text(s.evaluation.confidence)
+        self._table.object = _medians_html(found, s.product, level, dark=s.dark)
 
     def _code(self) -> str:
         s = self._selection
         return median_script(self._store, s.evaluation, s.filters, s.product, s.metric, s.min_days)
 
 
-def _medians_html(found: pd.DataFrame, selected: str, *, dark: bool) -> str:
+def _medians_html(found: pd.DataFrame, selected: str, level: str, *, dark: bool) -> str:
     products = list(dict.fromkeys(found.index.get_level_values(0)))
     best = {m: min(products, key=partial(_loss_of, found, m)) for m in METRICS}
     rows = []
@@ -97,9 +99,7 @@ def _medians_html(found: pd.DataFrame, selected: str, *, dark: bool) -> str:
         if (found["resampled"] == SITES).any()
         else "networks, whose sites share sensors and weather"
     )
-    note = (
-        f"Median over sites, 95 % confidence interval from a bootstrap over {resampled}. Bold: best product."
-    )
+    note = f"Median over sites, {level} confidence interval from a bootstrap over {resampled}. Bold: best product."
     return f"{html_table(heads, rows)}<p>{note}</p>"
 
 

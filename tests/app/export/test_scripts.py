@@ -164,3 +164,41 @@ def test_two_products_and_the_best_as_tables(store):
     both = two.dropna()
     wins = np.where(both["difference"] < 0, v.SMAP, "SMOS")
     np.testing.assert_array_equal(best.loc[both.index, "best"], wins)
+
+
+def test_scripts_survive_quotes_and_other_confidence_levels(tmp_path, dataset):
+    from app.services.store import Store
+    from gsm3core.config import ExperimentConfig
+    from gsm3core.evaluation.scoring import score_on_test_days
+    from gsm3core.run import Run
+    from gsm3core.schema import save_dataset
+
+    folder = tmp_path / "O'Brien's \"data\""
+    names = np.array(["Cote d'Ivoire", 'say "net"', "c", "d", "e", "f"])[np.arange(12) % 6]
+    ds = dataset.assign_coords(network=("site", names))
+    save_dataset(ds, folder / DATASET)
+    store = Store(folder, folder / "runs")
+    config = (
+        ExperimentConfig().replace("data", dataset=str(folder / DATASET)).replace("scores", confidence=0.8)
+    )
+    run = Run.create(folder / "runs", config, {"dataset_path": str(folder / DATASET)}, run_id="20260101-a")
+    predicted = (ds[v.SM_INSITU].fillna(0.2) + 0.01).astype(np.float32).reset_coords(drop=True)
+    in_test = xr.ones_like(predicted, dtype=bool)
+    predictions = xr.Dataset({v.SM_PREDICTED: predicted.assign_attrs(units=v.SM_UNITS), v.IN_TEST: in_test})
+    run.write_predictions(predictions)
+    run.write_scores(
+        v.SM_INSITU,
+        score_on_test_days(
+            store.dataset(DATASET), v.SM_INSITU, {v.MULTITASK_LSTM: predictions}, confidence=0.8
+        ),
+    )
+    s = visit(store, run=run.id, product=v.SMAP, network=["Cote d'Ivoire", 'say "net"', "c", "d", "e"])
+    made = carry_out(median_script(store, s.evaluation, s.filters, s.product, s.metric, s.min_days))
+    shown = medians(s.evaluation, s.shown).loc[(v.SMAP, "R")]
+    np.testing.assert_allclose(made["median"][:3], shown[["median", "lower", "upper"]].to_numpy(float))
+    carry_out(runs_script([run]))
+    carry_out(
+        comparison_script(
+            store, s.evaluation, s.filters, {"a 'b' \"c\"": run.id}, sample="pairwise", metric="R"
+        )
+    )
