@@ -71,7 +71,7 @@ def actions_of(page: Any) -> dict[str, Callable[[], float]]:
     groups = cycle(["Climate", "Land cover", "Region"])
 
     def stratum() -> float:
-        page.get_by_role("combobox", name=re.compile("^Group the sites by")).click()
+        page.get_by_role("combobox", name=re.compile("^Group sites by")).click()
         option = page.get_by_role("menuitem", name=re.compile(next(groups))).first
         option.hover()  # waits for the opening animation of the menu
         rows = "[...Bokeh.documents[0]._all_models.values()].find(m => m.name === 'boxes_by_group').y_range.factors"
