@@ -73,7 +73,9 @@ class SiteFilter:
         if self.aspect:
             found[ASPECT] = _within(sites[ASPECT], self.aspect)
         if self.polygon:
-            found["polygon"] = in_polygon(self.polygon, sites[v.LON].to_numpy(), sites[v.LAT].to_numpy())
+            # The dashboard's table has the projected coordinates already.
+            x, y = (sites["x"], sites["y"]) if "x" in sites else mercator(sites[v.LON], sites[v.LAT])
+            found["polygon"] = _in_projected(self.polygon, np.asarray(x), np.asarray(y))
         return found
 
 
@@ -180,9 +182,13 @@ def in_polygon(polygon: Sequence[Corner], lon: NDArray[np.float64], lat: NDArray
     lon, lat
         ``(site)`` degrees.
     """
+    return _in_projected(polygon, *mercator(lon, lat))
+
+
+def _in_projected(polygon: Sequence[Corner], x: NDArray[np.float64], y: NDArray[np.float64]) -> Mask:
     shape = shapely.Polygon(np.column_stack(mercator(*np.asarray(polygon, float).T)))
     shape = shape if shape.is_valid else shapely.make_valid(shape)
-    found: Mask = shapely.intersects_xy(shape, *mercator(lon, lat))
+    found: Mask = shapely.intersects_xy(shape, x, y)
     return found
 
 
