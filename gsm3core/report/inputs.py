@@ -128,7 +128,9 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
                 f"The scores of run {e.run.id} lack the run's own product {e.product!r}. Score it with `gsm3 runs resume`."
             )
         if v.REGION not in e.scores.coords:
-            raise RunError(f"The scores of run {e.run.id} lack the coordinate 'region'. Score it with `gsm3 runs resume`.")
+            raise RunError(
+                f"The scores of run {e.run.id} lack the coordinate 'region'. Score it with `gsm3 runs resume`."
+            )
     dataset, cautions = _dataset_of(first.run)
     cautions += [text for e in experiments[1:] if (text := _differences(first.run, e.run))]
     return ReportInputs(experiments=experiments, dataset=dataset, cautions=cautions)

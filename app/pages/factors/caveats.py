@@ -25,7 +25,8 @@ def factor_note(query: FactorQuery) -> str:
     table, moran = query.table, query.nearby
     note = table.note.replace(ASSOCIATION, _CLAIM)
     if table.moisture:
-        note = note.replace(table.moisture, factor_label(table.moisture))
+        label = factor_label(table.moisture)
+        note = note.replace(table.moisture, label[:1].upper() + label[1:])
     p = unescape(p_value(moran.p))
     text = f"{note} Spatial autocorrelation of the score: Moran's I {moran.value:.2f} (p {p})."
     if table.dropped:

@@ -88,13 +88,15 @@ class StrataPlot:
         numbers = {n: found[prefix + n].values for n in _NUMBERS}
         rows = [f"{b}\n({int(k)})" for b, k in zip(bins, numbers["sites"], strict=True)]
         occupied = numbers["sites"] > 0
+        ends = np.flatnonzero(occupied)
+        shown = rows[ends[0] : ends[-1] + 1] if len(ends) else rows  # without empty bins at either end
         source = ColumnDataSource(
             data={"row": [r for r, keep in zip(rows, occupied, strict=True) if keep],
                   "bin": [b.replace("\n", " ") for b, keep in zip(bins, occupied, strict=True) if keep]}
             | {n: x[occupied] for n, x in numbers.items()}
         )  # fmt: skip
         fig = figure(
-            x_range=FactorRange(factors=rows), y_range=level, height=_HEIGHT, sizing_mode="stretch_width", tools="save",
+            x_range=FactorRange(factors=shown), y_range=level, height=_HEIGHT, sizing_mode="stretch_width", tools="save",
             toolbar_location="above", name=f"strata_{prefix}figure",
         )  # fmt: skip
         style_figure(fig)
