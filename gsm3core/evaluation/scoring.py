@@ -291,8 +291,9 @@ def at_sites(scores: xr.Dataset, dataset: xr.Dataset) -> xr.Dataset:
     found = found.assign_coords({v.SITE: texts(found[v.SITE].values)}).reindex(
         {v.SITE: sites}, fill_value=np.nan
     )
-    reason = found["reason"].astype(object)
-    found["reason"] = reason.where(reason.notnull(), NOT_SCORED).astype(str)
+    if "reason" in found:
+        reason = found["reason"].astype(object)
+        found["reason"] = reason.where(reason.notnull(), NOT_SCORED).astype(str)
     coords = {n: (v.SITE, c.values, c.attrs) for n, c in _site_coordinates(dataset).items()}
     return found.assign_coords(coords)
 

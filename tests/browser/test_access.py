@@ -30,7 +30,7 @@ def test_dashboard_requires_the_password(clean_page, url):
     expect(page).to_have_url(re.compile("/login"))
     expect(page.get_by_role("heading", name="GSM3")).to_be_visible()
     log_in(page, "guessed wrongly")
-    expect(page.get_by_role("alert")).to_contain_text("not right")
+    expect(page.get_by_role("alert")).to_contain_text("invalid")
     log_in(page, "correct horse battery")
     expect(page.get_by_role("button", name="Experiments", exact=True)).to_be_visible()
 
