@@ -125,8 +125,8 @@ def _products(inputs: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[
     )  # fmt: skip
     resampled = compared.attrs["resampled"]
     text = (
-        f"Intervals: bootstrap over {resampled}, with the same resamples for every product, so that differences are "
-        "paired. p: Wilcoxon signed-rank test over sites, Holm-corrected for all pairs of products. The test assumes "
+        f"Intervals: bootstrap over {resampled}; differences use the same resamples for both products. "
+        "p: Wilcoxon signed-rank test over sites, Holm-corrected for all pairs of products. The test assumes "
         "independent sites, which sites of one network are not: where it and the interval disagree, trust the interval. "
         "A product may have been calibrated at some of these sites or days; the run was not trained on its test data.",
     )
