@@ -25,15 +25,22 @@ def known_pair(
     seasonal: bool = False,
     gaps: float = 0.1,
     white: float = 0.0,
-    every: int = 1,
+    every: int | tuple[int, ...] = 1,
+    own_lag1: float | None = None,
+    season_error: float = 0.0,
+    winter: int = 0,
 ) -> tuple[Array, Array, dict[str, float]]:
     """Pairs of series, and their scores in the limit of infinite records.
 
     The in-situ standard deviation is 0.06; the product has R 0.7, a bias of 0.03 and an AR(1) error. The season is a
     fixed cycle of the same phase in both, larger in the product. ``white`` is the standard deviation of additional
-    white noise in the product, and ``every`` its revisit time in days.
+    white noise in the product, and ``every`` its revisit time in days, or its steps in turn. ``own_lag1`` is the lag-1
+    autocorrelation of the product's own noise, that of the signal by default: the difference then mixes two processes.
+    ``season_error`` is the amplitude of an annual cycle of random phase in the product alone, and ``winter`` the number of days
+    without values at the beginning of every year.
     """
-    signal, error = ar1(rng, (size, days), lag1), ar1(rng, (size, days), lag1)
+    signal = ar1(rng, (size, days), lag1)
+    error = ar1(rng, (size, days), lag1 if own_lag1 is None else own_lag1)
     r, std, bias = 0.7, 0.06, 0.03
     y = std * signal
     x = bias + std * (r * signal + np.sqrt(1 - r * r) * error)
@@ -44,8 +51,14 @@ def known_pair(
         y, x = y + 0.05 * cycle, x + 0.06 * cycle
         var_y, var_x, cov = var_y + 0.05**2 / 2, var_x + 0.06**2 / 2, cov + 0.05 * 0.06 / 2
     x = x + white * rng.normal(size=x.shape)
-    x[:, np.arange(days) % every != 0] = np.nan
     var_x = var_x + white**2
+    if season_error:
+        phase = rng.uniform(0, 2 * np.pi, (size, 1))
+        x = x + season_error * np.cos(2 * np.pi * np.arange(days) / 365.25 + phase)
+        var_x += season_error**2 / 2
+    steps = np.resize(every, days)
+    seen = np.isin(np.arange(days), np.concatenate([[0], np.cumsum(steps)]))
+    x[:, ~seen | (np.arange(days) % 365 < winter)] = np.nan
     rest = var_x + var_y - 2 * cov
     truth = {
         "R": cov / np.sqrt(var_x * var_y),

@@ -19,7 +19,7 @@ import xarray as xr
 
 from benchmarks.benchmark_series import many_products
 from gsm3core.evaluation.site_scores import site_scores
-from gsm3core.metrics import ALL_METRICS, METRICS, effective_sample_size, paired_moments
+from gsm3core.metrics import METRICS, PAIRED_METRICS, effective_sample_size, paired_moments
 from gsm3core.statistics.block_bootstrap import fisher_interval
 
 
@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> None:
         "site_scores, interval of R": (o.sites, lambda: site_scores(a, b, intervals="R")),
         "site_scores, all intervals (1,000 block replicates)": (o.sites, lambda: site_scores(a, b)),
         "site_scores, all 13 metrics, no interval": (
-            o.sites, lambda: site_scores(a, b, metrics=list(ALL_METRICS), intervals="none")
+            o.sites, lambda: site_scores(a, b, metrics=list(PAIRED_METRICS), intervals="none")
         ),
         "scores": (o.sites, lambda: with_scores(a, b)),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Compiled loops over rows of days: block moments, autocorrelation, resampled errors.
+"""Compiled loops over rows of days: block moments, spans, resampled errors.
 
 Variances are computed in two passes, which avoids cancellation; the second pass reads the row from the cache. The
 loops release the interpreter lock and run in plain threads: unlike numba's own parallel loops they may run inside
@@ -112,52 +112,6 @@ def paired_span(x, y, out, first, last):  # type: ignore[no-untyped-def]
         out[i, 0] = start if n else -1
         out[i, 1] = end
         out[i, 2] = n
-
-
-@compiled
-def pooled_autocorrelation(x, y, lags, out, first, last):  # type: ignore[no-untyped-def]
-    """Autocorrelation of x - y, pooled over pairs of days at several lags.
-
-    ``lags`` holds one row per pool; ``out`` receives, per row and pool, the autocorrelation, the mean lag and the
-    number of pairs.
-    """
-    for i in range(first, last):
-        a_row = x[i]
-        c_row = y[i % y.shape[0]]
-        days = a_row.shape[0]
-        d = np.empty(days)
-        present = np.empty(days)
-        n = 0
-        total = 0.0
-        for t in range(days):
-            value = np.float64(a_row[t]) - np.float64(c_row[t])
-            ok = abs(value) < np.inf
-            d[t] = value if ok else 0.0
-            present[t] = 1.0 if ok else 0.0
-            n += 1 if ok else 0
-            total += d[t]
-        mean = total / n if n else 0.0
-        square = 0.0
-        for t in range(days):
-            d[t] = (d[t] - mean) * present[t]
-            square += d[t] * d[t]
-        for pool in range(lags.shape[0]):
-            product = 0.0
-            pairs = 0.0
-            lag_sum = 0.0
-            for lag in lags[pool]:
-                p = 0.0
-                k = 0.0
-                for t in range(lag, days):
-                    p += d[t] * d[t - lag]
-                    k += present[t] * present[t - lag]
-                product += p
-                pairs += k
-                lag_sum += k * lag
-            known = pairs >= 3 and square > 0
-            out[i, pool, 0] = product / pairs / (square / n) if known else np.nan
-            out[i, pool, 1] = lag_sum / pairs if known else np.nan
-            out[i, pool, 2] = pairs
 
 
 @compiled

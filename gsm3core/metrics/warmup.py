@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gsm3core.metrics.autocorrelation import effective_sample_size, persistence
+from gsm3core.metrics.autocorrelation import effective_sample_size, fit_autocorrelation
 from gsm3core.metrics.moments import anomaly_moments, paired_moments, rank_moments
 
 
@@ -21,7 +21,7 @@ def warm_up() -> None:
     for kind in (np.float32, np.float64):
         for other in (np.float32, np.float64):
             x, y = days[0].astype(kind), days[1].astype(other)
-            for function in (paired_moments, effective_sample_size, persistence):
+            for function in (paired_moments, effective_sample_size, fit_autocorrelation):
                 function(x, y)
             rank_moments(x, y)
             anomaly_moments(x, y)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.metrics.moments import PairedMoments, anomaly_moments, blocked_moments, rank_moments
-from gsm3core.metrics.registry import METRICS, Series, metrics_named
+from gsm3core.metrics.registry import METRICS, Series, paired_metrics
 
 WINDOW = "window"
 SEASONS = ("DJF", "MAM", "JJA", "SON")
@@ -44,7 +44,7 @@ def windowed_scores(
         ``"year"``, or labels of your own, one per day, with dimension ``time``; days with an empty label or NaN
         belong to no window.
     metrics
-        Names in :data:`gsm3core.metrics.ALL_METRICS`.
+        Names in :data:`gsm3core.metrics.PAIRED_METRICS`.
     min_days
         Fewest paired days for a score.
 
@@ -53,7 +53,7 @@ def windowed_scores(
     xarray.Dataset
         One variable per metric and ``n_valid``, with dimension ``window`` in place of ``time``.
     """
-    wanted = metrics_named(metrics)
+    wanted = paired_metrics(metrics)
     predicted, observed = xr.align(predicted, observed, join="inner", exclude=_all_dims(predicted, observed))
     windows = _windows(observed[v.TIME], by)
     scores = xr.Dataset()

@@ -7,6 +7,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from gsm3core.metrics import Autocorrelation
+
 Array = NDArray[np.float64]
 
 
@@ -64,22 +66,21 @@ def widening_for_few(used: NDArray[np.integer], confidence: float) -> Array:
     return np.sqrt(b / (b - 1)) * t / NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
-def missed_variance(share: Array, lag1: Array, block_days: float, density: Array | float = 1.0) -> Array:
-    """Return the ratio of the variance of a mean to its estimate from independent blocks, at least 1.
+def missed_variance(autocorrelation: Autocorrelation, block_days: float, *, squared: bool = False) -> Array:
+    """Return the ratio of the variance of a mean to its estimate from independent blocks, at least 1, ``(row)``.
 
     Parameters
     ----------
-    share, lag1
-        Autocorrelation ``share * lag1**k`` at lag k, as returned by :func:`gsm3core.metrics.persistence`.
+    autocorrelation
+        From :func:`gsm3core.metrics.fit_autocorrelation`.
     block_days
         Length of a block, days.
-    density
-        Share of valid days.
+    squared
+        Of the mean of the square of a Gaussian series, whose autocorrelation is squared.
     """
-    r = np.clip(lag1, 0.0, 0.999)
-    long_run = r / (1 - r)
-    within = long_run - r * (1 - r**block_days) / (block_days * (1 - r) ** 2)
-    return np.maximum((1 + 2 * density * share * long_run) / (1 + 2 * density * share * within), 1.0)
+    times = autocorrelation if squared else None
+    long_run = autocorrelation.inflation(times=times)
+    return np.maximum(long_run / autocorrelation.inflation(block_days, times=times), 1.0)
 
 
 def split_interval(values: Array, test_share: float, confidence: float) -> tuple[Array, Array, Array, Array]:

@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 
 from gsm3core.errors import DatasetError
 from gsm3core.metrics import (
-    ALL_METRICS,
     METRICS,
+    PAIRED_METRICS,
     anomaly_moments,
     blocked_moments,
-    effective_sample_size,
     merge_moments,
     paired_moments,
-    persistence,
 )
 from gsm3core.metrics.windowed import windowed_scores
 from support.strategies import gappy_pairs
@@ -81,7 +79,7 @@ def world() -> tuple[xr.DataArray, xr.DataArray]:
 @pytest.mark.parametrize("by", ["all", "season", "month", "year"])
 def test_window_scores_match_its_days_alone(world: tuple[xr.DataArray, xr.DataArray], by: str) -> None:
     x, y = world
-    names = [n for n, m in ALL_METRICS.items() if "anomal" not in m.computed_on]
+    names = [n for n, m in PAIRED_METRICS.items() if "anomal" not in m.computed_on]
     found = windowed_scores(x, y, by=by, metrics=names)
     label = {"all": lambda t: ["all"] * t.size, "season": lambda t: t.dt.season.values,
              "month": lambda t: t.dt.month.values, "year": lambda t: t.dt.year.values}[by](x["time"])  # fmt: skip
@@ -136,7 +134,7 @@ def test_user_defined_window_labels(world: tuple[xr.DataArray, xr.DataArray]) ->
 
 def test_dask_stays_lazy_and_merges_time_chunks(world: tuple[xr.DataArray, xr.DataArray]) -> None:
     x, y = world
-    names = list(ALL_METRICS)
+    names = list(PAIRED_METRICS)
     lazy = windowed_scores(x.chunk(time=130, site=4), y.chunk(time=130, site=4), by="season", metrics=names)
     assert all(lazy[n].chunks for n in names)
     xr.testing.assert_allclose(lazy.compute(), windowed_scores(x, y, by="season", metrics=names), atol=1e-12)
@@ -153,30 +151,3 @@ def test_concurrent_threads_and_forks() -> None:
     child.start()
     child.join(60)
     assert child.exitcode == 0
-
-
-@pytest.mark.parametrize("every", [1, 3])
-@pytest.mark.parametrize("white", [0.0, 1.0])
-def test_persistence_separates_slow_part_from_noise(every: int, white: float) -> None:
-    rng = np.random.default_rng(4)
-    d = np.empty((100, 3000))
-    d[:, 0] = rng.normal(size=100)
-    for t in range(1, 3000):
-        d[:, t] = 0.95 * d[:, t - 1] + np.sqrt(1 - 0.95**2) * rng.normal(size=100)
-    d += white * rng.normal(size=d.shape)
-    d[:, np.arange(3000) % every != 0] = np.nan
-    share, lag1 = persistence(d + 7, np.full_like(d, 7.0))
-    assert np.median(share) == pytest.approx(1 / (1 + white**2), abs=0.05)
-    assert np.median(lag1) == pytest.approx(0.95, abs=0.015)
-
-
-def test_persistence_of_white_noise_and_rare_revisit() -> None:
-    rng = np.random.default_rng(6)
-    x = rng.normal(size=(200, 1000))
-    share, _ = persistence(x)
-    # A one-sided test at two standard errors: 2.3 % of the rows, three standard errors of that more.
-    assert (share > 0).mean() < 0.055
-    rare = np.full((1, 400), np.nan)
-    rare[0, ::40] = x[0, :10]
-    assert np.isnan(persistence(rare)[0]).all()
-    assert np.isfinite(effective_sample_size(rare, x[:1, :400])).all()
