@@ -47,8 +47,8 @@ def crps_ensemble(members: AnyArray, observed: AnyArray, *, fair: bool = False) 
     return _apply_over_members(score, members, observed)
 
 
-def pit_ensemble(members: AnyArray, observed: AnyArray) -> AnyArray:
-    """Return the rank of each observation among the ensemble members, scaled to 0 to 1.
+def pit_ensemble(members: AnyArray, observed: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Return the lower and the upper end of each observation's bin of the rank histogram, scaled to 0 to 1.
 
     Parameters
     ----------
@@ -57,15 +57,20 @@ def pit_ensemble(members: AnyArray, observed: AnyArray) -> AnyArray:
 
     Notes
     -----
-    ``(members below + half of those equal + 1/2) / (m + 1)``: the middle of its bin of the rank histogram.
+    ``members below / (m + 1)`` and ``(members below or equal + 1) / (m + 1)``: the observation has each rank of a tie
+    with the same probability. :func:`gsm3core.metrics.pit_share` spreads it evenly, so that a histogram of any number of
+    bins is flat for a calibrated ensemble (Czado, Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
     """
 
-    def transform(x: Floats, y: Floats) -> Floats:
-        m = np.isfinite(x).sum(-1)
-        below, equal = (x < y[..., None]).sum(-1), (x == y[..., None]).sum(-1)
-        return np.where((m > 0) & np.isfinite(y), (below + equal / 2 + 0.5) / (m + 1), np.nan)
+    def end(upper: int) -> Any:
+        def transform(x: Floats, y: Floats) -> Floats:
+            m = np.isfinite(x).sum(-1)
+            ranks = (x < y[..., None]).sum(-1) + upper * ((x == y[..., None]).sum(-1) + 1)
+            return np.where((m > 0) & np.isfinite(y), ranks / (m + 1), np.nan)
 
-    return _apply_over_members(transform, members, observed)
+        return _apply_over_members(transform, members, observed)
+
+    return end(0), end(1)
 
 
 def ensemble_interval(members: AnyArray, level: float) -> tuple[AnyArray, AnyArray]:

@@ -66,32 +66,115 @@ def crps_gaussian(
 
 
 def pit_gaussian(
-    mean: AnyArray, std: AnyArray, observed: AnyArray, *, low: float = -np.inf, high: float = np.inf
-) -> AnyArray:
-    """Return the probability integral transform of observations, uniform on 0 to 1 for calibrated predictions.
+    mean: AnyArray,
+    std: AnyArray,
+    observed: AnyArray,
+    *,
+    resolution: float | AnyArray = 0.0,
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> tuple[AnyArray, AnyArray]:
+    """Return the predicted probability below each observation, and that up to and including it.
 
     Parameters
     ----------
     mean, std, observed, low, high
         As for :func:`crps_gaussian`.
+    resolution
+        Step to which the observations are rounded, m3 m-3; 0 for exact values. A rounded observation stands for all values
+        within half a step.
+
+    Returns
+    -------
+    tuple
+        Lower and upper end of the probability integral transform. They are equal unless the observation lies on a bound, where
+        the distribution has a point mass, or is rounded. :func:`pit_share` makes a histogram of them.
 
     Notes
     -----
-    Dawid (1984, doi:10.2307/2981683). At a bound, where the distribution has a point mass, the middle of the step is
-    returned, which keeps the mean at 1/2 (Czado, Gneiting and Held 2009, doi:10.1111/j.1541-0420.2009.01191.x).
+    Non-randomised PIT of Czado, Gneiting and Held (2009, doi:10.1111/j.1541-0420.2009.01191.x). An observation at or beyond a
+    bound counts with the whole mass on that bound, as streamflow at its censoring threshold does in Wang and Robertson (2011,
+    doi:10.1029/2010WR009333). Where the distribution has mass on a bound that is never observed, the histogram
+    is not flat: that is an error of the prediction, not of the method.
     """
     _check_bounds(low, high)
 
-    def transform(m: Floats, s: Floats, y: Floats) -> Floats:
-        _check_std(s)
-        safe = np.where(s > 0, s, 1.0)
-        below = ndtr((y - m) / safe)
-        exact = np.where(y > m, 1.0, np.where(y < m, 0.0, 0.5))
-        p = np.where(s > 0, below, exact)
-        p = np.where(y <= low, np.where(y < low, 0.0, p / 2), p)
-        return np.where(y >= high, np.where(y > high, 1.0, (1 + p) / 2), p) + 0 * (m + s + y)
+    def end(sign: int) -> Any:
+        def probability(m: Floats, s: Floats, y: Floats, step: Floats) -> Floats:
+            _check_std(s)
+            at = y + sign * step / 2
+            safe = np.where(s > 0, s, 1.0)
+            exact = np.where(at > m, 1.0, np.where(at < m, 0.0, (1.0 + sign) / 2))
+            p = np.where(s > 0, ndtr((at - m) / safe), exact)
+            # Rounding moves an observation within half a step of a bound onto it.
+            at_low, at_high = y - step / 2 <= low, y + step / 2 >= high
+            p = np.where(at_low, 0.0, p) if sign < 0 else np.where(at_high, 1.0, p)
+            p = np.where(y < low, 0.0, np.where(y > high, 1.0, p))
+            return p + 0 * (m + s + y)
 
-    return _apply_elementwise(transform, mean, std, observed)
+        return _apply_elementwise(probability, mean, std, observed, resolution)
+
+    return end(-1), end(1)
+
+
+def pit_share(
+    lower: NDArray[np.floating], upper: NDArray[np.floating], first: float, last: float
+) -> NDArray[np.float64]:
+    """Return the share of each transformed observation that lies in one bin of the PIT histogram.
+
+    Parameters
+    ----------
+    lower, upper
+        From :func:`pit_gaussian` or :func:`gsm3core.metrics.pit_ensemble`: spread evenly from ``lower`` to ``upper``.
+    first, last
+        Edges of the bin, within 0 to 1. The bin includes its lower edge, the last bin both.
+    """
+    width = upper - lower
+    inside = np.clip(upper, first, last) - np.clip(lower, first, last)
+    point = (lower >= first) & ((lower < last) | ((last >= 1) & (lower <= 1)))
+    spread = width > 0
+    share = np.where(spread, inside / np.where(spread, width, 1.0), point)
+    return np.where(np.isfinite(width), share, np.nan)
+
+
+def censored_normal(
+    mean: AnyArray, std: AnyArray, *, low: float = 0.0, high: float = 1.0
+) -> tuple[AnyArray, AnyArray]:
+    """Return location and scale of the normal distribution whose moments after censoring are given.
+
+    Parameters
+    ----------
+    mean, std
+        After censoring, m3 m-3, as a run stores them.
+    low, high
+        Bounds of the physical range.
+
+    Notes
+    -----
+    Inverse of the moments of a censored normal distribution (Johnson, Kotz and Balakrishnan 1994, section 10.1) for the nearer
+    bound; mass on the farther bound is neglected (less than 0.001 if it is more than three std away). The location is at
+    least ten scales inside or five beyond the bound.
+    """
+    _check_bounds(low, high)
+
+    def solve(part: int) -> Any:
+        def solved(m: Floats, s: Floats) -> Floats:
+            _check_std(s)
+            near_high = m - low > high - m
+            distance = np.clip(np.where(near_high, high - m, m - low), 0.0, None)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = distance / s
+            near = ratio < _CENSORED_RATIO[-1]
+            z = np.interp(ratio, _CENSORED_RATIO, _CENSORED_Z)
+            # E[max(0, Z)] of a normal distribution with location z and scale 1.
+            scale = np.where(near, distance / (z * ndtr(z) + _density(z)), s)
+            location = z * scale
+            location = np.where(near, np.where(near_high, high - location, low + location), m)
+            return (scale if part else location) + 0 * (m + s)
+
+        return _apply_elementwise(solved, mean, std)
+
+    return solve(0), solve(1)
 
 
 def gaussian_interval(
@@ -120,14 +203,31 @@ def gaussian_interval(
     return end(-1.0), end(1.0)
 
 
+def _density(z: Floats) -> Floats:
+    density: Floats = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return density
+
+
+def _censored_ratios() -> tuple[Floats, Floats]:
+    """Return the ratio of mean to standard deviation of max(0, Z), and the location of Z that has it."""
+    z = np.concatenate([np.linspace(-5, 6, 4001), np.linspace(6, 10, 101)[1:]])
+    mean = z * ndtr(z) + _density(z)
+    square = (z**2 + 1) * ndtr(z) + z * _density(z)
+    return mean / np.sqrt(square - mean**2), z
+
+
+_CENSORED_RATIO, _CENSORED_Z = _censored_ratios()
+
+
 def _squared_cdf_integral(z: Floats) -> Floats:
     """Return the integral of Phi squared from minus infinity to z."""
     far = np.isneginf(z)
     z = np.where(far, 0.0, z)
     below = ndtr(z)
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     with np.errstate(invalid="ignore"):
-        return np.where(far, 0.0, z * below**2 + 2 * below * density - ndtr(np.sqrt(2) * z) / np.sqrt(np.pi))
+        return np.where(
+            far, 0.0, z * below**2 + 2 * below * _density(z) - ndtr(np.sqrt(2) * z) / np.sqrt(np.pi)
+        )
 
 
 def _apply_elementwise(function: Any, *arrays: Any) -> Any:

@@ -9,7 +9,7 @@ import scores.probability as oracle
 import xarray as xr
 
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.calibration import LEVELS, calibration, ensemble_calibration
+from gsm3core.evaluation.calibration import LEVELS, calibration, ensemble_calibration, rounding_step
 
 SITES, DAYS = 12, 600
 
@@ -102,14 +102,77 @@ def test_the_climatology_itself_has_no_skill() -> None:
 
 def test_censored_distributions_use_their_bounds() -> None:
     rng = np.random.default_rng(3)
-    mean, std = series(np.full((6, 2000), 0.03)), series(np.full((6, 2000), 0.04))
-    observed = mean.copy(data=np.clip(rng.normal(mean, std), 0, 1))
+    observed = series(np.clip(rng.normal(0.03, 0.04, (6, 2000)), 0, 1))
+    mean, std = observed * 0 + observed.mean(), observed * 0 + observed.std()
+    mean, std = mean.assign_attrs(observed.attrs), std.assign_attrs(observed.attrs)
     censored, free = calibration(mean, std, observed), calibration(mean, std, observed, censored=False)
     assert float(censored["CRPS"].mean()) < float(free["CRPS"].mean())
     assert float(censored["width"].sel(level=0.95).mean()) < float(free["width"].sel(level=0.95).mean())
-    assert float((censored["pit"] * censored["pit_bin"]).sum("pit_bin").mean()) == pytest.approx(
-        0.5, abs=0.03
-    )
+
+
+# Location and scale before censoring; the mass on a bound is 0.2 to 0.8.
+NEAR_BOUNDS = {
+    "a fifth at 0": (0.1, 0.12),
+    "half at 0": (0.0, 0.08),
+    "most at 0": (-0.05, 0.06),
+    "at 1": (0.92, 0.1),
+}
+
+
+def near_a_bound(shape: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Moments after censoring, as a run stores them (here by simulation), and observations."""
+    location, scale = NEAR_BOUNDS[shape]
+    rng = np.random.default_rng(9)
+    y = np.clip(rng.normal(location, scale, (10, 4000)), 0, 1)
+    many = np.clip(rng.normal(location, scale, 4_000_000), 0, 1)
+    return series(np.full(y.shape, many.mean())), series(np.full(y.shape, many.std())), series(y)
+
+
+@pytest.mark.parametrize("shape", NEAR_BOUNDS)
+def test_calibration_with_mass_on_a_bound(shape: str) -> None:
+    mean, std, observed = near_a_bound(shape)
+    found = calibration(mean, std, observed)
+    np.testing.assert_allclose(found["pit"].mean("site"), 0.1, atol=5 * np.sqrt(0.09 / observed.size) + 0.002)
+    for level in LEVELS:
+        at = found.sel(level=level)
+        # Five standard errors, and the error of the simulated moments.
+        assert float(at["coverage"].mean()) == pytest.approx(
+            float(at["probability"].mean()), abs=5 * np.sqrt(0.25 / observed.size) + 0.002
+        )
+        assert float(at["probability"].mean()) >= level - 1e-9
+    for wrong in (std / 1.5, std * 1.5):
+        off = calibration(mean, wrong.assign_attrs(std.attrs), observed)
+        assert float(np.abs(off["pit"].mean("site") - 0.1).max()) > 0.02
+
+
+def test_clipped_ensembles_are_calibrated_too() -> None:
+    rng = np.random.default_rng(10)
+    draw = lambda *first: np.clip(rng.normal(0.02, 0.05, (*first, 10, 2000)), 0, 1)  # noqa: E731
+    found = ensemble_calibration(series(draw(39), "member"), series(draw()))
+    np.testing.assert_allclose(found["pit"].mean("site"), 0.1, atol=0.012)
+    at = found.sel(level=[0.5, 0.8, 0.9])
+    np.testing.assert_allclose(at["coverage"].mean("site"), at["probability"].mean("site"), atol=0.015)
+    assert float(at["probability"].sel(level=0.5).mean()) > 0.6
+
+
+def test_step_of_rounded_observations() -> None:
+    rng = np.random.default_rng(11)
+    values = rng.uniform(0.0, 0.4, (6, 200)).astype(np.float32)
+    values[1], values[2], values[3] = (np.round(values[0] / s) * s for s in (0.01, 0.005, 0.001))
+    values[4] = 0.2
+    values[5, 3:] = np.nan
+    np.testing.assert_array_equal(rounding_step(values), [0, 0.01, 0.005, 0.001, 0, 0])
+    # The daily mean of 24 rounded values is not rounded.
+    hourly = np.round(rng.uniform(0, 0.4, (1, 200, 24)), 2)
+    assert rounding_step(hourly.mean(-1))[0] == 0
+
+
+def test_rounded_observations_near_0_have_a_flat_histogram() -> None:
+    mean, std, observed = near_a_bound("half at 0")
+    rounded = observed.copy(data=np.round(observed.values / 0.01) * 0.01)
+    found = calibration(mean, std, rounded)
+    assert (found["resolution"] == 0.01).all()
+    np.testing.assert_allclose(found["pit"].mean("site"), 0.1, atol=0.01)
 
 
 def test_sites_without_enough_days_have_a_reason(world: dict[str, xr.DataArray]) -> None:
@@ -151,6 +214,20 @@ def test_seven_members_give_no_coverage_of_wide_intervals(world: dict[str, xr.Da
     # 50 % lies between the second and the sixth of seven; five standard errors of 5,760 days.
     assert float(found["coverage"].sel(level=0.5).mean()) == pytest.approx(0.5, abs=0.033)
     assert bool(found["coverage"].sel(level=[0.8, 0.9, 0.95]).isnull().all())
+
+
+def test_intervals_of_shares_are_shares() -> None:
+    """Two networks with opposite errors: the widened interval of a median share would pass 0 and 1."""
+    rng = np.random.default_rng(3)
+    observed = series(rng.normal(0.3, 0.03, (6, 300)))
+    mean = 0.3 + np.array([0.0, 0.1, 0.0, 0.1, 0.0, 0.1])[:, None] * np.ones(300)
+    networks = ("site", ["a", "b"] * 3)
+    found = calibration(series(mean, network=networks), series(np.full((6, 300), 0.03), network=networks),
+                        observed.assign_coords(network=networks))  # fmt: skip
+    for name in ("coverage", "probability", "pit", "CRPS", "width"):
+        low, high = found[f"{name}_lower"].values, found[f"{name}_upper"].values
+        assert np.isfinite(low).all() and (low >= 0).all() and (low <= high).all()
+        assert (high <= 1).all()
 
 
 def test_invalid_input_is_named(world: dict[str, xr.DataArray]) -> None:

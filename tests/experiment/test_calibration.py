@@ -32,6 +32,20 @@ def test_a_known_factor_is_recovered_and_intervals_cover(known_factor: float) ->
     assert inside[np.isfinite(observed)].mean() == pytest.approx(0.9, abs=0.015)
 
 
+@pytest.mark.parametrize("known_factor", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("location", [0.0, 0.05, 0.95])
+def test_a_known_factor_is_recovered_with_mass_on_a_bound(location: float, known_factor: float) -> None:
+    """Truth: a normal distribution clipped to 0 to 1, of which mean and std / factor are given."""
+    rng = np.random.default_rng(1)
+    locations = location + np.linspace(-0.03, 0.03, 40)
+    many = np.clip(rng.normal(locations[:, None], 0.05, (40, 200_000)), 0, 1)
+    shape = (40, 600)
+    mean = np.broadcast_to(many.mean(1)[:, None], shape)
+    std = np.broadcast_to(many.std(1)[:, None] / known_factor, shape)
+    observed = np.clip(rng.normal(locations[:, None], 0.05, shape), 0, 1)
+    assert fit_std_factor(mean, std, observed) == pytest.approx(known_factor, rel=0.03)
+
+
 def test_without_observations_the_factor_is_1() -> None:
     assert fit_std_factor(np.full((2, 3), 0.2), np.full((2, 3), 0.02), np.full((2, 3), np.nan)) == 1.0
 

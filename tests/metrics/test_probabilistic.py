@@ -14,6 +14,7 @@ from scipy import integrate, stats
 
 from gsm3core.errors import DatasetError
 from gsm3core.metrics import (
+    censored_normal,
     crps_empirical,
     crps_ensemble,
     crps_gaussian,
@@ -21,6 +22,7 @@ from gsm3core.metrics import (
     gaussian_interval,
     pit_ensemble,
     pit_gaussian,
+    pit_share,
 )
 
 PHYSICAL = {"low": 0.0, "high": 1.0}
@@ -76,18 +78,119 @@ def test_crps_with_zero_std_is_absolute_error() -> None:
 @given(numbers, stds, st.floats(0.05, 0.95))
 def test_pit_inverts_the_quantile_function(m: float, s: float, p: float) -> None:
     y = stats.norm.ppf(p, m, s)
-    assert float(pit_gaussian(*of(m, s, y))) == pytest.approx(p, abs=1e-9)
-    censored = float(pit_gaussian(*of(m, s, np.clip(y, 0, 1)), **PHYSICAL))
+    assert ends(m, s, y) == pytest.approx((p, p), abs=1e-9)
+    censored = ends(m, s, np.clip(y, 0, 1), **PHYSICAL)
     if 0 < y < 1:
-        assert censored == pytest.approx(p, abs=1e-9)
-    else:  # the middle of the point mass on the bound
+        assert censored == pytest.approx((p, p), abs=1e-9)
+    else:  # the whole point mass on the bound
         mass = stats.norm.cdf(0, m, s) if y <= 0 else stats.norm.sf(1, m, s)
-        assert censored == pytest.approx(mass / 2 if y <= 0 else 1 - mass / 2, abs=1e-9)
+        assert censored == pytest.approx((0, mass) if y <= 0 else (1 - mass, 1), abs=1e-9)
+
+
+def ends(mean: float, std: float, observed: float, **options: float) -> tuple[float, float]:
+    lower, upper = pit_gaussian(*of(mean, std, observed), **options)
+    return float(lower), float(upper)
 
 
 def test_pit_with_zero_std_or_outside_range() -> None:
-    assert [float(pit_gaussian(*of(0.3, 0.0, y))) for y in (0.2, 0.3, 0.4)] == [0, 0.5, 1]
-    assert [float(pit_gaussian(*of(0.3, 0.1, y), **PHYSICAL)) for y in (-0.1, 1.1)] == [0, 1]
+    assert [ends(0.3, 0.0, y) for y in (0.2, 0.3, 0.4)] == [(0, 0), (0, 1), (1, 1)]
+    assert [ends(0.3, 0.1, y, **PHYSICAL) for y in (-0.1, 1.1)] == [(0, 0), (1, 1)]
+
+
+def tenths(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    edges = np.linspace(0, 1, 11)
+    return np.array([pit_share(lower, upper, a, b).mean() for a, b in itertools.pairwise(edges)])
+
+
+# Mean and standard deviation before censoring; the mass on 0 or 1 is 0 to 0.8.
+SHAPES = {
+    "hardly censored": (0.25, 0.05),
+    "a fifth at 0": (0.1, 0.12),
+    "half at 0": (0.0, 0.05),
+    "four fifths at 0": (-0.05, 0.06),
+    "a tenth at 1": (0.9, 0.08),
+    "both bounds": (0.5, 0.6),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pit_histogram_is_flat_for_the_true_distribution_only(shape: str) -> None:
+    m, s = SHAPES[shape]
+    rng = np.random.default_rng(6)
+    n = 40_000
+    mean = m + 0.02 * rng.normal(size=n)
+    y = np.clip(rng.normal(mean, s), 0, 1)
+
+    def p_value(mean: np.ndarray, std: float) -> float:
+        shares = tenths(*pit_gaussian(mean, std * np.ones(n), y, **PHYSICAL))
+        assert shares.sum() == pytest.approx(1)
+        return float(stats.chisquare(n * shares).pvalue)
+
+    # A day that is spread over several tenths varies less than a count, so that chi-square is conservative.
+    assert p_value(mean, s) > 1e-3
+    assert p_value(mean, 1.3 * s) < 1e-6
+    assert p_value(mean, s / 1.3) < 1e-6
+    assert p_value(mean + 0.3 * s, s) < 1e-6
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pit_is_the_expectation_of_the_randomised_one(shape: str) -> None:
+    """Randomised PIT, by scipy's distribution function and random numbers: 500 draws of 400 days."""
+    m, s = SHAPES[shape]
+    rng = np.random.default_rng(7)
+    y = np.clip(rng.normal(m + 0.05, 1.5 * s, 400), 0, 1)
+    law = stats.norm(m, s)
+    below = np.where(y <= 0, 0.0, law.cdf(y))
+    upto = np.where(y >= 1, 1.0, law.cdf(y))
+    draws = below + rng.random((500, 400)) * (upto - below)
+    expected = np.histogram(draws, np.linspace(0, 1, 11))[0] / draws.size
+    found = tenths(*pit_gaussian(*(np.full(400, value) for value in (m, s)), y, **PHYSICAL))
+    np.testing.assert_allclose(found, expected, atol=5 * np.sqrt(0.25 / 500 / 400))
+
+
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.02])
+def test_pit_of_rounded_observations_is_flat(step: float) -> None:
+    rng = np.random.default_rng(8)
+    n = 40_000
+    mean, std = 0.03 + 0.01 * rng.normal(size=n), np.full(n, 0.02)
+    rounded = np.round(np.clip(rng.normal(mean, std), 0, 1) / step) * step
+    shares = tenths(*pit_gaussian(mean, std, rounded, resolution=step, **PHYSICAL))
+    assert stats.chisquare(n * shares).pvalue > 1e-3
+    if step >= 0.01:
+        exact = tenths(*pit_gaussian(mean, std, rounded, **PHYSICAL))
+        assert stats.chisquare(n * exact).pvalue < 1e-6, "values rounded to 0 are taken for the mass on 0"
+
+
+def test_pit_shows_mass_at_a_bound_that_is_never_observed() -> None:
+    """A sensor that never reads 0: the tenths below the predicted probability of 0 stay empty."""
+    rng = np.random.default_rng(9)
+    y = rng.normal(0.1, 0.12, 40_000)
+    shares = tenths(
+        *pit_gaussian(np.full(y.shape, 0.1), np.full(y.shape, 0.12), np.clip(y, 0.01, 1), **PHYSICAL)
+    )
+    assert shares[0] == shares[1] == 0
+
+
+@given(st.floats(-0.1, 1.1), st.floats(0.005, 0.2))
+def test_censored_normal_inverts_the_censored_moments(location: float, scale: float) -> None:
+    z = np.linspace(-8, 8, 160_001)
+    weight = stats.norm.pdf(z) / stats.norm.pdf(z).sum()
+    y = np.clip(location + scale * z, 0, 1)
+    mean = (weight * y).sum()
+    std = np.sqrt((weight * (y - mean) ** 2).sum())
+    if std < 1e-3:
+        return  # all mass on one bound
+    found = [float(v) for v in censored_normal(*of(mean, std))]
+    assert found == pytest.approx([location, scale], abs=2e-3 * scale + 0.02 * (scale > 0.15))
+
+
+def test_censored_normal_leaves_the_middle_of_the_range() -> None:
+    mean, std = np.array([0.3, 0.25, 0.5, np.nan]), np.array([0.02, 0.0, 0.05, 0.1])
+    location, scale = censored_normal(mean, std)
+    np.testing.assert_array_equal(location[:3], mean[:3])
+    np.testing.assert_array_equal(scale[:3], std[:3])
+    assert np.isnan(location[3]) and np.isnan(scale[3])
+    assert [float(v) for v in censored_normal(np.array(0.0), np.array(0.0))] == [0, 0]
 
 
 def test_gaussian_intervals_have_nominal_coverage() -> None:
@@ -95,9 +198,9 @@ def test_gaussian_intervals_have_nominal_coverage() -> None:
     n = 40_000
     mean, std = rng.uniform(0, 0.5, n), rng.uniform(0.01, 0.2, n)
     observed = np.clip(rng.normal(mean, std), 0, 1)
-    pit = pit_gaussian(mean, std, observed, **PHYSICAL)
+    pit = np.mean(pit_gaussian(mean, std, observed, **PHYSICAL), axis=0)
     # Exactly uniform where nothing is censored: five standard errors.
-    free = pit_gaussian(mean, std, rng.normal(mean, std))
+    free = pit_gaussian(mean, std, rng.normal(mean, std))[0]
     assert stats.kstest(free, "uniform").statistic < 2.5 / np.sqrt(n)
     assert pit.mean() == pytest.approx(0.5, abs=5 * 0.3 / np.sqrt(n))
     for level in (0.5, 0.8, 0.9, 0.95):
@@ -195,11 +298,21 @@ def test_ensemble_intervals_of_four_members() -> None:
 def test_ensemble_pit() -> None:
     members = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, np.nan], [np.nan] * 3])
     observed = np.array([0.25, 0.2, 0.2])
-    np.testing.assert_allclose(pit_ensemble(members, observed), [2.5 / 4, (1 + 0.5 + 0.5) / 3, np.nan])
+    lower, upper = pit_ensemble(members, observed)
+    np.testing.assert_allclose(lower, [2 / 4, 1 / 3, np.nan])
+    np.testing.assert_allclose(upper, [3 / 4, 1, np.nan])
+
+
+@pytest.mark.parametrize("m", [4, 7, 9, 30])
+@pytest.mark.parametrize("mean", [0.3, 0.05])
+def test_ensemble_pit_is_flat_for_any_number_of_members(m: int, mean: float) -> None:
+    """Seven members have eight ranks, of which ten bins would leave two empty; at 0.05 many members are 0."""
     rng = np.random.default_rng(5)
-    pit = pit_ensemble(rng.normal(0, 1, (20_000, 9)), rng.normal(0, 1, 20_000))
-    counts = np.bincount(np.round(pit * 10 - 0.5).astype(int), minlength=10)
-    assert stats.chisquare(counts).pvalue > 1e-4
+    draw = lambda *shape: np.clip(rng.normal(mean, 0.08, shape), 0, 1)  # noqa: E731
+    shares = tenths(*pit_ensemble(draw(20_000, m), draw(20_000)))
+    assert stats.chisquare(20_000 * shares).pvalue > 1e-3
+    narrow = tenths(*pit_ensemble(mean + (draw(20_000, m) - mean) / 2, draw(20_000)))
+    assert stats.chisquare(20_000 * narrow).pvalue < 1e-6
 
 
 def test_missing_values_and_labels_are_kept() -> None:
@@ -210,7 +323,8 @@ def test_missing_values_and_labels_are_kept() -> None:
     )
     mean[1, 0], std[1, 1] = np.nan, np.nan
     expected = np.array([[True, False, True], [False, False, True]])
-    for function in (crps_gaussian, pit_gaussian):
+    upper_pit = lambda *values, **bounds: pit_gaussian(*values, **bounds)[1]  # noqa: E731
+    for function in (crps_gaussian, upper_pit):
         for bounds in ({}, PHYSICAL):
             found = function(mean, std, observed, **bounds)
             assert found.dims == dims and list(found["site"].values) == ["a", "b"]
