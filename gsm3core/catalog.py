@@ -179,7 +179,44 @@ class Selection(_Named):
     reference: str
     forcings: tuple[Input, ...]
     attributes: tuple[Input, ...]
+    methods: dict[str, Literal["nearest", "bilinear"]] = Field(
+        default_factory=dict, description="source -> collocation, where it is not that of the nearest cell"
+    )
     notes: str = ""
+
+
+class RegionPart(_Entry):
+    """Countries or whole continents, or the part of them within a ring."""
+
+    countries: tuple[str, ...] = Field((), description="names of the scheme countries")
+    continents: tuple[str, ...] = Field((), description="names of the scheme continents")
+    within: tuple[tuple[float, float], ...] = Field((), description="corners (longitude, latitude) of a ring")
+
+
+class RegionSchemeEntry(_Named):
+    """A division of the land into named regions: polygons of a file, classes of a raster, or parts of countries."""
+
+    citation: str
+    license: str
+    notes: str = ""
+    polygons: str = Field("", description="GeoJSON file beside the entry, each feature a region")
+    raster: str = Field(
+        "", description="PNG file beside the entry: global, from 90 N and 180 W, 0 where there is no region"
+    )
+    classes: dict[str, int] = Field(default_factory=dict, description="region -> value in the raster")
+    regions: dict[str, tuple[RegionPart, ...]] = Field(
+        default_factory=dict,
+        description="region -> its parts; land belongs to the first part that contains it",
+    )
+    nearest_km: float = Field(
+        0.0, ge=0, description="a point at sea belongs to the region of the nearest land within this distance"
+    )
+
+    @model_validator(mode="after")
+    def _one_geometry(self) -> Self:
+        if sum(map(bool, (self.polygons, self.raster, self.regions))) != 1:
+            raise ValueError("expected exactly one of 'polygons', 'raster' and 'regions'")
+        return self
 
 
 _T = TypeVar("_T", bound=_Named)
@@ -227,6 +264,12 @@ def selections() -> dict[str, Selection]:
         for item in (*selection.forcings, *selection.attributes):
             source_entry(item.source).variable(item.variable)
     return found
+
+
+@cache
+def region_entries() -> dict[str, RegionSchemeEntry]:
+    """Return the region schemes of ``data_catalog/regions`` by name."""
+    return _folder("regions", RegionSchemeEntry)
 
 
 def _named(name: str, entries: dict[str, _T], what: str) -> _T:

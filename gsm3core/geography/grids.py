@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _X_ORIGIN, _Y_ORIGIN = -17367530.4451615, 7314540.8306386
 _EARTH_KM = 6371.0
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)deg")
 EASE_WIDTH = -2 * _X_ORIGIN
 
 
@@ -55,8 +57,12 @@ def cell_of(lat: ArrayLike, lon: ArrayLike, grid: str) -> NDArray[np.int64]:
     lat, lon
         Degrees, WGS 84.
     grid
-        ``M09`` (9 km) or ``M36`` (36 km).
+        ``M09`` (9 km), ``M36`` (36 km), or a latitude-longitude grid such as ``0.25deg``.
     """
+    if degrees := _DEGREES.fullmatch(grid):
+        size = float(degrees[1])
+        row, column = degree_cells(lat, size, 0), degree_cells(lon, size, 1)
+        return row * round(360 / size) + column
     if grid not in GRIDS:
         raise GSM3Error(f"unknown EASE-Grid 2.0 {grid!r}. {did_you_mean(grid, GRIDS)}")
     g = GRIDS[grid]
@@ -64,6 +70,25 @@ def cell_of(lat: ArrayLike, lon: ArrayLike, grid: str) -> NDArray[np.int64]:
     column = np.floor((np.asarray(x) - _X_ORIGIN) / g.cell).astype(np.int64).clip(0, g.columns - 1)
     row = np.floor((_Y_ORIGIN - np.asarray(y)) / g.cell).astype(np.int64)
     return np.where((row >= 0) & (row < g.rows), row * g.columns + column, -1)
+
+
+def degree_cells(degrees: ArrayLike, size: float, axis: int) -> NDArray[np.int64]:
+    """Return the row or column of latitudes or longitudes in a latitude-longitude grid.
+
+    Parameters
+    ----------
+    degrees
+        Latitudes, or longitudes from -180 to 360.
+    size
+        Side of a cell, degrees; it divides 180. Edges are multiples of it, counted from 90 S and 180 W, and belong to the
+        cell north or east of them.
+    axis
+        0 for latitudes, 1 for longitudes.
+    """
+    count = round((180, 360)[axis] / size)
+    # A billionth of a cell: an edge such as 0.1 * 3 belongs to the cell that it begins.
+    cell = np.floor((np.asarray(degrees, float) + (90, 180)[axis]) / size + 1e-9).astype(np.int64)
+    return cell.clip(0, count - 1) if axis == 0 else cell % count
 
 
 def ease_metres(lat: ArrayLike, lon: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Cell centres and distances against pyproj and NSIDC's published corners."""
+"""Grids, distances and aspect against pyproj, NSIDC's published corners and known values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from pyproj import Geod
 
 from gsm3core.errors import GSM3Error
+from gsm3core.geography.aspect import poleward_aspect
 from gsm3core.geography.grids import GRIDS, cell_centres, cell_of, distance_km
 
 
@@ -39,3 +40,31 @@ def test_distances_agree_with_the_ellipsoid() -> None:
     *_, metres = Geod(ellps="WGS84").inv(b, a, d, c)
     np.testing.assert_allclose(distance_km(a, b, c, d), np.asarray(metres) / 1000, rtol=0.006)
     assert distance_km(10, 179.9, 10, -179.9) == pytest.approx(distance_km(10, -0.1, 10, 0.1))
+
+
+def test_poleward_aspect_by_hemisphere() -> None:
+    found = poleward_aspect([0, 180, 90, 0, 180, 0, np.nan], [45, 45, 45, -45, -45, 0, 10])
+    np.testing.assert_allclose(found, [1, -1, 0, -1, 1, 1, np.nan], atol=1e-12)
+
+
+def test_ease_grid_corners_and_nesting() -> None:
+    """NSIDC: M09 has 3856 x 1624 cells, the corner at 85.044 N; M36 cells hold 4 x 4 of M09."""
+    for grid in GRIDS.values():
+        first, last = cell_of([85.0, -85.0], [-179.99, 179.99], grid.name)
+        assert first == 0
+        assert last == grid.rows * grid.columns - 1
+    assert cell_of(85.2, 0, "M09") == -1
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-80, 80, 500), rng.uniform(-179, 179, 500)
+    row9, col9 = np.divmod(cell_of(lat, lon, "M09"), 3856)
+    row36, col36 = np.divmod(cell_of(lat, lon, "M36"), 964)
+    np.testing.assert_array_equal(row9 // 4, row36)
+    np.testing.assert_array_equal(col9 // 4, col36)
+
+
+def test_adjacent_cells_and_unknown_grids() -> None:
+    """Column and row grow by one every 9.008 km; at 30 degrees that is 0.0934 degrees of longitude."""
+    a, b = cell_of([30.0, 30.0], [10.0, 10.0 + 0.09339], "M09")
+    assert b - a == 1
+    with pytest.raises(GSM3Error, match=r"unknown EASE-Grid 2.0 'M9'. Did you mean 'M09'"):
+        cell_of(0, 0, "M9")
