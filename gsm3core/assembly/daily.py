@@ -11,7 +11,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
-from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 
 Statistic = Literal["mean", "sum", "min", "max"]
@@ -87,52 +86,6 @@ def to_daily(
     result = xr.Dataset(out, attrs={**ds.attrs, "time_step": _DAY})
     result[v.TIME].attrs = {"standard_name": "time", "long_name": "UTC day"}
     return result
-
-
-def long_term_mean(
-    ds: xr.Dataset, names: Mapping[str, str], *, period: Period | None = None, minimum_days: int = 30
-) -> xr.Dataset:
-    """Return long-term means of daily variables.
-
-    Parameters
-    ----------
-    ds
-        Daily values.
-    names
-        Daily variable -> name of its mean, such as ``{"sm_smap": "mean_sm_smap"}``.
-    period
-        Days to average. For a model input these must be training days only; test days would leak.
-    minimum_days
-        Fewest days of a mean.
-
-    Raises
-    ------
-    DatasetError
-        If a variable is missing or the period has no day.
-    """
-    if absent := [n for n in names if n not in ds]:
-        raise DatasetError(
-            f"cannot average {', '.join(absent)}: no such variable. The dataset has {', '.join(map(str, ds.data_vars))}."
-        )
-    if period is not None:
-        ds = ds.sel({v.TIME: slice(str(period.start), str(period.end))})
-    days = ds[v.TIME].values
-    if not len(days):
-        raise DatasetError(
-            f"no day of {period.start} to {period.end} to average." if period else "no day to average."
-        )
-    out = xr.Dataset(attrs=ds.attrs)
-    for daily, static in names.items():
-        count = ds[daily].notnull().sum(v.TIME)
-        mean = ds[daily].astype(np.float64).sum(v.TIME) / count.clip(min=1)
-        kept = {k: x for k, x in ds[daily].attrs.items() if k in ("units", "source", "license")}
-        out[static] = mean.where(count >= minimum_days).astype(np.float32).assign_attrs(
-            kept,
-            long_name=f"long-term mean of {ds[daily].attrs.get('long_name', daily)}",
-            cell_methods="time: mean",
-            averaged=f"{str(days[0])[:10]} to {str(days[-1])[:10]}, at least {minimum_days} days",
-        )  # fmt: skip
-    return out
 
 
 def _check_times(ds: xr.Dataset, how: Mapping[str, Statistic], minimum: float) -> pd.DatetimeIndex:

@@ -13,15 +13,16 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.assembly.collocate import DISTANCE
+from gsm3core.assembly.mean_records import with_record
 from gsm3core.assembly.sampling import Source
 from gsm3core.assembly.variable_spec import VariableSpec
 from gsm3core.assembly.work_cache import CachedPiece
 from gsm3core.config import Period
 from gsm3core.files import STORE_CHUNKS
+from gsm3core.scaling.long_term_means import MIN_DAYS, MIN_MONTHS
 
-MIN_DAYS, MIN_MONTHS = 30, 12  # fewest values of a long-term mean
 _KEPT_ATTRIBUTES = ("units", "long_name", "standard_name", "source", "license", "cell_methods", "collocation",
-                    "flag_values", "flag_meanings", "overpass", "year")  # fmt: skip
+                    "flag_values", "flag_meanings", "overpass", "year", "grid")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -78,7 +79,10 @@ def merge_sources(
                 with xr.open_dataset(source.static.path, engine="h5netcdf") as ds:
                     inputs[spec.name] = _with_attributes(ds[spec.variable].load(), spec.name)
             else:
-                inputs[spec.name] = _long_term_mean(source, spec)
+                mean = _long_term_mean(source, spec)
+                inputs |= with_record(
+                    mean, spec, source.variables, daily, base[v.TIME], monthly=_is_monthly(source)
+                )
     replaced = {"replaced": sorted(set(inputs) & set(map(str, base.data_vars)))}
     out = base.assign(
         {n: a.drop_vars([c for c in a.coords if c not in (v.SITE, v.TIME)]) for n, a in inputs.items()}
@@ -100,6 +104,10 @@ def merge_sources(
     return out.assign(
         {n: a.chunk(STORE_CHUNKS) for n, a in out.data_vars.items() if v.TIME in a.dims}
     ), replaced
+
+
+def _is_monthly(sampled: SampledSource) -> bool:
+    return sampled.source.entry.step == "P1M"
 
 
 def cell_distances(sampled: SampledSource) -> np.ndarray | None:
@@ -146,12 +154,13 @@ def _long_term_mean(sampled: SampledSource, spec: VariableSpec) -> xr.DataArray:
             total = total + array.astype(np.float64).sum(v.TIME)
             count = count + array.notnull().sum(v.TIME)
             attrs = attrs or dict(array.attrs)
-    monthly = sampled.source.entry.step == "P1M"
-    needed, unit = (MIN_MONTHS, "months") if monthly else (MIN_DAYS, "days")
+    needed, unit = (MIN_MONTHS, "months") if _is_monthly(sampled) else (MIN_DAYS, "days")
     mean: xr.DataArray = (total / np.maximum(count, 1)).where(count >= needed).astype(np.float32)
     mean.attrs = {k: x for k, x in attrs.items() if k in _KEPT_ATTRIBUTES} | {
         "cell_methods": "time: mean",
         "averaged": f"{days.start} to {days.end}, at least {needed} {unit}",
+        v.PERIOD_START: str(days.start),
+        v.PERIOD_END: str(days.end),
     }
     return _with_attributes(mean, spec.name, f"long-term mean of {attrs.get('long_name', spec.variable)}")
 
@@ -165,7 +174,8 @@ def _loaded(path: Path, name: str) -> Iterator[xr.DataArray]:
 def _with_attributes(array: xr.DataArray, name: str, long_name: str = "") -> xr.DataArray:
     known = v.VARIABLES.get(name)
     out = array.astype(np.float32)
-    out.attrs = {k: x for k, x in array.attrs.items() if k in _KEPT_ATTRIBUTES or k == "averaged"}
+    kept = (*_KEPT_ATTRIBUTES, "averaged", v.PERIOD_START, v.PERIOD_END)
+    out.attrs = {k: x for k, x in array.attrs.items() if k in kept}
     if long_name:
         out.attrs["long_name"] = long_name
     if known:
@@ -179,7 +189,7 @@ def _product_attributes(products: dict[str, xr.DataArray]) -> dict[str, str]:
     known = v.VARIABLES[v.SM_PRODUCT]
     by_product = {
         k: " + ".join(f"{n}: {a.attrs.get(k, '')}" for n, a in products.items())
-        for k in ("source", "license")
+        for k in ("source", "license", "collocation")
     }
     return {
         "units": known.units,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
-from gsm3core.config import ExperimentConfig
+from gsm3core.config import ExperimentConfig, HoldoutConfig
 from gsm3core.errors import ConfigError
 from gsm3core.geography.grids import cell_of
+from gsm3core.geography.neighbours import joined_groups
+from gsm3core.geography.regions import region_scheme, sites_near
+from gsm3core.geography.site_coordinates import site_regions
 from gsm3core.holdouts import make_holdout
-from gsm3core.holdouts.base import Fold, SiteInfo
+from gsm3core.holdouts.base import Fold, SiteInfo, assign_fit_sites
+from gsm3core.holdouts.division import division_of
 from gsm3core.schema import target_names
 
 
@@ -26,21 +31,18 @@ def folds_of(ds: xr.Dataset, config: ExperimentConfig) -> list[Fold]:
     ConfigError
         If the dataset cannot be divided as configured, or a fold name is unknown.
     """
-    insitu = (
-        ds[v.SM_INSITU].notnull().any(v.TIME).values
-        if v.SM_INSITU in ds
-        else np.zeros(ds.sizes[v.SITE], bool)
-    )
-    sites = SiteInfo(
-        site=ds[v.SITE].values.astype(str),
-        network=ds[v.NETWORK].values.astype(str) if v.NETWORK in ds.coords else np.full(ds.sizes[v.SITE], ""),
-        lat=ds[v.LAT].values.astype(float),
-        lon=ds[v.LON].values.astype(float),
-        region=ds[v.REGION].values.astype(str),
-        group=satellite_groups(ds),
-        has_insitu=insitu,
-        days=pd.DatetimeIndex(ds[v.TIME].values),
-    )
+    return divide(ds, config)[0]
+
+
+def divide(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[Fold], dict[str, Any]]:
+    """Return the folds of an experiment and the counts of their sites (:func:`gsm3core.holdouts.division.division_of`).
+
+    Raises
+    ------
+    ConfigError
+        As :func:`folds_of`.
+    """
+    sites = _site_info(ds, config)
     folds = list(make_holdout(config.holdout).folds(sites))
     only = config.holdout.only_folds
     if only is not None:
@@ -50,7 +52,37 @@ def folds_of(ds: xr.Dataset, config: ExperimentConfig) -> list[Fold]:
                 f"holdout.only_folds names {unknown[0]!r}; expected some of {', '.join(names)}."
             )
         folds = [f for f in folds if f.name in only]
-    return folds
+    return assign_fit_sites(folds), division_of(sites, folds, config.holdout)
+
+
+def _site_info(ds: xr.Dataset, config: ExperimentConfig) -> SiteInfo:
+    insitu = (
+        ds[v.SM_INSITU].notnull().any(v.TIME).values
+        if v.SM_INSITU in ds
+        else np.zeros(ds.sizes[v.SITE], bool)
+    )
+    lat, lon = ds[v.LAT].values.astype(float), ds[v.LON].values.astype(float)
+    h = config.holdout
+    regions: dict[str, Any] = {"region": ds[v.REGION].values.astype(str)}
+    if h.name == "cross_continental":
+        region = site_regions(ds, h.regions)
+        near = sites_near(lat, lon, region, h.regions, h.buffer_km) if h.buffer_km else {}
+        regions = {"region": region, "regions": region_scheme(h.regions).regions, "near": near}
+    return SiteInfo(
+        site=ds[v.SITE].values.astype(str),
+        network=ds[v.NETWORK].values.astype(str) if v.NETWORK in ds.coords else np.full(ds.sizes[v.SITE], ""),
+        lat=lat,
+        lon=lon,
+        **regions,
+        group=satellite_groups(ds, h),
+        has_insitu=insitu,
+        days=pd.DatetimeIndex(ds[v.TIME].values),
+        # Only the temporal holdout needs them, and they are read from the whole record.
+        target_days={t: ds[t].notnull().any(v.SITE).values for t in target_names(ds)}
+        if config.holdout.name == "temporal"
+        else {},
+        targets=tuple(targets_of(ds, config)),
+    )
 
 
 def satellite_grid(ds: xr.Dataset) -> str:
@@ -58,11 +90,26 @@ def satellite_grid(ds: xr.Dataset) -> str:
     return str(ds[v.SM_SMAP].attrs.get("grid", "M09")) if v.SM_SMAP in ds else "M09"
 
 
-def satellite_groups(ds: xr.Dataset) -> NDArray[np.int64]:
-    """Return one number per site, the same for sites in one satellite cell (:func:`satellite_grid`)."""
-    cell = cell_of(ds[v.LAT].values, ds[v.LON].values, satellite_grid(ds))
+def group_grid(ds: xr.Dataset, holdout: HoldoutConfig) -> str:
+    """Return the grid whose cells hold out their sites together: the configured one, or that of ``sm_smap``."""
+    return holdout.group_grid or satellite_grid(ds)
+
+
+def satellite_groups(ds: xr.Dataset, holdout: HoldoutConfig | None = None) -> NDArray[np.int64]:
+    """Return one number per site, the same for sites that are held out together.
+
+    Parameters
+    ----------
+    holdout
+        ``group_grid``: sites of one cell are a group; ``group_km``: groups with sites at most this far apart are joined
+        (:func:`gsm3core.geography.neighbours.joined_groups`). By default the cells of ``sm_smap``.
+    """
+    holdout = holdout or HoldoutConfig()
+    lat, lon = ds[v.LAT].values, ds[v.LON].values
+    cell = cell_of(lat, lon, group_grid(ds, holdout))
     outside = cell < 0
-    return np.where(outside, -1 - np.arange(len(cell)), cell)
+    group = np.where(outside, -1 - np.arange(len(cell)), cell)
+    return joined_groups(lat, lon, group, holdout.group_km) if holdout.group_km else group
 
 
 def targets_of(ds: xr.Dataset, config: ExperimentConfig) -> list[str]:
@@ -78,6 +125,7 @@ def split_validation_sites(
     seed: int,
     *,
     trained: NDArray[np.bool_] | None = None,
+    holdout: HoldoutConfig | None = None,
 ) -> tuple[Fold, NDArray[np.bool_]]:
     """Split validation sites from the training sites of a fold; its test sites and days stay as they are.
 
@@ -92,6 +140,8 @@ def split_validation_sites(
     trained
         For fine-tuning: ``(site)`` mask of the sites that the parent was trained on. Cells without such a site are
         used first; others only if there are none.
+    holdout
+        Its groups of sites (:func:`satellite_groups`) are split as wholes.
 
     Returns
     -------
@@ -109,7 +159,7 @@ def split_validation_sites(
     target = predicted_target(targets)
     known_ST = ds[target].transpose(v.SITE, v.TIME).notnull().values & fold.train_days
     recorded = fold.train_sites & known_ST.any(axis=1)
-    group = satellite_groups(ds)
+    group = satellite_groups(ds, holdout)
     cells = np.unique(group[recorded])
     if len(cells) < 2:
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_va
 from gsm3core.readers.land_cover import IGBP_OF_LCCS, igbp_of_lccs
 
 _MAX_CLOSURE_ERROR = 0.02  # of sand + silt + clay
-_LCCS, _IGBP = "land_cover_lccs", "land_cover"
+_LCCS, _IGBP, _ASPECT = "land_cover_lccs", "land_cover", "poleward_aspect"
 
 
 class HwsdReader:
@@ -58,13 +58,22 @@ class HwsdReader:
 
 
 class AmatulliReader:
-    """Reads elevation, slope, poleward aspect, plan curvature and roughness (doi:10.1038/sdata.2018.40).
+    """Reads elevation, slope, poleward aspect, curvatures and roughness (doi:10.1038/sdata.2018.40).
+
+    Parameters
+    ----------
+    variables
+        Canonical names; by default all but the tangential curvature.
 
     Notes
     -----
     The producer's ``aspectcosine`` is +1 facing north. It is multiplied by -1 in the Southern Hemisphere, as in the
-    GSM3 paper (section 2.2), so that +1 faces the pole everywhere.
+    GSM3 paper (section 2.2), so that +1 faces the pole everywhere; after the collocation, because interpolated values would
+    lose their size at the equator.
     """
+
+    def __init__(self, variables: Iterable[str] | None = None) -> None:
+        self.variables = None if variables is None else tuple(variables)
 
     def open(
         self, root: Path, period: Period | None = None, *, transform: Transform | None = None
@@ -72,15 +81,19 @@ class AmatulliReader:
         """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used."""
         entry = source_entry("amatulli-topography")
         raw_granules = (_terrain(g) for g in find_granules(entry, root))
-        return read_grid(
+        out = read_grid(
             entry,
             raw_granules,
-            select_variables(entry, None),
+            select_variables(entry, self.variables),
             period=None,
             step=None,
             transform=transform,
             allow_missing=True,
         )
+        if _ASPECT in out:
+            sign = xr.where(out[v.LAT] < 0, -1.0, 1.0)
+            out[_ASPECT] = (out[_ASPECT] * sign).astype(np.float32).assign_attrs(out[_ASPECT].attrs)
+        return out
 
 
 class EsaCciLandCoverReader:
@@ -188,7 +201,4 @@ def _netcdf(granule: Granule, what: str) -> Iterator[RawGranule]:
 @contextmanager
 def _terrain(granule: Granule) -> Iterator[RawGranule]:
     raster = read_geotiff(granule.path, "terrain at 10 km")
-    name = granule.parts["variable"]
-    if name == "aspectcosine":
-        raster = raster * xr.where(raster[v.LAT] < 0, -1.0, 1.0)
-    yield RawGranule(path=granule.path, raw=raster.to_dataset(name=name))
+    yield RawGranule(path=granule.path, raw=raster.to_dataset(name=granule.parts["variable"]))

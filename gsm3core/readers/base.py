@@ -49,6 +49,8 @@ class Conversion:
         Origin of the values, for the variable's attributes.
     long_name, our_units
         For variables that are not in the vocabulary.
+    days
+        First and last day of a climatology; a run compares them with its test days.
     """
 
     theirs: str
@@ -58,6 +60,7 @@ class Conversion:
     offset: float = 0.0
     long_name: str = ""
     our_units: str = "1"
+    days: tuple[str, str] | None = None
 
 
 def open_netcdf(path: Path, needed: list[str], what: str) -> xr.Dataset:
@@ -107,6 +110,8 @@ def convert_variables(ds: xr.Dataset, table: dict[str, Conversion], path: Path) 
         }
         if known and known.standard_name:
             converted[ours].attrs["standard_name"] = known.standard_name
+        if t.days:
+            converted[ours].attrs |= {v.PERIOD_START: t.days[0], v.PERIOD_END: t.days[1]}
     return converted
 
 

@@ -15,6 +15,7 @@ _NLDAS = "NLDAS-2 {}, daily, as distributed with hydroDL"
 _SOIL = "soil map, as distributed with hydroDL"
 _FLAGS = "SMAP L3 retrieval parameters and flags, as distributed with hydroDL"
 _ERA5 = "ERA5 monthly climatology 2000-2025"
+_ERA5_DAYS = ("2000-01-01", "2025-12-31")
 
 _DAILY = {
     v.SM_SMAP: Conversion(theirs="smap_am", units="m3 m-3", source="SMAP L3 (36 km), morning overpass"),
@@ -27,10 +28,18 @@ _DAILY = {
     "wind_v": Conversion(theirs="v10", units="m s-1", source=_NLDAS.format("VGRD 10 m")),
 }
 CLIMATE = {
-    "mean_air_temperature": Conversion(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
-    "air_temperature_range": Conversion(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
-    "mean_annual_precipitation": Conversion(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
-    "precipitation_seasonality": Conversion(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
+    "mean_air_temperature": Conversion(
+        theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5, days=_ERA5_DAYS
+    ),
+    "air_temperature_range": Conversion(
+        theirs="era5_clim_t2m_range", units=None, source=_ERA5, days=_ERA5_DAYS
+    ),
+    "mean_annual_precipitation": Conversion(
+        theirs="era5_clim_tp", units="mm/year", source=_ERA5, days=_ERA5_DAYS
+    ),
+    "precipitation_seasonality": Conversion(
+        theirs="era5_clim_tp_cv", units=None, source=_ERA5, days=_ERA5_DAYS
+    ),
 }
 _STATIC = CLIMATE | {
     "sand": Conversion(theirs="static_sand", units=None, scale=0.01, source=_SOIL),

@@ -82,7 +82,9 @@ class SmapL3Reader:
             step=pd.Timedelta("1D"),
             transform=transform,
         )
-        out.attrs["grid"] = out[v.SM_SMAP].attrs["grid"] = grids.pop()
+        out.attrs["grid"] = grids.pop()
+        # An area mean of the transform has named the grid of its cells already.
+        out[v.SM_SMAP].attrs.setdefault("grid", out.attrs["grid"])
         out[v.SM_SMAP].attrs |= {"overpass": overpass, "cell_methods": "time: point"}
         return out
 

@@ -13,6 +13,7 @@ from gsm3core.readers.base import Conversion, convert_classes, convert_variables
 
 _STATION = "USCRN daily product CRND0103, {}"
 _ERA5 = "ERA5 monthly climatology 2000-2025"
+_ERA5_DAYS = ("2000-01-01", "2025-12-31")
 _MJ_PER_DAY_IN_W = 1e6 / 86400.0
 
 _DAILY = {
@@ -48,10 +49,18 @@ _DAILY = {
     ),
 }
 _STATIC = {
-    "mean_air_temperature": Conversion(theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5),
-    "air_temperature_range": Conversion(theirs="era5_clim_t2m_range", units=None, source=_ERA5),
-    "mean_annual_precipitation": Conversion(theirs="era5_clim_tp", units="mm/year", source=_ERA5),
-    "precipitation_seasonality": Conversion(theirs="era5_clim_tp_cv", units=None, source=_ERA5),
+    "mean_air_temperature": Conversion(
+        theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5, days=_ERA5_DAYS
+    ),
+    "air_temperature_range": Conversion(
+        theirs="era5_clim_t2m_range", units=None, source=_ERA5, days=_ERA5_DAYS
+    ),
+    "mean_annual_precipitation": Conversion(
+        theirs="era5_clim_tp", units="mm/year", source=_ERA5, days=_ERA5_DAYS
+    ),
+    "precipitation_seasonality": Conversion(
+        theirs="era5_clim_tp_cv", units=None, source=_ERA5, days=_ERA5_DAYS
+    ),
 }
 _CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
 

@@ -16,8 +16,9 @@ from gsm3core.assembly.sites import join
 from gsm3core.config import ExperimentConfig, HoldoutConfig
 from gsm3core.errors import ConfigError, DatasetError, RunError
 from gsm3core.experiment import create_finetune, execute
-from gsm3core.experiment.finetuning import previously_trained
+from gsm3core.experiment.finetuning import previously_trained, training_part
 from gsm3core.experiment.folds import folds_of, split_validation_sites
+from gsm3core.scaling import Scaler
 from gsm3core.schema import save_dataset
 from support.small_world import TINY, make_dataset
 
@@ -166,3 +167,74 @@ def test_validation_sites_are_new_to_the_parent(parent: Run, tmp_path: Path) -> 
     events: list[dict[str, Any]] = []
     execute(Run.open(run.folder), on_event=events.append)
     assert next(e for e in events if e["event"] == "fold_started")["validation_sites"] == 6
+
+
+def test_validation_sites_of_the_parent_were_not_trained_on(tmp_path: Path) -> None:
+    """They may validate again, but not test: the parent's weights were chosen by them."""
+    world = save_dataset(make_dataset(n_sites=16), tmp_path / "world.zarr")
+    values: dict[str, Any] = {
+        **TINY,
+        "data": {"dataset": str(world)},
+        "holdout": {"name": "custom", "sites": ["S000"]},
+    }
+    values["training"] = {**TINY["training"], "validation_share": 0.3}
+    parent = run_experiment(ExperimentConfig.from_mapping(values), out=tmp_path / "runs")
+    ds = open_dataset(world).load()
+    (fold,) = folds_of(ds, parent.config)
+    part, validation = training_part(parent, fold, ds)
+    started = next(e for e in parent.events() if e["event"] == "fold_started")
+    assert validation.sum() == started["validation_sites"] == round(0.3 * 15)
+    run = create_finetune(parent, world, tmp_path / "runs")
+    trained = previously_trained(run, fold, ds)
+    np.testing.assert_array_equal(trained, part.train_sites)
+    assert not (trained & validation).any()
+    np.testing.assert_array_equal(training_part(run, fold, ds)[1].sum(), validation.sum())
+    assert not (training_part(run, fold, ds)[1] & trained).any(), "new to the parent's training"
+    one = str(ds.site.values[validation][0])
+    holdout = HoldoutConfig.model_validate({"name": "custom", "sites": [one]})
+    with pytest.raises(
+        ConfigError, match=r"would test 1 site\(s\).*validation sites, which the weights were chosen by"
+    ):
+        create_finetune(parent, world, tmp_path / "runs", holdout=holdout)
+
+
+def test_a_mean_of_the_target_is_refused_where_the_new_run_holds_out_sites(tmp_path: Path) -> None:
+    def with_mean(ds: xr.Dataset) -> xr.Dataset:
+        return ds.assign(
+            mean_sm_smap=ds.sm_smap.mean("time").assign_attrs(units="m3 m-3", source="simulated")
+        )
+
+    world = save_dataset(with_mean(make_dataset(n_days=800)), tmp_path / "world.zarr")
+    holdout: dict[str, Any] = {
+        "name": "temporal",
+        "train": {"start": "2016-04-01", "end": "2017-06-08"},
+        "test": {"start": "2015-04-01", "end": "2016-03-31"},
+    }
+    values: dict[str, Any] = {**TINY, "data": {"dataset": str(world)}, "holdout": holdout}
+    parent = run_experiment(ExperimentConfig.from_mapping(values), out=tmp_path / "runs")
+    scaler = Scaler.load(parent.fold("temporal").scaler)
+    assert scaler.means == {"mean_sm_smap": "sm_smap"} and scaler.mean_days == ("2016-04-01", "2017-06-08")
+    assert any(n.startswith("Attributes averaged over the training days (2016-04-01") for n in parent.notes)
+    again = predict(parent, open_dataset(world)).values
+    np.testing.assert_allclose(again, parent.predictions().sm_predicted.values, atol=1e-6)
+    new = make_dataset(n_sites=10, n_days=800, seed=4)
+    new = new.assign_coords(lat=("site", new.lat.values + 5.0), site=[f"N{k:03d}" for k in range(10)])
+    other = save_dataset(with_mean(new), tmp_path / "new.zarr")
+    spatial = HoldoutConfig.model_validate(SPATIAL)
+    with pytest.raises(
+        ConfigError, match="mean_sm_smap: mean of sm_smap, which is held out at the test sites"
+    ):
+        create_finetune(parent, other, tmp_path / "runs", holdout=spatial)
+    later = HoldoutConfig.model_validate(
+        {
+            "name": "temporal",
+            "train": {"start": "2015-04-01", "end": "2016-06-30"},
+            "test": {"start": "2016-07-01", "end": "2017-06-08"},
+        }
+    )
+    run = execute(create_finetune(parent, other, tmp_path / "runs", holdout=later, epochs=1))
+    tuned = Scaler.load(run.fold("temporal").scaler)
+    assert tuned.mean_days == ("2015-04-01", "2016-06-30") and tuned.attributes == scaler.attributes
+    np.testing.assert_allclose(
+        predict(run, open_dataset(other)).values, run.predictions().sm_predicted.values, atol=1e-6
+    )
