@@ -17,6 +17,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.assembly import provenance
 from gsm3core.assembly.insitu import write_station_table
+from gsm3core.assembly.mean_records import recorded_days
 from gsm3core.assembly.merge import SampledSource, cell_distances, merge_sources
 from gsm3core.assembly.recipe import Recipe
 from gsm3core.assembly.sampling import SamplePoints, Source, sample_days, sample_static
@@ -167,7 +168,7 @@ def _find_sources(recipe: Recipe, variables: tuple[VariableSpec, ...], root: Pat
     found = []
     for name in dict.fromkeys(x.source for x in variables):
         entry, settings = source_entry(name), recipe.settings(name)
-        source = Source(entry, settings.path or source_folder(name, root), settings)
+        source = Source(entry, settings.path or source_folder(name, root), settings, recipe.resolution)
         source.reader(x.variable for x in variables if x.source == name)
         try:
             find_granules(entry, source.root)
@@ -220,7 +221,7 @@ def _sample(
     name = source.entry.name
     key = {
         "source": name, "root": str(source.root.resolve()), "entry": source.entry.model_dump(mode="json"),
-        "settings": source.settings.model_dump(mode="json"),
+        "settings": source.settings.model_dump(mode="json"), "resolution": source.resolution,
         "sites": points.fingerprint,
     }  # fmt: skip
     sampled = SampledSource(source, specs)
@@ -235,11 +236,14 @@ def _sample(
         return sampled
     daily = sorted({(x.variable, x.statistic) for x in specs})
     mean_periods = [x.days for x in specs if x.days is not None]
-    first = period if any(x.role != "attribute" for x in specs) else mean_periods[0]
+    only_means = all(x.role == "attribute" for x in specs)
+    recorded = recorded_days(period, mean_periods) if only_means else period
     chunks = split_days(
-        first, mean_periods, sites=len(points.site), variables=len(daily), step=source.entry.step
-    )
-    for k, (chunk, in_period) in enumerate(chunks):
+        recorded or mean_periods[0], mean_periods, sites=len(points.site), variables=len(daily),
+        step=source.entry.step,
+    )  # fmt: skip
+    for k, (chunk, inside) in enumerate(chunks):
+        in_period = inside and recorded is not None
         progress(name, k, len(chunks))
         piece = cache.get_or_compute(
             f"{name}-{chunk.start:%Y%m%d}", key | {"chunk": chunk.model_dump(mode="json"), "variables": daily},

@@ -11,11 +11,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
+from gsm3core.assembly.area_mean import DISTANCE, with_area_means
 from gsm3core.errors import DatasetError
 from gsm3core.geography.grids import EASE_WIDTH, GRIDS, cell_centres, distance_km, ease_metres
 
 Method = Literal["nearest", "bilinear"]
-DISTANCE = "distance_km"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ def to_sites(
     *,
     method: Method = "nearest",
     site: ArrayLike | None = None,
+    resolution: float | None = None,
 ) -> xr.Dataset:
     """Return the values of a grid at sites, ``(time, site)``.
 
@@ -51,9 +52,13 @@ def to_sites(
     method
         ``nearest``: the cell whose centre is nearest along each axis, which is the cell that contains the site.
         ``bilinear``: of the four surrounding centres; missing ones are omitted and the weights of the rest rescaled, if
-        these are at least half of the total. Classes (CF ``flag_values``) are always those of the nearest cell.
+        these are at least half of the total. Classes (CF ``flag_values``) and directions in degrees
+        (:data:`gsm3core.vocabulary.CIRCULAR`) are always those of the nearest cell.
     site
         Names of the sites.
+    resolution
+        Degrees: finer grids are averaged over the cell of this size that contains the site
+        (:func:`gsm3core.assembly.area_mean.with_area_means`); coarser ones keep ``method``. ``None``: no averaging.
 
     Returns
     -------
@@ -80,12 +85,16 @@ def to_sites(
     distance = distance_km(lat, lon, centre_lat[rows.nearest], centre_lon[columns.nearest])
     distance = np.where(rows.inside & columns.inside, distance, np.nan)
     names = np.arange(len(lat)) if site is None else np.asarray(site)
-    return out.assign_coords({
+    lon = np.where(lon >= 180, lon - 360, lon)
+    out = out.assign_coords({
         v.SITE: names,
         v.LAT: (v.SITE, lat),
-        v.LON: (v.SITE, np.where(lon >= 180, lon - 360, lon)),
+        v.LON: (v.SITE, lon),
         DISTANCE: (v.SITE, distance, {"units": "km", "long_name": "distance to the centre of the nearest cell"}),
     })  # fmt: skip
+    if resolution is None:
+        return out
+    return with_area_means(out, ds, (centre_lat, centre_lon), (row_name, column_name), lat, lon, resolution)
 
 
 def to_ease(
@@ -233,7 +242,7 @@ def _interpolate(
             raise DatasetError(f"variable {name!r} has dimensions {array.dims}; expected {names} among them.")
         lead = [d for d in array.dims if d not in names]
         values = array.transpose(*lead, *names).to_numpy()
-        nearest = method == "nearest" or "flag_values" in array.attrs
+        nearest = method == "nearest" or "flag_values" in array.attrs or name in v.CIRCULAR
         found = values[..., rows.nearest, columns.nearest] if nearest else _bilinear(values, rows, columns)
         found = np.where(inside, found, np.nan).astype(np.float32)
         kept = {k: c for k, c in array.coords.items() if not set(names) & set(c.dims)}

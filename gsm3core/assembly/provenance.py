@@ -39,6 +39,7 @@ def source_step(sampled: SampledSource, period: Period, sites: int) -> dict[str,
     distance = cell_distances(sampled)
     step: dict[str, Any] = {
         "step": "collocate", "source": sampled.source.entry.name, "method": settings.method, "options": settings.options,
+        **({"resolution_degrees": sampled.source.resolution} if sampled.source.resolution else {}),
         "files": len(inputs), "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         "first_file": Path(min(inputs, key=lambda p: Path(p).name)).name if inputs else "",
         "last_file": Path(max(inputs, key=lambda p: Path(p).name)).name if inputs else "",

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gsm3core.assembly.collocate import Method
 from gsm3core.assembly.variable_spec import VariableSpec, parse_variables, selection_variables
+from gsm3core.catalog import selections
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, did_you_mean
 
@@ -67,7 +68,7 @@ class SourceSettings(_RecipeModel):
     path
         Folder of the producer's files; by default :func:`gsm3core.readers.availability.source_folder`.
     method
-        ``nearest`` or ``bilinear``, see :func:`gsm3core.assembly.collocate.to_sites`.
+        ``nearest`` or ``bilinear``, see :func:`gsm3core.assembly.collocate.to_sites`; by default as in the selection.
     minimum
         Required share of a day's steps, see :func:`gsm3core.assembly.daily.to_daily`.
     options
@@ -96,6 +97,9 @@ class Recipe(_RecipeModel):
     mean_period
         Days of long-term means; the whole period by default. For a temporal holdout set its training days: means over
         test days would leak.
+    resolution
+        Degrees, such as 0.25: finer sources are averaged over the cell of this size that contains the site, coarser ones
+        are not changed (:func:`gsm3core.assembly.area_mean.with_area_means`). In-situ records are not averaged.
     gaps
         ``refuse``: a forcing that lacks days of the period is an error; ``allow``: these days are missing and counted.
     """
@@ -109,7 +113,15 @@ class Recipe(_RecipeModel):
     products: tuple[str, ...] = ()
     sources: dict[str, SourceSettings] = Field(default_factory=dict)
     mean_period: Period | None = None
+    resolution: float | None = Field(None, ge=0.05, le=5)
     gaps: Literal["refuse", "allow"] = "refuse"
+
+    @field_validator("resolution")
+    @classmethod
+    def _divides_the_globe(cls, given: float | None) -> float | None:
+        if given is not None and abs(180 / given - round(180 / given)) > 1e-6:
+            raise ValueError(f"resolution {given:g} does not divide 180 degrees; expected such as 0.25, 0.5 or 1")
+        return given
 
     def variables(self, period: Period | None = None) -> tuple[VariableSpec, ...]:
         """Return the variables of the dataset, each name once.
@@ -152,8 +164,12 @@ class Recipe(_RecipeModel):
         )
 
     def settings(self, source: str) -> SourceSettings:
-        """Return the settings of a source."""
-        return self.sources.get(source, SourceSettings())
+        """Return the settings of a source; its method, if not given, is that of the selection."""
+        given = self.sources.get(source, SourceSettings())
+        chosen = selections()[self.selection].methods if self.selection else {}
+        if source in chosen and "method" not in given.model_fields_set:
+            return given.model_copy(update={"method": chosen[source]})
+        return given
 
 
 def load_recipe(path: Path) -> Recipe:

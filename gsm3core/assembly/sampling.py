@@ -49,11 +49,29 @@ class SamplePoints:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A gridded source, the folder of its files, and how they are read."""
+    """A gridded source, the folder of its files, and how they are read.
+
+    Parameters
+    ----------
+    resolution
+        As for :func:`gsm3core.assembly.collocate.to_sites`.
+    """
 
     entry: SourceEntry
     root: Path
     settings: SourceSettings
+    resolution: float | None = None
+
+    def at(self, ds: xr.Dataset, points: SamplePoints) -> xr.Dataset:
+        """Return the values of a block of the source at the sites."""
+        return to_sites(
+            ds,
+            points.lat,
+            points.lon,
+            method=self.settings.method,
+            site=points.site,
+            resolution=self.resolution,
+        )
 
     def reader(self, variables: Iterable[str]) -> GridReader:
         """Return a reader of these variables; of all, where the reader has no choice."""
@@ -100,7 +118,7 @@ def sample_days(
     def at_sites(ds: xr.Dataset) -> xr.Dataset:
         for name in ds.data_vars:
             labels.setdefault(str(name), []).append(ds[v.TIME].values)
-        return to_sites(ds, points.lat, points.lon, method=source.settings.method, site=points.site)
+        return source.at(ds, points)
 
     days = pd.date_range(period.start, period.end, freq="D", unit="ns", name=v.TIME)
     try:
@@ -154,9 +172,7 @@ def sample_static(
     try:
         found = source.reader(names).open(
             source.root,
-            transform=lambda ds: to_sites(
-                ds, points.lat, points.lon, method=source.settings.method, site=points.site
-            ),
+            transform=lambda ds: source.at(ds, points),
         )
     except DatasetError as error:
         raise DatasetError(f"{source.entry.name}: {error}") from error

@@ -17,7 +17,8 @@ from gsm3core.errors import DatasetError
 from gsm3core.files import fingerprint
 from gsm3core.geography.site_coordinates import describe_coordinates
 from gsm3core.readers import make_reader
-from gsm3core.schema import attribute_names, check_dataset, forcing_names, is_simulated
+from gsm3core.scaling.long_term_means import averaged_days
+from gsm3core.schema import attribute_names, check_dataset, forcing_names, is_simulated, mean_record_names
 
 
 def build(name: str, source: Path, *, period: Period | None = None) -> xr.Dataset:
@@ -97,7 +98,10 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
         max(first[v.TIME].values[-1], second[v.TIME].values[-1]),
         name=v.TIME,
     )
-    records = [n for n in v.SOIL_MOISTURE if n in first or n in second]
+    means = {
+        n for ds in (first, second) for n in mean_record_names(ds) if n.removesuffix("_record") in attributes
+    }
+    records = [*(n for n in v.SOIL_MOISTURE if n in first or n in second), *sorted(means)]
     parts = [_aligned(ds, forcings, attributes, records, days) for ds in _align_products(first, second)]
     out = xr.concat(
         parts,
@@ -179,6 +183,10 @@ def _merged_attributes(name: str, first: xr.Dataset, second: xr.Dataset) -> dict
     if len({"flag_values" in ds[name].attrs for ds in owners}) == 2:
         raise DatasetError(f"{name!r} is categorical in one dataset and numeric in the other.")
     merged: dict[str, object] = dict(owners[-1][name].attrs) | dict(owners[0][name].attrs)
+    if days := [d for ds in owners if v.TIME not in ds[name].dims and (d := averaged_days(ds[name]))]:
+        merged[v.PERIOD_START], merged[v.PERIOD_END] = min(d[0] for d in days), max(d[1] for d in days)
+        if len({ds[name].attrs.get("averaged") for ds in owners}) == 2:
+            merged.pop("averaged", None)
     for key in ("source", "license"):
         texts = [str(ds[name].attrs.get(key) or ds.attrs.get(key, "")) for ds in owners]
         merged[key] = " + ".join(dict.fromkeys(filter(None, texts)))

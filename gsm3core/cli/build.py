@@ -39,6 +39,7 @@ def recipe_from(
     methods: list[str],
     allow_gaps: bool,
     sensors: dict[str, Any],
+    resolution: float | None = None,
 ) -> Any:
     """Return the recipe from a YAML file, or from the options of the command.
 
@@ -62,6 +63,7 @@ def recipe_from(
             **{f"--{k.replace('_', '-')}": x is not None for k, x in sensors.items()},
             **{f"--{k}": x for k, x in inputs.items()},
             "--method": methods,
+            "--resolution": resolution,
         }
         if used := [k for k, x in given.items() if x]:
             raise ConfigError(
@@ -101,7 +103,7 @@ def recipe_from(
     options = {
         "sites": sites, "period": parse_period("", days) if days else None, "selection": selection,
         "forcings": inputs["forcing"], "attributes": inputs["attribute"], "products": inputs["product"],
-        "sources": settings, "gaps": "allow" if allow_gaps else "refuse",
+        "sources": settings, "resolution": resolution, "gaps": "allow" if allow_gaps else "refuse",
     }  # fmt: skip
     try:
         return Recipe.model_validate(options)

@@ -12,7 +12,7 @@ import xarray as xr
 from gsm3core.assembly.assemble import assemble
 from gsm3core.assembly.recipe import Recipe
 from gsm3core.files import fingerprint
-from gsm3core.schema import open_dataset, products
+from gsm3core.schema import open_dataset, precipitation_names, products
 from support import planted_sources as planted
 from support.planted_sources import DAYS, SITES
 
@@ -62,6 +62,16 @@ def test_every_forcing_value(ds: xr.Dataset) -> None:
             assert float(site.air_temperature[k]) == pytest.approx(midnight + 1.15, abs=1e-4)
             assert float(site.air_temperature_max[k]) == pytest.approx(midnight + 2.3, abs=1e-4)
             assert float(site.precipitation[k]) == pytest.approx(planted.era5_rain(lat, lon, k), abs=1e-4)
+
+
+def test_renamed_precipitation_is_still_precipitation(sources: Path, tmp_path: Path) -> None:
+    """What recognises it, the CF standard name, passes through reader, daily means, cached pieces and store."""
+    out = tmp_path / "renamed.zarr"
+    wet = ["era5:air_temperature,precipitation=my_rain,precipitation@max=my_rate"]
+    assemble(recipe(sources, forcings=wet, attributes=[], products=["smap-l3e"]), out, root=sources)
+    ds = open_dataset(out)
+    assert ds.my_rain.attrs["standard_name"] == "lwe_precipitation_rate"
+    assert precipitation_names(ds) == ["my_rain"]
 
 
 def test_every_product_value(ds: xr.Dataset) -> None:

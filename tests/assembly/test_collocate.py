@@ -119,6 +119,14 @@ def test_classes_are_not_averaged() -> None:
     assert out.field.attrs["collocation"] == "nearest"
 
 
+def test_directions_are_not_averaged() -> None:
+    """Half-way between 350 and 10 degrees the mean of the numbers faces south."""
+    ds = world(np.where(np.arange(360) < 180, 350.0, 10.0) + np.zeros((180, 1))).rename(field="aspect")
+    out = to_sites(ds, [0.0], [-0.01], method="bilinear")
+    assert float(out.aspect[0, 0]) in (350.0, 10.0)
+    assert out.aspect.attrs["collocation"] == "nearest"
+
+
 def test_sites_in_ease_cells() -> None:
     """A map of cell numbers (time, y, x): nearest is the cell given by the projection."""
     rows, columns = 406, 964

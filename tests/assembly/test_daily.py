@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +9,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gsm3core.assembly.daily import long_term_mean, to_daily
-from gsm3core.config import Period
+from gsm3core.assembly.daily import to_daily
 from gsm3core.errors import DatasetError
 
 
@@ -97,19 +94,3 @@ def test_invalid_input_is_an_error() -> None:
         to_daily(hourly(np.arange(48.0), units="mm d-1"), how={"x": "sum"})
     with pytest.raises(DatasetError, match=r"no time step"):
         to_daily(ds.isel(time=[]))
-
-
-def test_long_term_means() -> None:
-    ds = hourly(np.arange(100.0), step=86400)
-    ds["x"][10:, 0] = np.nan
-    mean = long_term_mean(ds, {"x": "mean_x"}, minimum_days=5)
-    assert float(mean.mean_x[0]) == 4.5
-    assert mean.mean_x.attrs["units"] == "K"
-    assert mean.mean_x.attrs["averaged"].startswith("2020-01-01 to 2020-04-09")
-    assert np.isnan(float(long_term_mean(ds, {"x": "mean_x"}).mean_x[0])), "30 days are required by default"
-    first = Period(start=dt.date(2020, 1, 1), end=dt.date(2020, 1, 5))
-    assert float(long_term_mean(ds, {"x": "m"}, period=first, minimum_days=1).m[0]) == 2.0
-    with pytest.raises(DatasetError, match=r"cannot average y: no such variable"):
-        long_term_mean(ds, {"y": "m"})
-    with pytest.raises(DatasetError, match=r"no day of 2030-01-01"):
-        long_term_mean(ds, {"x": "m"}, period=Period(start=dt.date(2030, 1, 1), end=dt.date(2030, 2, 1)))

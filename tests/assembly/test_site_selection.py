@@ -162,6 +162,13 @@ def test_recipe_with_the_selection_of_the_paper(tmp_path: Path) -> None:
         == "start=datetime.date(2016, 4, 1) end=datetime.date(2020, 12, 31)"
     )
     assert variables["sand"].days is None
+    # The paper interpolates terrain and NDVI; a recipe's own method counts more.
+    assert [recipe.settings(s).method for s in ("amatulli-topography", "mod13c2", "hwsd", "era5")] == [
+        "bilinear", "bilinear", "nearest", "bilinear",
+    ]  # fmt: skip
+    own = {"amatulli-topography": {"method": "nearest"}, "mod13c2": {"path": "n"}}
+    changed = Recipe.model_validate({**recipe.model_dump(exclude={"sources"}), "sources": own})
+    assert [changed.settings(s).method for s in ("amatulli-topography", "mod13c2")] == ["nearest", "bilinear"]
     assert recipe.sites.path == tmp_path / "a.zip" and recipe.settings("era5").path == tmp_path / "e"
 
 
