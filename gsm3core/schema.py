@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -171,12 +171,61 @@ def _warn_without_licence(ds: xr.Dataset, path: Path) -> None:
 
 
 def forcing_names(ds: xr.Dataset) -> list[str]:
-    """Return the names of the forcings: every ``(site, time)`` variable that is not soil moisture."""
-    return sorted(
-        str(n)
-        for n, a in ds.data_vars.items()
-        if set(a.dims) == {v.SITE, v.TIME} and n not in v.SOIL_MOISTURE
-    )
+    """Return the names of the forcings: every ``(site, time)`` variable but soil moisture, its flag and mean records."""
+    others = {*v.SOIL_MOISTURE, *v.QUALITY_FLAGS.values(), *mean_record_names(ds)}
+    daily = (n for n, a in ds.data_vars.items() if set(a.dims) == {v.SITE, v.TIME})
+    return sorted(str(n) for n in daily if n not in others)
+
+
+def mean_record_names(ds: xr.Dataset) -> list[str]:
+    """Return the daily records kept only for long-term means (attribute ``record_of``): no inputs."""
+    return sorted(str(n) for n, a in ds.data_vars.items() if v.RECORD_OF in a.attrs and v.TIME in a.dims)
+
+
+def precipitation_names(ds: xr.Dataset, forcings: Iterable[str] | None = None) -> list[str]:
+    """Return the forcings that are total daily precipitation; derived inputs and the bucket use the first.
+
+    Parameters
+    ----------
+    forcings
+        Names to choose from; all forcings of the dataset by default.
+
+    Returns
+    -------
+    list of str
+        Those of the vocabulary in its order (``precipitation`` first), then the others in the given order.
+
+    Notes
+    -----
+    A name of the vocabulary has the vocabulary's standard name, any other its attribute ``standard_name`` (CF
+    conventions, section 3.3): one of :data:`gsm3core.vocabulary.TOTAL_PRECIPITATION`. Snowfall, rainfall and convective
+    precipitation have other standard names; the extreme of a day (``cell_methods``) is no amount.
+    """
+    names = list(forcing_names(ds) if forcings is None else forcings)
+    known = [n for n in v.FORCINGS if n in names and v.FORCINGS[n].standard_name in v.TOTAL_PRECIPITATION]
+    return known + [n for n in names if n in ds and n not in v.VARIABLES and _is_precipitation(ds[n])]
+
+
+def daily_precipitation(ds: xr.Dataset, name: str) -> NDArray[np.float64]:
+    """Return one precipitation forcing ``(site, time)``, mm d-1.
+
+    Raises
+    ------
+    DatasetError
+        If its units are not in :data:`gsm3core.vocabulary.MM_PER_DAY`.
+    """
+    units = str(ds[name].attrs.get("units", v.FORCINGS["precipitation"].units))
+    if units not in v.MM_PER_DAY:
+        raise DatasetError(
+            f"forcing {name!r} is precipitation in {units!r}; expected one of {', '.join(v.MM_PER_DAY)}. Convert it and set "
+            "its attribute `units`, or leave it out of data.forcings."
+        )
+    return ds[name].transpose(v.SITE, v.TIME).values.astype(float) * v.MM_PER_DAY[units]
+
+
+def _is_precipitation(variable: xr.DataArray) -> bool:
+    extreme = any(word in str(variable.attrs.get("cell_methods", "")) for word in ("maximum", "minimum"))
+    return variable.attrs.get("standard_name") in v.TOTAL_PRECIPITATION and not extreme
 
 
 def attribute_names(ds: xr.Dataset) -> list[str]:

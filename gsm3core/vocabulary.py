@@ -14,6 +14,7 @@ SM_PRODUCT = "sm_product"
 SM_PREDICTED = "sm_predicted"
 SM_PREDICTED_STD = "sm_predicted_std"
 IN_TEST = "in_test"
+IN_TRAIN = "in_train"
 FOLD = "fold"
 
 SM_UNITS = "m3 m-3"
@@ -35,6 +36,8 @@ MODEL_PRODUCTS = {
 
 REGIONS = ("CONUS", "Europe", "Africa_North", "Alaska", "Asia", "Africa_South", "Australia")
 NO_REGION = "Other"
+PAPER_REGIONS = "gsm3-paper"
+"""The region scheme of :data:`REGIONS` and of a dataset's coordinate ``region``; see :mod:`gsm3core.geography.regions`."""
 
 LAT = "lat"
 LON = "lon"
@@ -45,6 +48,14 @@ DEPTH = "depth"
 SITE_COORDINATES = (LAT, LON, REGION, NETWORK, STATION, DEPTH)
 
 TARGETS = (SM_INSITU, SM_SMAP)
+
+# Attributes of a variable that is a long-term mean: the daily variable that it averages, its first and last day.
+MEAN_OF, PERIOD_START, PERIOD_END = "mean_of", "period_start", "period_end"
+# Attribute of a daily variable that is only averaged for a long-term mean: the canonical variable that it holds.
+RECORD_OF = "record_of"
+
+QUALITY_FLAGS = {SM_INSITU: "sm_insitu_flag", SM_SMAP: "sm_smap_flag", SM_PRODUCT: "sm_product_flag"}
+"""Quality flag of each record, on its dimensions: 0 recommended by the producer, another number not. No input of a model."""
 
 HOLDOUTS = ("temporal", "random_spatial", "cross_continental", "spatial_block", "custom")
 
@@ -130,7 +141,28 @@ FORCINGS = _table(
     Variable(name="lai_low", units="m2 m-2", long_name="leaf area index of low vegetation", valid_min=0, valid_max=15),
     Variable(name="lai", units="m2 m-2", long_name="leaf area index", valid_min=0, valid_max=15,
              standard_name="leaf_area_index"),
+    Variable(name="snow_water_equivalent", units="mm", long_name="water in the snow", valid_min=0, valid_max=20_000,
+             standard_name="lwe_thickness_of_surface_snow_amount"),
+    Variable(name="snow_depth", units="m", long_name="snow depth", valid_min=0, valid_max=50,
+             standard_name="surface_snow_thickness"),
+    Variable(name="snow_cover", units="1", long_name="share of the ground covered by snow", valid_min=0, valid_max=1,
+             standard_name="surface_snow_area_fraction"),
 )  # fmt: skip
+
+SNOW_LIMITS = {"snow_water_equivalent": 0.1, "snow_depth": 0.001, "snow_cover": 0.01}
+"""Values above which a day is a day with snow: any snow beyond rounding."""
+
+TOTAL_PRECIPITATION = ("lwe_precipitation_rate", "precipitation_flux", "lwe_thickness_of_precipitation_amount",
+                       "precipitation_amount")  # fmt: skip
+"""CF standard names of total precipitation. Its parts (snowfall, rainfall, convective precipitation) have others."""
+
+MM_PER_DAY = {
+    "mm": 1.0, "kg m-2": 1.0, "m": 1000.0,  # amounts of a day
+    "mm d-1": 1.0, "mm day-1": 1.0, "mm/d": 1.0, "mm/day": 1.0, "kg m-2 d-1": 1.0, "kg m-2 day-1": 1.0,
+    "m d-1": 1000.0, "m day-1": 1000.0, "m/day": 1000.0, "mm h-1": 24.0, "mm/h": 24.0, "mm/hr": 24.0,
+    "kg m-2 s-1": 86_400.0, "mm s-1": 86_400.0, "mm/s": 86_400.0, "m s-1": 86_400_000.0,
+}  # fmt: skip
+"""Factors from units of daily precipitation to mm per day; 1 mm of liquid water is 1 kg m-2."""
 
 ATTRIBUTES = _table(
     Variable(name="elevation", units="m", long_name="elevation", valid_min=-500, valid_max=9000,
@@ -140,7 +172,12 @@ ATTRIBUTES = _table(
              valid_max=360),
     Variable(name="poleward_aspect", units="1", long_name="poleward aspect (+1 facing the pole)", valid_min=-1,
              valid_max=1),
-    Variable(name="plan_curvature", units="m-1", long_name="plan curvature of the terrain", valid_min=-1, valid_max=1),
+    Variable(name="profile_curvature", units="m-1", long_name="terrain curvature down the slope (profile)",
+             valid_min=-1, valid_max=1),
+    Variable(name="tangential_curvature", units="m-1", long_name="terrain curvature across the slope (tangential)",
+             valid_min=-1, valid_max=1),
+    Variable(name="plan_curvature", units="m-1", long_name="terrain curvature of the contour line (plan)", valid_min=-1,
+             valid_max=1),
     Variable(name="terrain_roughness", units="m", long_name="largest difference of elevation to a neighbouring cell",
              valid_min=0, valid_max=9000),
     Variable(name="sand", units="1", long_name="sand fraction", valid_min=0, valid_max=1),
@@ -170,6 +207,9 @@ ATTRIBUTES = _table(
     Variable(name="precipitation_seasonality", units="1", long_name="coefficient of variation of monthly precipitation",
              valid_min=0, valid_max=5),
 )  # fmt: skip
+
+CIRCULAR = ("aspect",)
+"""Directions in degrees: 359 and 1 are neighbours, so that their values are not averaged."""
 
 VARIABLES: dict[str, Variable] = SOIL_MOISTURE | FORCINGS | ATTRIBUTES
 

@@ -11,6 +11,9 @@ import xarray as xr
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError, did_you_mean
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import fold_attributes, input_names
+from gsm3core.scaling.copied_targets import refuse_copied_forcings
+from gsm3core.schema import target_names
 
 GRADIENT_BOOSTING = "gradient_boosting"
 CLIMATOLOGY = "climatology"
@@ -60,7 +63,8 @@ def predict_fold(
     Raises
     ------
     ConfigError
-        If the name is unknown, or an input that the baseline needs is not configured.
+        If the name is unknown, an input that the baseline needs is not configured, ``data.attributes`` names one that the
+        fold must not use (:func:`gsm3core.scaling.fold_attributes`), or a forcing has the values of a target.
     DatasetError
         If a variable is missing.
     TrainingError
@@ -70,6 +74,9 @@ def predict_fold(
     """
     if name not in _PREDICTORS:
         raise ConfigError(f"baseline {name!r} is not known. {did_you_mean(name, _PREDICTORS)}")
+    refuse_copied_forcings(ds, fold, input_names(ds, config.data)[0], target_names(ds))
+    ds, chosen = fold_attributes(ds, fold, config.data)
+    config = config.replace("data", attributes=chosen.names)
     predict = resolve_name(_PREDICTORS[name])
     predicted: xr.DataArray = predict(ds, fold, config, emit or _ignore_event, cancelled)
     return predicted

@@ -10,11 +10,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
-from gsm3core.baselines.features import PRECIPITATION
-from gsm3core.baselines.training_record import Floats, input_names, to_prediction, training_record
+from gsm3core.baselines.training_record import Floats, to_prediction, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import input_names, spin_up_days, with_spin_up
+from gsm3core.schema import daily_precipitation, precipitation_names
 
 # Fewest training days for a site's own bucket of four parameters.
 FEWEST_DAYS = 60
@@ -80,27 +81,32 @@ def predict_bucket(
     linear in ``w``: dry end and gain by least squares. The index is that of Kohler and Linsley (1951, U.S. Weather
     Bureau Research Paper 34); the saturating form bounds it by the pore space. A site with :data:`FEWEST_DAYS` training
     days of its own (temporal holdouts) has its own bucket; all others share the one that fits all training sites best.
-    Missing precipitation, and that before the record, is the training mean, so that a gap does not appear dry.
+    Of several precipitation forcings the first of :func:`gsm3core.schema.precipitation_names` is used. In prediction the
+    index is spun up on the precipitation of each record's first year (:func:`gsm3core.scaling.with_spin_up`). Missing
+    precipitation, and that before the record in training, is the training mean, so that a gap does not appear dry.
     """
-    forcings, _ = input_names(ds, config)
-    if PRECIPITATION not in forcings:
+    forcings, _, _ = input_names(ds, config.data)
+    found = precipitation_names(ds, forcings)
+    if not found:
         raise ConfigError(
-            f"model api_bucket needs {PRECIPITATION!r} among the forcings; data.forcings has {', '.join(forcings)}."
+            "model api_bucket needs precipitation among the forcings: one with the CF standard_name "
+            f"{' or '.join(v.TOTAL_PRECIPITATION)}; data.forcings has {', '.join(forcings)}."
         )
     training = training_record(ds, fold, config)
-    rain = ds[PRECIPITATION].transpose(v.SITE, v.TIME).values.astype(float)
+    rain = daily_precipitation(ds, found[0])
     mean_rain = _training_mean(rain, fold)
-    rain = np.where(np.isfinite(rain), rain, mean_rain)
+    spun_up = daily_precipitation(with_spin_up(ds, found[:1], spin_up_days(config.training)), found[0])
+    rain, spun_up = (np.where(np.isfinite(a), a, mean_rain) for a in (rain, spun_up))
 
     own = training.by_site()
     test = np.flatnonzero(fold.test_sites)
     has_own = np.isfinite(own[test]).sum(axis=1) >= FEWEST_DAYS
-    values_ST = np.empty((len(test), rain.shape[1]))
+    values_ST = np.empty((len(test), spun_up.shape[1]))
     if has_own.any():
         own_buckets = fit_bucket(
             rain[test[has_own]], own[test[has_own]], mean_rain, shared=False, cancelled=cancelled
         )
-        values_ST[has_own] = own_buckets.soil_moisture(rain[test[has_own]], mean_rain)
+        values_ST[has_own] = own_buckets.soil_moisture(spun_up[test[has_own]], mean_rain)
     if not has_own.all():
         target = training.streams[training.reference]
         has_target = np.isfinite(target).any(axis=1)
@@ -108,9 +114,9 @@ def predict_bucket(
             rain[has_target], target[has_target], mean_rain, shared=True, cancelled=cancelled
         )
         repeated = shared_bucket.at(np.zeros(int((~has_own).sum()), np.intp))
-        values_ST[~has_own] = repeated.soil_moisture(rain[test[~has_own]], mean_rain)
+        values_ST[~has_own] = repeated.soil_moisture(spun_up[test[~has_own]], mean_rain)
     emit("progress", fold=fold.name, done=1.0)
-    return to_prediction(values_ST, ds, fold, forcings)
+    return to_prediction(values_ST[:, -rain.shape[1] :], ds, fold, forcings)
 
 
 def fit_bucket(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gsm3core import vocabulary as v
-from gsm3core.baselines.training_record import Floats, input_names, to_prediction, training_record
+from gsm3core.baselines.training_record import Floats, to_prediction, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import input_names
 
 WINDOW = 31
 NEIGHBOURS = 10
@@ -44,7 +45,7 @@ def predict_climatology(
     scores. A held-out site has the mean of the :data:`NEIGHBOURS` nearest training sites, weighted by inverse squared
     distance; the number was chosen among training sites (docs/baselines.md).
     """
-    forcings, _ = input_names(ds, config)
+    forcings, _, _ = input_names(ds, config.data)
     training = training_record(ds, fold, config)
     days = pd.DatetimeIndex(ds[v.TIME].values).day_of_year.to_numpy()
     own = training.by_site()

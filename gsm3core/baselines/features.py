@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.scaling.derived import DECAYS, Floats, antecedent_mean, moving_mean, season
-from gsm3core.scaling.inputs import PRECIPITATION
-from gsm3core.schema import is_categorical
+from gsm3core.schema import daily_precipitation, is_categorical, precipitation_names
 
 LAGS = (1, 2, 3, 5, 7)
 MEANS = (7, 30, 90)
@@ -29,11 +28,14 @@ class FeatureTable:
         Names in the dataset.
     classes
         Classes of each categorical attribute at the training sites; their position is the class number.
+    precipitation
+        The forcing of the antecedent precipitation; ``None`` if there is none.
     """
 
     forcings: tuple[str, ...]
     attributes: tuple[str, ...]
     classes: dict[str, tuple[float, ...]]
+    precipitation: str | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -47,8 +49,8 @@ class FeatureTable:
                 *(f"{name}, mean of {window} d" for window in MEANS),
             )
         ]
-        if PRECIPITATION in self.forcings:
-            daily += [f"antecedent precipitation, {decay:g} a day" for decay in DECAYS]
+        if self.precipitation:
+            daily += [f"antecedent {self.precipitation}, {decay:g} a day" for decay in DECAYS]
         return [*daily, "season, sine", "season, cosine", *self.attributes]
 
     @property
@@ -70,8 +72,8 @@ class FeatureTable:
         for name in self.forcings:
             daily = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
             columns += [daily, *(lagged(daily, n) for n in LAGS), *(moving_mean(daily, n) for n in MEANS)]
-        if PRECIPITATION in self.forcings:
-            rain = ds[PRECIPITATION].transpose(v.SITE, v.TIME).values.astype(float)
+        if self.precipitation:
+            rain = daily_precipitation(ds, self.precipitation)
             columns += [antecedent_mean(rain, decay) for decay in DECAYS]
         columns += season(ds)
         columns += [self._static(ds[name], name)[:, None] for name in self.attributes]
@@ -107,7 +109,8 @@ def feature_table(
             found = np.unique(values[np.isfinite(values)])
             if 0 < len(found) <= _MOST_CLASSES:
                 classes[name] = tuple(found.tolist())
-    return FeatureTable(tuple(forcings), tuple(attributes), classes)
+    rain = next(iter(precipitation_names(ds, forcings)), None)
+    return FeatureTable(tuple(forcings), tuple(attributes), classes, rain)
 
 
 def lagged(daily_ST: Floats, days: int) -> Floats:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.baselines.features import FeatureTable, feature_table
-from gsm3core.baselines.training_record import TrainingRecord, input_names, to_prediction, training_record
+from gsm3core.baselines.training_record import TrainingRecord, to_prediction, training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling import input_names, spin_up_days, with_spin_up
 
 TREES = 300
 # Trees per call of fit, between which progress is reported and cancellation polled; each call bins the rows again.
@@ -41,7 +42,8 @@ def predict_by_boosting(
     -----
     Every training day with a target is a row; streams with more than :data:`MOST_ROWS` are subsampled without
     replacement (``training.seed``). The trees handle missing inputs themselves, so ``data.fill_forcing``,
-    ``data.transform_precipitation`` and ``data.derived`` are not used.
+    ``data.transform_precipitation`` and ``data.derived`` are not used. Lags and means at the start of a record are
+    those of its spin-up (:func:`gsm3core.scaling.with_spin_up`), in training and prediction.
 
     All training targets are used, as by the network: a column encodes the target's record, every stream has as many
     rows as the longest (shorter ones are repeated; the satellite's number is multiplied by
@@ -50,7 +52,7 @@ def predict_by_boosting(
     scikit-learn ten times slower. Columns: :mod:`gsm3core.baselines.features`; the algorithm is scikit-learn's,
     after Ke et al. (2017, LightGBM, NeurIPS 30).
     """
-    forcings, attributes = input_names(ds, config)
+    forcings, attributes, _ = input_names(ds, config.data)
     table = feature_table(ds, forcings, attributes, fold.train_sites)
     training = training_record(ds, fold, config)
     x, y = _training_rows(ds, table, training, config, cancelled)
@@ -59,7 +61,7 @@ def predict_by_boosting(
     done = 0
     for sites in _site_blocks(np.flatnonzero(fold.test_sites)):
         _raise_if_cancelled(cancelled)
-        rows = table.rows(ds.isel({v.SITE: sites}))
+        rows = _rows(table, ds.isel({v.SITE: sites}), config)
         flat = _append_source(rows.reshape(-1, rows.shape[-1]), 0)
         values_ST[done : done + len(sites)] = model.predict(flat).reshape(rows.shape[:2])
         done += len(sites)
@@ -84,10 +86,16 @@ def _training_rows(
         for sites in _site_blocks(np.flatnonzero(counts_ST.any(axis=1))):
             _raise_if_cancelled(cancelled)
             counts = counts_ST[sites]
-            rows = table.rows(ds.isel({v.SITE: sites}))[counts > 0]
+            rows = _rows(table, ds.isel({v.SITE: sites}), config)[counts > 0]
             x.append(np.repeat(_append_source(rows, source), counts[counts > 0], axis=0))
             y.append(np.repeat(target[sites][counts > 0], counts[counts > 0]))
     return np.concatenate(x), np.concatenate(y)
+
+
+def _rows(table: FeatureTable, ds: xr.Dataset, config: ExperimentConfig) -> NDArray[np.float32]:
+    """Return the features of a dataset's days ``(site, time, feature)``, with spun-up lags and means."""
+    spun_up = with_spin_up(ds, table.forcings, spin_up_days(config.training))
+    return table.rows(spun_up)[:, -ds.sizes[v.TIME] :]
 
 
 def _fit(

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
-from gsm3core.errors import DatasetError, TrainingError, did_you_mean
+from gsm3core.errors import TrainingError
 from gsm3core.holdouts.base import Fold
-from gsm3core.scaling import record_span
-from gsm3core.schema import attribute_names, forcing_names, target_names
+from gsm3core.scaling import input_names, record_span
 
 Floats = NDArray[np.float64]
 
@@ -59,12 +58,12 @@ def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> Tra
     Raises
     ------
     DatasetError
-        If the configuration names a variable that the dataset does not have.
+        If the configuration names variables that the dataset does not have; all are listed.
     TrainingError
         If no target has a training value.
     """
-    targets = _select_names(config.data.targets, target_names(ds), "target")
-    trainable_ST = record_span(ds, input_names(ds, config)[0]) & fold.train_sites[:, None] & fold.train_days
+    forcings, _, targets = input_names(ds, config.data)
+    trainable_ST = record_span(ds, forcings) & fold.train_sites[:, None] & fold.train_days
     streams = {}
     for name in sorted(targets, key=v.TARGETS.index):
         values = ds[name].transpose(v.SITE, v.TIME).values.astype(float)
@@ -77,22 +76,6 @@ def training_record(ds: xr.Dataset, fold: Fold, config: ExperimentConfig) -> Tra
             f"training sites on the {int(fold.train_days.sum())} training days."
         )
     return TrainingRecord(streams)
-
-
-def input_names(ds: xr.Dataset, config: ExperimentConfig) -> tuple[list[str], list[str]]:
-    """Return the names of the configured forcings and attributes; by default all of the dataset.
-
-    Raises
-    ------
-    DatasetError
-        If one is not in the dataset, or the dataset has no forcing.
-    """
-    forcings = _select_names(config.data.forcings, forcing_names(ds), "forcing")
-    if not forcings:
-        raise DatasetError(
-            "The dataset has no forcing: expected at least one (site, time) input besides soil moisture."
-        )
-    return forcings, _select_names(config.data.attributes, attribute_names(ds), "attribute")
 
 
 def to_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[str]) -> xr.DataArray:
@@ -120,13 +103,3 @@ def to_prediction(values_ST: Floats, ds: xr.Dataset, fold: Fold, forcings: list[
         name=v.SM_PREDICTED,
         attrs={"units": v.SM_UNITS, "long_name": "predicted soil moisture", "clipped": clipped},
     )
-
-
-def _select_names(names: tuple[str, ...] | None, available: list[str], what: str) -> list[str]:
-    for name in names or ():
-        if name not in available:
-            raise DatasetError(
-                f"{what} {name!r} is not in the dataset. {did_you_mean(name, available)} "
-                f"It has: {', '.join(available) or 'none'}."
-            )
-    return list(names) if names is not None else available

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,8 @@ from scipy.signal import lfilter
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.scaling.inputs import PRECIPITATION, log_transform
+from gsm3core.scaling.inputs import log_transform
+from gsm3core.schema import daily_precipitation, precipitation_names
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +24,12 @@ MEANS = (30, 90)
 
 
 def derived_columns(
-    ds: xr.Dataset, kinds: Sequence[str], forcings: Iterable[str], *, transform: bool
+    ds: xr.Dataset,
+    kinds: Sequence[str],
+    forcings: Iterable[str],
+    *,
+    transformed: Collection[str],
+    precipitation: str | None = None,
 ) -> dict[str, Floats]:
     """Return derived input columns, each ``(site, time)``; missing is NaN.
 
@@ -35,8 +41,12 @@ def derived_columns(
         Names in :data:`DERIVED`.
     forcings
         Names of the variables to average.
-    transform
-        Whether columns of precipitation are log-transformed (:func:`gsm3core.scaling.inputs.log_transform`).
+    transformed
+        Names of the precipitation forcings whose columns are log-transformed
+        (:func:`gsm3core.scaling.inputs.log_transform`).
+    precipitation
+        The forcing of ``antecedent_precipitation``; by default the first of
+        :func:`gsm3core.schema.precipitation_names`.
 
     Raises
     ------
@@ -52,7 +62,7 @@ def derived_columns(
     forcings = list(forcings)
     columns: dict[str, Floats] = {}
     for kind in kinds:
-        columns |= DERIVED[kind](ds, forcings, transform)
+        columns |= DERIVED[kind](ds, forcings, transformed, precipitation)
     return columns
 
 
@@ -105,28 +115,39 @@ def _window_sum(values: Floats, window: int) -> Floats:
     return total
 
 
-def _season(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
+def _season(
+    ds: xr.Dataset, forcings: list[str], transformed: Collection[str], precipitation: str | None
+) -> dict[str, Floats]:
     sine, cosine = season(ds)
     return {"season, sine": sine, "season, cosine": cosine}
 
 
-def _antecedent_precipitation(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
-    if PRECIPITATION not in forcings:
+def _antecedent_precipitation(
+    ds: xr.Dataset, forcings: list[str], transformed: Collection[str], precipitation: str | None
+) -> dict[str, Floats]:
+    name = precipitation or next(iter(precipitation_names(ds, forcings)), None)
+    if name is None:
         raise DatasetError(
-            f"data.derived has 'antecedent_precipitation', but {PRECIPITATION!r} is not among the forcings "
-            f"({', '.join(forcings)}). Add it to data.forcings, or remove that kind from data.derived."
+            "data.derived has 'antecedent_precipitation', but precipitation is not among the forcings "
+            f"({', '.join(forcings)}): expected one with the CF standard_name {' or '.join(v.TOTAL_PRECIPITATION)}. Add it "
+            "to data.forcings, set its standard_name, or remove that kind from data.derived."
         )
-    rain = _daily(ds, PRECIPITATION)
-    derived = {f"antecedent {PRECIPITATION}, {d:g} a day": antecedent_mean(rain, d) for d in DECAYS}
-    return {column: log_transform(values) for column, values in derived.items()} if transform else derived
+    rain = daily_precipitation(ds, name)
+    derived = {f"antecedent {name}, {d:g} a day": antecedent_mean(rain, d) for d in DECAYS}
+    if name in transformed:
+        derived = {column: log_transform(values) for column, values in derived.items()}
+    return derived
 
 
-def _running_means(ds: xr.Dataset, forcings: list[str], transform: bool) -> dict[str, Floats]:
+def _running_means(
+    ds: xr.Dataset, forcings: list[str], transformed: Collection[str], precipitation: str | None
+) -> dict[str, Floats]:
     columns: dict[str, Floats] = {}
     for name in forcings:
-        daily = _daily(ds, name)
+        rain = name in transformed
+        daily = daily_precipitation(ds, name) if rain else _daily(ds, name)
         derived = {f"{name}, mean of {days} d": moving_mean(daily, days) for days in MEANS}
-        if transform and name == PRECIPITATION:
+        if rain:
             derived = {column: log_transform(values) for column, values in derived.items()}
         columns |= derived
     return columns
@@ -137,7 +158,7 @@ def _daily(ds: xr.Dataset, name: str) -> Floats:
     return values
 
 
-_Columns = Callable[[xr.Dataset, list[str], bool], dict[str, Floats]]
+_Columns = Callable[[xr.Dataset, list[str], Collection[str], str | None], dict[str, Floats]]
 DERIVED: dict[str, _Columns] = {
     "season": _season,
     "antecedent_precipitation": _antecedent_precipitation,

@@ -10,47 +10,55 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.config import DataConfig
-from gsm3core.errors import DatasetError, TrainingError
+from gsm3core.errors import TrainingError
 from gsm3core.holdouts.base import Fold
+from gsm3core.scaling.copied_targets import refuse_copied_forcings
 from gsm3core.scaling.derived import derived_columns
-from gsm3core.scaling.inputs import forcing, record_span, require_variables
+from gsm3core.scaling.inputs import forcing, input_names, record_span
+from gsm3core.scaling.long_term_means import AttributeChoice, fold_attributes, with_means
 from gsm3core.scaling.scaler import Scaler
-from gsm3core.schema import attribute_names, forcing_names, is_categorical, target_names
+from gsm3core.schema import is_categorical, precipitation_names, target_names
 
 
-def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
+def fit_scaler(
+    ds: xr.Dataset, fold: Fold, config: DataConfig, *, chosen: AttributeChoice | None = None
+) -> Scaler:
     """Fit the scaler on a fold's training sites and training days.
 
     Parameters
     ----------
     config
         The variables, and the treatment of precipitation and gaps.
+    chosen
+        Attributes of the fold, from :func:`fold_attributes`; chosen here by default. To be given where validation sites
+        have been split from the fold since.
 
     Raises
     ------
     DatasetError
-        If the configuration names a variable that the dataset does not have.
+        If the configuration names variables that the dataset does not have; all are listed.
+    ConfigError
+        If the configuration names an attribute that the fold must not use (:func:`fold_attributes`), or a forcing has the
+        values of a target (:func:`gsm3core.scaling.copied_targets.refuse_copied_forcings`).
     TrainingError
         If the training part has no soil moisture, or no value of a forcing.
     """
-    forcings = list(config.forcings) if config.forcings is not None else forcing_names(ds)
-    attributes = list(config.attributes) if config.attributes is not None else attribute_names(ds)
-    targets = list(config.targets) if config.targets is not None else target_names(ds)
-    for names, what in ((forcings, "forcing"), (attributes, "attribute"), (targets, "target")):
-        require_variables(ds, names, what)
-    if not forcings:
-        raise DatasetError(
-            "The dataset has no forcing: expected at least one (site, time) input besides soil moisture."
-        )
+    forcings, _, targets = input_names(ds, config)
+    refuse_copied_forcings(ds, fold, forcings, target_names(ds))
+    if chosen is None:
+        _, chosen = fold_attributes(ds, fold, config)
+    ds = with_means(ds, chosen.means, chosen.days)
+    attributes = list(chosen.names)
     train = ds[[*forcings, *attributes, *targets]].isel({v.SITE: fold.train_sites, v.TIME: fold.train_days})
     # Targets outside a site's record of forcings are not used: the network does not run there.
     span = record_span(ds, forcings)[np.ix_(fold.train_sites, fold.train_days)]
-    derived = derived_columns(ds, config.derived, forcings, transform=config.transform_precipitation)
+    rain = precipitation_names(ds, forcings)
+    transformed = tuple(rain) if config.transform_precipitation else ()
+    derived = derived_columns(ds, config.derived, forcings, transformed=transformed)
     known = {n: np.where(span, train[n].transpose(v.SITE, v.TIME).values, np.nan) for n in targets}
     return Scaler(
         forcings={
-            n: _moments(forcing(train, n, transform=config.transform_precipitation, fill="mean"), n)
-            for n in forcings
+            n: _moments(forcing(train, n, transform=n in transformed, fill="mean"), n) for n in forcings
         },
         attributes={
             n: _moments(train[n].values, n, constant_if_missing=True)
@@ -59,7 +67,8 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
         },
         classes={n: _classes(train[n]) for n in attributes if is_categorical(ds[n])},
         target=_moments(np.concatenate([known[n].ravel() for n in targets]), " and ".join(targets)),
-        transform_precipitation=config.transform_precipitation,
+        transformed=transformed,
+        precipitation=rain[0] if rain else None,
         fill_forcing=config.fill_forcing,
         targets=tuple(
             sorted((n for n in targets if np.isfinite(known[n]).any()), key=lambda n: n != v.SM_INSITU)
@@ -67,6 +76,8 @@ def fit_scaler(ds: xr.Dataset, fold: Fold, config: DataConfig) -> Scaler:
         flagged=_with_gaps(train, forcings, attributes) if config.flag_missing else (),
         kinds=config.derived,
         derived={n: _moments(a[np.ix_(fold.train_sites, fold.train_days)], n) for n, a in derived.items()},
+        means=chosen.means,
+        mean_days=chosen.days if chosen.means else ("", ""),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from gsm3core.baselines import BASELINES, predict_fold
+from gsm3core.baselines import BASELINES, api_bucket, predict_fold
 from gsm3core.baselines.training_record import training_record
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, DatasetError, TrainingError
@@ -173,9 +173,9 @@ def test_errors_name_the_value() -> None:
     ds = make_dataset(6, 200)
     with pytest.raises(ConfigError, match=r"'climatologie' is not known.*'climatology'"):
         predict_fold("climatologie", ds, spatial(ds), CONFIG)
-    with pytest.raises(ConfigError, match=r"'precipitation' among the forcings; data\.forcings has air_temp"):
+    with pytest.raises(ConfigError, match=r"needs precipitation among.*data\.forcings has air_temp"):
         predict_fold("api_bucket", ds, spatial(ds), CONFIG.replace("data", forcings=("air_temperature",)))
-    with pytest.raises(DatasetError, match=r"forcing 'rain' is not in the dataset.*precipitation"):
+    with pytest.raises(DatasetError, match=r"(?s)forcing 'rain' is not in the dataset.*precipitation"):
         predict_fold("gradient_boosting", ds, spatial(ds), CONFIG.replace("data", forcings=("rain",)))
     with pytest.raises(DatasetError, match="no forcing"):
         predict_fold("climatology", ds.drop_vars(["precipitation", "air_temperature"]), spatial(ds), CONFIG)
@@ -185,3 +185,30 @@ def test_errors_name_the_value() -> None:
     for name in BASELINES:
         with pytest.raises(TrainingError, match="fold1: no soil moisture to train on"):
             predict_fold(name, ds, fold, CONFIG)
+
+
+@pytest.mark.parametrize("name", ["api_bucket", "gradient_boosting"])
+def test_predictions_are_spun_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the record began a year earlier with the same forcings; targets stay where they are."""
+    ds = make_dataset(8, 500)
+    longer = ds.isel(time=[*range(365), *range(500)]).assign_coords(
+        time=ds.time.values[0] + np.arange(-365, 500) * np.timedelta64(1, "D")
+    )
+    for target in ("sm_insitu", "sm_smap"):
+        longer[target][:, :365] = np.nan
+    fold = temporal(ds)
+    earlier = Fold(
+        name="temporal", train_sites=fold.train_sites, test_sites=fold.test_sites,
+        train_days=np.append(np.zeros(365, bool), fold.train_days),
+        test_days=np.append(np.zeros(365, bool), fold.test_days),
+    )  # fmt: skip
+    cold, spun_up = CONFIG.replace("training", spin_up_days=0), CONFIG.replace("training", spin_up_days=365)
+    # The fit of the bucket is not spun up: both are fitted on the same days.
+    bucket = api_bucket.fit_bucket
+    monkeypatch.setattr(
+        api_bucket, "fit_bucket", lambda r, t, mean, **how: bucket(r[:, -500:], t[:, -500:], mean, **how)
+    )
+    found = predict_fold(name, ds, fold, spun_up)
+    expected = predict_fold(name, longer, earlier, cold)
+    np.testing.assert_allclose(found.values, expected.values[:, 365:], atol=1e-6)
+    assert abs(found.values - predict_fold(name, ds, fold, cold).values)[:, :30].max() > 1e-3

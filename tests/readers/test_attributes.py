@@ -72,6 +72,27 @@ def test_poleward_aspect_in_both_hemispheres(tmp_path: Path) -> None:
     assert set(ds.data_vars) == {"poleward_aspect", "elevation", "slope"}
 
 
+def test_aspect_keeps_its_size_at_the_equator(tmp_path: Path) -> None:
+    """Interpolated between rows on both sides of the equator, equal slopes have the same aspect as without interpolation."""
+    geotiff(tmp_path / "aspectcosine_10KMmd_GMTEDmd.tif", np.full((2, 3), 0.8), west=-180, north=10, cell=10)
+    lat, lon = np.array([-2.0, 1.0]), np.array([-175.0, -170.0])
+    ds = AmatulliReader().open(tmp_path, transform=lambda one: to_sites(one, lat, lon, method="bilinear"))
+    np.testing.assert_allclose(ds.poleward_aspect, [-0.8, 0.8], rtol=1e-6)
+    assert ds.poleward_aspect.attrs["collocation"] == "bilinear"
+
+
+def test_curvatures_have_their_own_names(tmp_path: Path) -> None:
+    """pcurv is profile curvature and tcurv tangential curvature; the database has no plan curvature."""
+    for name, value in (("pcurv", 1e-5), ("tcurv", -2e-5), ("slope", 3.0)):
+        geotiff(tmp_path / f"{name}_10KMmd_GMTEDmd.tif", np.full((2, 3), value), west=-180, north=10, cell=10)
+    assert set(AmatulliReader().open(tmp_path).data_vars) == {"profile_curvature", "slope"}
+    both = AmatulliReader(["profile_curvature", "tangential_curvature"]).open(tmp_path)
+    assert float(both.profile_curvature[0, 0]) == pytest.approx(1e-5)
+    assert float(both.tangential_curvature[0, 0]) == pytest.approx(-2e-5)
+    with pytest.raises(DatasetError, match="has no variable 'plan_curvature'"):
+        AmatulliReader(["plan_curvature"]).open(tmp_path)
+
+
 def test_invalid_geotiffs(tmp_path: Path) -> None:
     path = tmp_path / "slope_10KMmd_GMTEDmd.tif"
     geotiff(path, np.ones((4, 4)), west=0, north=0, cell=1000, projected=True)

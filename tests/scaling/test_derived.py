@@ -74,13 +74,13 @@ def test_the_season_is_shifted_in_the_south() -> None:
 @pytest.mark.parametrize("kind", DERIVED)
 def test_derived_inputs_use_only_past_forcings(kind: str) -> None:
     ds = make_dataset(5, 200)
-    before = derived_columns(ds, [kind], FORCINGS, transform=True)
+    before = derived_columns(ds, [kind], FORCINGS, transformed=["precipitation"])
     changed = ds.copy(deep=True)
     for name in FORCINGS:
         changed[name].values[:, 120:] += 7
     changed["sm_insitu"].values[:] = 0.1
     changed["sm_smap"].values[:] = 0.9
-    after = derived_columns(changed, [kind], FORCINGS, transform=True)
+    after = derived_columns(changed, [kind], FORCINGS, transformed=["precipitation"])
     for name, values in before.items():
         np.testing.assert_allclose(after[name][:, :120], values[:, :120], rtol=1e-9, err_msg=name)
         if kind != "season":
@@ -130,4 +130,4 @@ def test_scaler_round_trip_with_and_without_derived_inputs(tmp_path: Path) -> No
 def test_derived_inputs_need_their_forcings() -> None:
     ds: xr.Dataset = make_dataset(4, 100)
     with pytest.raises(DatasetError, match=r"antecedent_precipitation.*not among the forcings \(air_temp"):
-        derived_columns(ds, ["antecedent_precipitation"], ["air_temperature"], transform=True)
+        derived_columns(ds, ["antecedent_precipitation"], ["air_temperature"], transformed=())

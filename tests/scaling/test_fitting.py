@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from gsm3core.config import DataConfig
+from gsm3core.catalog import selections
+from gsm3core.config import DataConfig, ExperimentConfig
 from gsm3core.errors import DatasetError, TrainingError
 from gsm3core.scaling import Scaler, fit_scaler, missing_inputs
 from support.folds import make_fold
@@ -101,13 +102,33 @@ def test_scaler_round_trip(dataset: xr.Dataset, tmp_path: Path) -> None:
 def test_missing_variables_are_listed_with_available_ones(dataset: xr.Dataset) -> None:
     with pytest.raises(
         DatasetError,
-        match=r"forcing 'precip' is not in the dataset. Did you mean 'precipitation'.*air_temperature, precipitation",
+        match=r"(?s)forcing 'precip' is not in the dataset. Did you mean 'precipitation'.*air_temperature, precipitation",
     ):
         fit_scaler(dataset, make_fold(dataset), DataConfig(forcings=("precip",)))
     nothing = make_dataset()
     nothing["sm_insitu"].values[:] = np.nan
     with pytest.raises(TrainingError, match="sm_insitu has no value at the training sites"):
         fit_scaler(nothing, make_fold(nothing), DataConfig(targets=("sm_insitu",)))
+
+
+def test_all_missing_inputs_are_in_one_list(dataset: xr.Dataset) -> None:
+    """The paper's selection on a small dataset: every input, its source, and what the dataset has."""
+    paper = ExperimentConfig.load("paper-temporal").data
+    smap_only = dataset.drop_vars("sm_insitu")
+    with pytest.raises(DatasetError) as error:
+        fit_scaler(smap_only, make_fold(dataset), paper)
+    for item in (*selections()["gsm3-paper"].forcings, *selections()["gsm3-paper"].attributes):
+        listed = f"{item.name!r} (source {item.source})" in str(error.value)
+        assert listed == (item.name not in dataset), item.name
+    assert str(error.value).count("\n") == 7
+    for text in (
+        "target 'sm_insitu' is not in the dataset",
+        "forcings of the dataset: air_temperature, precipitation",
+        "attributes of the dataset: clay, elevation, land_cover",
+        "targets of the dataset: sm_smap",
+        "gsm3 data describe SOURCE",
+    ):
+        assert text in str(error.value)
 
 
 def test_missing_inputs_can_be_flagged(dataset: xr.Dataset, tmp_path: Path) -> None:
@@ -152,7 +173,7 @@ def test_a_scaler_of_an_older_run_is_read(dataset: xr.Dataset, tmp_path: Path) -
         ({"forcings": ("precipitation", "sm_insitu")}, "'sm_insitu' cannot be used as forcing"),
         ({"forcings": ("clay",)}, "'clay' cannot be used as forcing"),
         ({"attributes": ("precipitation",)}, "'precipitation' cannot be used as attribute"),
-        ({"targets": ("precipitation",)}, "'precipitation' cannot be used as target.*sm_insitu, sm_smap"),
+        ({"targets": ("precipitation",)}, "(?s)'precipitation' cannot be used as target.*sm_insitu, sm_smap"),
     ],
 )
 def test_a_variable_is_accepted_only_in_its_role(
