@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
+from gsm3core.fold_files import FoldFiles
 from gsm3core.models import make_model
 from gsm3core.models.base import Model
 from gsm3core.models.device import resolve_device
 from gsm3core.models.files import load_tensors
 from gsm3core.prediction.mixture import Estimate, mixture
 from gsm3core.prediction.records import Records, estimate
-from gsm3core.run import FoldFiles, Run
-from gsm3core.scaling import Scaler, missing_inputs
+from gsm3core.run import Run
+from gsm3core.scaling import Scaler, missing_inputs, spin_up_text
 
 _SITES_IN_MEMORY = 1024
 _STD_COMMENT = {
@@ -66,7 +67,8 @@ def predict_dataset(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr
     -------
     xarray.Dataset
         ``sm_predicted`` and, with several networks or a distribution, ``sm_predicted_std``, both ``(site, time)``
-        m3 m-3. The attribute ``filled`` counts the filled missing inputs by variable.
+        m3 m-3. The attribute ``filled`` counts the filled missing inputs by variable, ``spin_up`` says what precedes each
+        record.
     """
     torch_device = resolve_device(device)
     folds = run.finished_folds()
@@ -78,6 +80,7 @@ def predict_dataset(run: Run, dataset: xr.Dataset, *, device: str = "cpu") -> xr
     predicted = as_dataset(found, dataset, run.config.model.head)
     predicted[v.SM_PREDICTED].attrs["comment"] = f"mean of {found.models} models of run {run.id}"
     filled = missing_inputs(dataset, Scaler.load(folds[0].scaler))
+    predicted.attrs["spin_up"] = spin_up_text(run.config.training)
     predicted.attrs["filled"] = ", ".join(f"{name}: {count}" for name, count in filled.items())
     return predicted
 
@@ -111,13 +114,8 @@ def estimate_fold(
         mask = np.zeros(len(sites), bool)
         mask[block] = True
         scaler, models = load_models(config, files, device)
-        records = Records.of(ds, scaler, mask)
-        parts.append(
-            mixture(
-                estimate(model, records, scaler.target, warmup=config.training.warmup, device=device)
-                for model in models
-            )
-        )
+        records = Records.of(ds, scaler, mask, config.training)
+        parts.append(mixture(estimate(model, records, scaler.target, device=device) for model in models))
     has_std = any(part.std_ST is not None for part in parts)
     # A block of sites without any record has no std_ST: it is NaN, like the mean.
     stds = [part.mean_ST if part.std_ST is None else std_factor * part.std_ST for part in parts]
