@@ -59,17 +59,20 @@ class ExperimentConfig(Section):
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> ExperimentConfig:
-        """Read a preset by name (``gsm3``, ``quick``, ``paper``, ``smap-temporal``) or a TOML file by path."""
-        presets = resources.presets()
-        path = presets.get(str(name_or_path), Path(name_or_path))
-        if not path.is_file():
-            raise ConfigError(
-                f"{name_or_path} is neither a configuration file nor a preset. {did_you_mean(str(name_or_path), presets)}"
-            )
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+        """Read a preset by name (:func:`gsm3core.resources.presets`) or a TOML file by path.
+
+        Notes
+        -----
+        ``extends = "NAME"`` at the top of a file takes all keys that it does not set from a preset.
+        """
+        return cls.from_mapping(_read(name_or_path, ()), source=str(_locate(name_or_path)))
+
+    @classmethod
+    def load_stored(cls, path: Path) -> ExperimentConfig:
+        """Read the complete configuration of a run; keys that did not exist yet have the value that gives its results."""
+        values = _read(path, ())
+        for section, defaults in _BEFORE.items():
+            values[section] = defaults | values.get(section, {})
         return cls.from_mapping(values, source=str(path))
 
     def replace(self, section: str, **changes: Any) -> ExperimentConfig:
@@ -95,6 +98,42 @@ class ExperimentConfig(Section):
             else:
                 top.append(f"{key} = {_toml(value)}\n")
         return "".join(top + sections)
+
+
+# Keys that the configuration of an earlier run lacks, and what that version did.
+_BEFORE: dict[str, dict[str, Any]] = {
+    "holdout": {"buffer_km": 0.0, "outside": "train"},
+    "training": {"spin_up_days": "warmup"},
+}
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    return resources.presets().get(str(name_or_path), Path(name_or_path))
+
+
+def _read(name_or_path: str | Path, extending: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values of a preset or file, with those of the preset that it extends."""
+    path = _locate(name_or_path)
+    if not path.is_file():
+        raise ConfigError(
+            f"{name_or_path} is neither a configuration file nor a preset. "
+            + did_you_mean(str(name_or_path), resources.presets())
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if base not in resources.presets() or base in extending:
+        known = [name for name in resources.presets() if name not in extending]
+        raise ConfigError(f"{path}: extends = {base!r} is not a preset. {did_you_mean(str(base), known)}")
+    merged = _read(base, (*extending, base))
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merged[key] | value if both else value
+    return merged
 
 
 def _explain(error: Any) -> str:

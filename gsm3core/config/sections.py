@@ -43,12 +43,17 @@ class DataConfig(Section):
         description="mean: a missing forcing value becomes the training mean of its variable (0 after scaling, as in "
         "hydroDL); interpolate: gaps are interpolated in time first",
     )
-    transform_precipitation: bool = Field(True, description="log10(sqrt(x) + 0.1) before scaling")
+    transform_precipitation: bool = Field(
+        True,
+        description="log10(sqrt(x) + 0.1) of every precipitation forcing in mm per day before scaling; precipitation is "
+        "what has the CF standard_name of total precipitation",
+    )
     derived: tuple[Literal["season", "antecedent_precipitation", "running_means"], ...] = Field(
         (),
         description="additional daily inputs derived from the forcings, never from soil moisture. season: sine and cosine "
         "of the time of year; antecedent_precipitation: weighted means over the previous days, with five half-lives of 1 "
-        "to 34 days; running_means: of every forcing over 30 and 90 days",
+        "to 34 days, of `precipitation` or, without it, of the first other precipitation forcing; running_means: of every "
+        "forcing over 30 and 90 days",
     )
     flag_missing: bool = Field(
         False,
@@ -69,7 +74,36 @@ class HoldoutConfig(Section):
         None, description="training period; for spatial holdouts also the test period"
     )
     test: Period | None = Field(None, description="test period of the temporal holdout")
+    regions: str = Field(
+        "gsm3-paper",
+        description="regions of cross_continental: a scheme of the data catalogue (gsm3-paper, continents, climates, countries) "
+        "or the path of a GeoJSON file, a FeatureCollection of polygons with a property name",
+    )
+    buffer_km: float = Field(
+        100.0,
+        ge=0,
+        le=5000,
+        description="width of the buffer around the region that cross_continental holds out, km: sites in it neither train nor "
+        "test in that fold. 100 km are three footprints of SMAP (33 km) or cells of ERA5 (31 km), so that no input or target of "
+        "a training site is averaged over the region; 0 in the paper",
+    )
+    outside: Literal["fold", "exclude", "train"] = Field(
+        "fold",
+        description="sites in no region in cross_continental. fold: a fold of their own, Other; exclude: neither training nor "
+        "test; train: in training in every fold and never tested, as in runs stored before this key existed",
+    )
     block_km: float = Field(500.0, gt=0, le=10_000, description="side of a block of spatial_block, km")
+    group_grid: Literal["M09", "M36"] | None = Field(
+        None,
+        description="EASE-Grid 2.0 whose cells hold out their sites together: M09 (9 km), M36 (36 km); None: that of sm_smap",
+    )
+    group_km: float = Field(
+        0.0,
+        ge=0,
+        le=5000,
+        description="sites up to this distance apart, km, are held out together, through chains of sites; 0: only the sites "
+        "of a cell. 33 is the footprint of SMAP on the 9 km grid",
+    )
     sites: tuple[str, ...] | None = Field(None, description="ids of the sites that custom holds out")
     networks: tuple[str, ...] | None = Field(None, description="networks that custom holds out")
     polygon: tuple[tuple[float, float], ...] | None = Field(
@@ -115,6 +149,11 @@ class ModelConfig(Section):
         description="standard deviation of a random offset added to the scaled daily inputs in training: one value per "
         "input and window, constant over its days",
     )
+    forget_bias: float | Literal["uniform"] = Field(
+        1.0,
+        description="initial bias of the LSTM's forget gates. uniform: random, as all other weights of the LSTM, as in "
+        "hydroDL",
+    )
     heads: Literal["shared", "separate", "affine"] = Field(
         "shared",
         description="how the training targets share the network. shared: one output series y for all, as in the paper; "
@@ -139,6 +178,12 @@ class TrainingConfig(Section):
     batch: int = Field(64, ge=1, description="windows of each stream in one update")
     window: int = Field(180, ge=2, description="days in a window")
     warmup: int = Field(0, ge=0, description="first days of a window that give no loss")
+    spin_up_days: Annotated[int, Field(ge=0, le=3650)] | Literal["warmup"] = Field(
+        365,
+        description="days of forcings that precede each record in prediction: its first year, repeated. 0: a cold start, "
+        "state zero on the first day of a record, as in the paper's code; warmup: the first warmup days run twice, as in "
+        "runs stored before this key existed",
+    )
     optimizer: Literal["adamw", "adadelta"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0)
     schedule: Literal["one_cycle", "constant"] = Field(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError
 
 Mask = NDArray[np.bool_]
+
+SAME_CELL = "in the satellite cell of a test site"
+NO_REGION = "in no region"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,15 @@ class SiteInfo:
         ``(site)`` whether a site has an in-situ record. Both kinds are distributed evenly over the folds.
     days
         ``(time)`` the dataset's days.
+    target_days
+        By soil-moisture record, ``(time)`` mask of the days with a value at some site; read by the temporal holdout.
+        Without records, every day counts.
+    targets
+        The records in ``target_days`` that are training targets.
+    regions
+        The names in ``region`` in the order of folds, without :data:`gsm3core.vocabulary.NO_REGION`.
+    near
+        Region -> ``(site)`` mask of the sites of other regions within ``holdout.buffer_km`` of it.
     """
 
     site: NDArray[np.str_]
@@ -43,6 +56,10 @@ class SiteInfo:
     group: NDArray[np.int64]
     has_insitu: Mask
     days: pd.DatetimeIndex
+    target_days: Mapping[str, Mask] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    regions: tuple[str, ...] = v.REGIONS
+    near: Mapping[str, Mask] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,11 @@ class Fold:
         ``(site)`` masks. Disjoint in spatial holdouts, equal in the temporal one.
     train_days, test_days
         ``(time)`` masks. Disjoint in the temporal holdout.
+    fit_sites
+        ``(site)`` mask: training sites whose training-period scores come from this fold (:func:`assign_fit_sites`); by
+        default all training sites.
+    left_out
+        Reason -> ``(site)`` mask of the sites that neither train nor test for it. Each site has one reason.
     """
 
     name: str
@@ -64,6 +86,8 @@ class Fold:
     test_sites: Mask
     train_days: Mask
     test_days: Mask
+    fit_sites: Mask | None = None
+    left_out: Mapping[str, Mask] = field(default_factory=dict)
 
 
 class Holdout(Protocol):
@@ -78,6 +102,23 @@ class Holdout(Protocol):
             If the sites or days cannot be split as configured.
         """
         ...
+
+
+def assign_fit_sites(folds: Sequence[Fold]) -> list[Fold]:
+    """Return the folds with ``fit_sites``: every training site belongs to one fold that trained on it.
+
+    Notes
+    -----
+    In a spatial holdout most sites are trained on by all folds but one. The fold after the one that tests a site is used,
+    so that a training score is that of one model, as the test score is, and not of the mean of several.
+    """
+    trained_FS = np.stack([f.train_sites for f in folds])
+    tested_FS = np.stack([f.test_sites for f in folds])
+    next_S = np.where(tested_FS.any(axis=0), tested_FS.argmax(axis=0) + 1, 0)
+    order_FS = (next_S + np.arange(len(folds))[:, None]) % len(folds)
+    trained_in_order_FS = np.take_along_axis(trained_FS, order_FS, axis=0)
+    chosen_S = np.take_along_axis(order_FS, trained_in_order_FS.argmax(axis=0)[None], axis=0)[0]
+    return [replace(f, fit_sites=f.train_sites & (chosen_S == k)) for k, f in enumerate(folds)]
 
 
 def period_mask(days: pd.DatetimeIndex, period: Period, what: str) -> Mask:

@@ -9,7 +9,7 @@ import shapely
 
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError, did_you_mean
-from gsm3core.holdouts.base import Fold, Mask, SiteInfo, spatial_days
+from gsm3core.holdouts.base import SAME_CELL, Fold, Mask, SiteInfo, spatial_days
 
 
 class Custom:
@@ -44,7 +44,16 @@ class Custom:
                 f"The custom holdout holds out all {len(test)} sites and leaves none for training. Hold out fewer."
             )
         days = spatial_days(sites, self.config.train)
-        yield Fold(name="custom", train_sites=train, test_sites=test, train_days=days, test_days=days)
+        cell = ~(train | test)
+        left_out = {SAME_CELL: cell} if cell.any() else {}
+        yield Fold(
+            name="custom",
+            train_sites=train,
+            test_sites=test,
+            train_days=days,
+            test_days=days,
+            left_out=left_out,
+        )
 
     def _test(self, sites: SiteInfo) -> Mask:
         c = self.config

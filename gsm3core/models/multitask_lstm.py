@@ -30,6 +30,10 @@ class MultitaskLSTM(Model):
     weights, a new mask each forward pass shared over batch and time, as in hydroDL (DropConnect, Wan et
     al. 2013; on recurrent weights Merity et al. 2018, arXiv:1708.02182); ``"outputs"`` masks the LSTM's output.
 
+    All weights and biases of the LSTM start uniform in +-1/sqrt(hidden), as in hydroDL. ``forget_bias`` sets the
+    input-hidden bias of the forget gates instead, so that the state decays slowly from the first update on (Jozefowicz et
+    al. 2015, PMLR 37, 2342-2350): soil dries over weeks.
+
     A few dozen sites are identified by their attributes alone, so a network can overfit each of them.
     ``attribute_noise`` adds noise to the attributes in training, which penalises outputs that change fast with them
     (Bishop 1995, doi:10.1162/neco.1995.7.1.108). The mean level of the forcings identifies a site as well, so
@@ -48,14 +52,13 @@ class MultitaskLSTM(Model):
         self.lstm = nn.LSTM(config.hidden, config.hidden)
         self.output_dropout = Dropout(config.dropout if config.dropout_on == "outputs" else 0.0)
         self.head = HEADS[config.heads](config.hidden, PARAMETERS[config.head], streams)
-        self._initialize()
+        if config.forget_bias != "uniform":
+            self._set_forget_bias(config.forget_bias)
 
-    def _initialize(self) -> None:
-        """Set the forget-gate bias to 1 (Jozefowicz et al. 2015): soil dries over weeks."""
+    def _set_forget_bias(self, value: float) -> None:
         hidden = self.lstm.hidden_size
         with torch.no_grad():
-            bias = self.lstm.get_parameter("bias_ih_l0")
-            bias[hidden : 2 * hidden].fill_(1.0)
+            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden].fill_(value)
 
     def features(
         self, x_BTF: torch.Tensor, c_BA: torch.Tensor, state: State | None

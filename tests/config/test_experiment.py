@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gsm3core.catalog import selections
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError
 from gsm3core.resources import presets
@@ -111,18 +112,69 @@ def test_toml_round_trip(
     assert ExperimentConfig.from_mapping(tomllib.loads(config.to_toml())) == config
 
 
-def test_presets_load_and_paper_has_the_papers_values() -> None:
-    assert set(presets()) == {"gsm3", "quick", "paper", "smap-temporal"}
+PAPER = ("paper", "paper-temporal", "paper-spatial", "paper-cross-continental")
+
+
+def test_presets_load() -> None:
+    assert set(presets()) == {"gsm3", "quick", "smap-temporal", *PAPER}
     for name in presets():
         assert ExperimentConfig.load(name).training.epochs >= 1
-    paper = ExperimentConfig.load("paper")
-    assert (
-        paper.training.batch,
-        paper.model.hidden,
-        paper.model.dropout,
-        paper.training.epochs,
-        paper.training.window,
-    ) == (128, 256, 0.5, 100, 365)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_paper_presets_have_the_papers_values(name: str) -> None:
+    """Liu et al., GSM3 v1.0, sections 2.1 and 2.4."""
+    paper = ExperimentConfig.load(name)
+    training = paper.training
+    assert (training.batch, training.epochs, training.window) == (128, 100, 365)
+    assert (paper.model.hidden, paper.model.dropout, training.spin_up_days) == (256, 0.5, 0)
+    assert (training.members, training.validation_share, paper.data.derived) == (1, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "holdout", "train", "test"),
+    [
+        ("paper-temporal", "temporal", ("2016-04-01", "2020-12-31"), ("2015-04-01", "2016-03-31")),
+        ("paper-spatial", "random_spatial", ("2015-04-01", "2020-12-31"), None),
+        ("paper-cross-continental", "cross_continental", ("2015-04-01", "2020-12-31"), None),
+    ],
+)
+def test_paper_presets_have_the_papers_experiments(
+    name: str, holdout: str, train: tuple[str, str], test: tuple[str, str] | None
+) -> None:
+    config = ExperimentConfig.load(name)
+    chosen = selections()["gsm3-paper"]
+    assert config.data.forcings == tuple(i.name for i in chosen.forcings)
+    assert len(config.data.forcings) == 18
+    # A held-out place has no soil moisture to average.
+    left_out = set() if holdout == "temporal" else {"mean_sm_smap"}
+    assert config.data.attributes == tuple(i.name for i in chosen.attributes if i.name not in left_out)
+    assert len(config.data.attributes) + len(left_out) == 17
+    assert config.data.targets == ("sm_insitu", "sm_smap")
+    assert (config.holdout.name, config.holdout.folds) == (holdout, 5)
+    for period, days in ((config.holdout.train, train), (config.holdout.test, test)):
+        assert (days is None) == (period is None)
+        assert period is None or (str(period.start), str(period.end)) == days
+
+
+def test_the_cross_continental_preset_has_the_papers_regions() -> None:
+    holdout = ExperimentConfig.load("paper-cross-continental").holdout
+    assert (holdout.regions, holdout.outside, holdout.buffer_km) == ("gsm3-paper", "exclude", 0)
+
+
+def test_a_file_extends_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "paper-spatial"\n[training]\nepochs = 3\n[holdout]\nfolds = 7\n')
+    mine, preset = ExperimentConfig.load(path), ExperimentConfig.load("paper-spatial")
+    assert mine == preset.replace("training", epochs=3).replace("holdout", folds=7)
+    path.write_text('extends = "papr"\n')
+    with pytest.raises(
+        ConfigError, match=r"mine.toml: extends = 'papr' is not a preset. Did you mean 'paper'"
+    ):
+        ExperimentConfig.load(path)
+    path.write_text('extends = "paper"\n[training]\nepoch = 3\n')
+    with pytest.raises(ConfigError, match=r"mine.toml:\n.*epoch is an unknown key"):
+        ExperimentConfig.load(path)
 
 
 def test_an_unreadable_configuration_is_named(tmp_path: Path) -> None:
@@ -151,3 +203,13 @@ def test_errors_of_combined_keys_omit_the_whole_section() -> None:
     with pytest.raises(ConfigError) as error:
         ExperimentConfig.from_mapping({"training": {"patience": 3, "epochs": 5}})
     assert str(error.value).endswith("set validation_share above 0")
+
+
+def test_a_run_without_a_forget_bias_keeps_one(tmp_path: Path) -> None:
+    """Runs of the preset paper that were made before the key existed began with a bias of 1."""
+    stored = tmp_path / "config.toml"
+    text = ExperimentConfig.load("paper").to_toml()
+    stored.write_text("".join(line for line in text.splitlines(True) if not line.startswith("forget_bias")))
+    assert ExperimentConfig.load_stored(stored).model.forget_bias == 1.0
+    stored.write_text(text)
+    assert ExperimentConfig.load_stored(stored).model.forget_bias == "uniform"

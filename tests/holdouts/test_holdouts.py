@@ -92,21 +92,6 @@ def test_random_spatial_balances_both_kinds_of_sites(sites: SiteInfo, k: int) ->
             assert max(counts) - min(counts) <= 1
 
 
-@given(any_sites())
-def test_cross_continental(sites: SiteInfo) -> None:
-    present = {r for r in v.REGIONS if (sites.region == r).any()}
-    if not present or set(sites.region) == present == {next(iter(present))}:
-        with pytest.raises(ConfigError, match="at least two regions"):
-            folds_of(sites, name="cross_continental")
-        return
-    folds = folds_of(sites, name="cross_continental")
-    assert {f.name for f in folds} == present
-    for fold in folds:
-        np.testing.assert_array_equal(fold.test_sites, sites.region == fold.name)
-        assert not (fold.train_sites & fold.test_sites).any()
-        assert not np.isin(sites.group[fold.train_sites], sites.group[fold.test_sites]).any()
-
-
 @given(any_sites(), st.integers(0, 1500), st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
 def test_temporal(sites: SiteInfo, start: int, train_days: int, between: int, test_days: int) -> None:
     def period(first: int, days: int) -> Period:
@@ -198,9 +183,57 @@ def test_temporal_default_is_the_papers_split() -> None:
     )
 
 
+def recorded(sites: SiteInfo, targets: tuple[str, ...], **from_to: tuple[str, str]) -> SiteInfo:
+    """Sites whose records have values from a first to a last day."""
+    days = {
+        n: np.asarray((sites.days >= first) & (sites.days <= last)) for n, (first, last) in from_to.items()
+    }
+    return dataclasses.replace(sites, target_days=days, targets=targets)
+
+
+LONG = pd.date_range("2010-01-01", "2021-06-30")
+BOTH = {"sm_insitu": ("2010-03-01", "2020-12-31"), "sm_smap": ("2015-03-31", "2021-03-31")}
+
+
+@pytest.mark.parametrize(
+    ("targets", "test", "train"),
+    [
+        (("sm_insitu", "sm_smap"), ("2015-03-31", "2016-03-30"), ("2016-03-31", "2021-03-31")),
+        (("sm_smap",), ("2015-03-31", "2016-03-30"), ("2016-03-31", "2021-03-31")),
+        (("sm_insitu",), ("2010-03-01", "2011-02-28"), ("2011-03-01", "2020-12-31")),
+    ],
+)
+def test_temporal_default_begins_with_the_targets(
+    targets: tuple[str, ...], test: tuple[str, str], train: tuple[str, str]
+) -> None:
+    """Forcings begin earlier and end later; with SMAP as a target, no test before SMAP."""
+    (fold,) = folds_of(recorded(some_sites(days=LONG), targets, **BOTH), name="temporal")
+    for mask, period in ((fold.test_days, test), (fold.train_days, train)):
+        assert [str(d.date()) for d in LONG[mask][[0, -1]]] == list(period)
+
+
+def test_a_temporal_test_needs_soil_moisture() -> None:
+    sites = recorded(some_sites(days=LONG), ("sm_smap",), **BOTH)
+    periods = {"train": {"start": "2016-01-01", "end": "2017-12-31"}, "name": "temporal"}
+    message = (
+        r"holdout.test is 2010-01-01 to 2010-02-01, but no site has soil moisture on these days. "
+        r"The dataset has sm_insitu from 2010-03-01 to 2020-12-31 and sm_smap from 2015-03-31"
+    )
+    with pytest.raises(ConfigError, match=message):
+        folds_of(sites, test={"start": "2010-01-01", "end": "2010-02-01"}, **periods)
+    # In-situ records before SMAP can be tested with explicit periods.
+    (fold,) = folds_of(sites, test={"start": "2012-01-01", "end": "2012-12-31"}, **periods)
+    assert fold.test_days.sum() == 366
+
+
 def test_impossible_holdouts_are_refused() -> None:
     with pytest.raises(ConfigError, match="too short for the default temporal holdout"):
         folds_of(some_sites(days=DAYS[:500]), name="temporal")
+    short = recorded(some_sites(days=LONG), ("sm_smap",), sm_smap=("2015-04-01", "2016-10-01"))
+    with pytest.raises(
+        ConfigError, match=r"550 days with targets \(sm_smap: 2015-04-01 to 2016-10-01\): too short"
+    ):
+        folds_of(short, name="temporal")
     with pytest.raises(ConfigError, match=r"needs both holdout.train and holdout.test, or neither"):
         folds_of(
             some_sites(), name="temporal", train={"start": dt.date(2015, 4, 1), "end": dt.date(2015, 5, 1)}
