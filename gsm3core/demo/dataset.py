@@ -119,7 +119,8 @@ def _forcings(sim: Simulation, seed: int) -> dict[str, Floats]:
         size = FORCING_ERRORS[name]
         return np.exp(size * draw() - size**2 / 2.0)
 
-    detected = rng.random(weather.rain.shape, dtype=np.float32) >= FORCING_ERRORS["precipitation_missed"]
+    missed = FORCING_ERRORS["precipitation_missed"]
+    detected = (rng.random(weather.rain.shape, dtype=np.float32) >= missed) / np.float32(1.0 - missed)
     kelvin = np.float32(ZERO_CELSIUS)
     forcings = {
         "precipitation": weather.rain * factor("precipitation") * detected,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsm3core.demo.climate_anchors import ANCHORS
-from gsm3core.demo.random_fields import Floats, distance_km
+from gsm3core.demo.climate_anchors import interpolate_climate
+from gsm3core.demo.random_fields import Floats
 from gsm3core.demo.sites import DemoSites
 
 _LAPSE_RATE = 0.006  # K m-1
@@ -56,7 +56,7 @@ def make_landscape(rng: np.random.Generator, sites: DemoSites) -> Landscape:
         shared = network_std * rng.standard_normal(networks)
         return shared[network] + site_std * rng.standard_normal(n)
 
-    height, temperature, span, log_rain, east, north = _interpolate(sites)
+    height, temperature, span, log_rain, east, north = interpolate_climate(sites.lat, sites.lon)
     elevation = height * np.exp(local(0.25, 0.25))
     temperature = temperature - _LAPSE_RATE * (elevation - height) + local(0.3, 0.3)
     span = span * np.exp(local(0.03, 0.03))
@@ -110,17 +110,6 @@ def precipitation_seasonality(landscape: Landscape) -> Floats:
     """Return the coefficient of variation of the twelve expected monthly sums, ``(site)``."""
     months = seasonal_rain(landscape, np.arange(12) * 365.0 / 12.0 + 15.2)
     return months.std(axis=0) / months.mean(axis=0)
-
-
-def _interpolate(sites: DemoSites) -> Floats:
-    table = np.array(ANCHORS, float)
-    angle = 2.0 * np.pi * (table[:, 7] - 0.5) / 12.0
-    quantities = np.column_stack(
-        [table[:, 2:5], np.log(table[:, 5]), table[:, 6] * np.cos(angle), table[:, 6] * np.sin(angle)]
-    )
-    # A third power gives near anchors the most weight; adding 100 km avoids spikes at them.
-    weight = (distance_km(sites.lat, sites.lon, table[:, 0], table[:, 1]) + 100.0) ** -3.0
-    return (weight @ quantities / weight.sum(axis=1, keepdims=True)).T
 
 
 def _koeppen(

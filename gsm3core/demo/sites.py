@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
+from gsm3core.demo.climate_anchors import interpolate_climate
 from gsm3core.demo.random_fields import Floats, distance_km
 from gsm3core.geography.regions import region_of, region_polygons
 from gsm3core.resources import assets_folder
@@ -26,7 +27,10 @@ _CODES = {
 }  # fmt: skip
 # Some polygons include ice sheets and the high Arctic, which have no networks.
 _CENTRE_LATITUDES = {"Europe": (37.0, 66.0), "Asia": (8.0, 56.0), "Alaska": (57.0, 70.0)}
-_SITES_PER_NETWORK = 16
+# Large national networks stand in the United States; elsewhere a network has fewer sites.
+_SITES_PER_NETWORK = {"CONUS": 16}
+_SITES_PER_OTHER_NETWORK = 8
+_CANDIDATES = 6
 _LEAST_PER_REGION = 5
 _SMALL_WORLD = 60
 _COAST_MARGIN_DEGREES = 0.25
@@ -80,7 +84,7 @@ def place_sites(rng: np.random.Generator, n_sites: int) -> DemoSites:
     """Return stations scattered around network centres, which are distributed over each region's land."""
     lat, lon, region, network, station = [], [], [], [], []
     for name, count in region_counts(n_sites).items():
-        sizes = _network_sizes(rng, count)
+        sizes = _network_sizes(rng, count, _SITES_PER_NETWORK.get(name, _SITES_PER_OTHER_NETWORK))
         for number, (centre, size) in enumerate(
             zip(_centres(rng, name, len(sizes)), sizes, strict=True), start=1
         ):
@@ -123,8 +127,8 @@ def _polygons(rings: Floats) -> list[shapely.Geometry]:
     return [shapely.make_valid(shapely.Polygon(ring)) for ring in parts if len(ring) > 3]
 
 
-def _network_sizes(rng: np.random.Generator, count: int) -> list[int]:
-    networks = max(min(2, count), round(count / _SITES_PER_NETWORK))
+def _network_sizes(rng: np.random.Generator, count: int, typical: int) -> list[int]:
+    networks = max(min(2, count), round(count / typical))
     weights = rng.gamma(3.0, size=networks)  # networks differ in size
     shares = np.floor(weights / weights.sum() * (count - networks)).astype(int) + 1
     shares[: count - shares.sum()] += 1
@@ -138,21 +142,26 @@ def _allowed(region: str, lat: Floats, lon: Floats) -> NDArray[np.bool_]:
 def _centres(rng: np.random.Generator, region: str, count: int) -> list[tuple[float, float]]:
     west, south, east, north = region_polygons()[region].bounds
     low, high = _CENTRE_LATITUDES.get(region, (south, north))
+    bottom, top = np.sin(np.radians([low, high]))
+    lat, lon = np.empty(0), np.empty(0)
+    while len(lat) < _CANDIDATES * max(count, 3):
+        some_lat = np.degrees(np.arcsin(rng.uniform(bottom, top, size=400)))
+        some_lon = rng.uniform(west, east, size=400)
+        keep = _allowed(region, some_lat, some_lon)
+        lat, lon = np.append(lat, some_lat[keep]), np.append(lon, some_lon[keep])
+    # Stratified by precipitation: as much of the region's land is drier than a network's stratum as in a census, so that
+    # two networks do not both stand in a desert. A single network stands in the middle third.
+    order = np.argsort(interpolate_climate(lat, lon)[3])
+    strata = np.array_split(order, count) if count > 1 else np.array_split(order, 3)[1:2]
     chosen: list[tuple[float, float]] = []
-    while len(chosen) < count:
-        # Of candidates uniform on the sphere, the farthest from the chosen centres: evenly spaced but irregular.
-        bottom, top = np.sin(np.radians([low, high]))
-        lat = np.degrees(np.arcsin(rng.uniform(bottom, top, size=400)))
-        lon = rng.uniform(west, east, size=400)
-        keep = np.flatnonzero(_allowed(region, lat, lon))[:6]
-        if not len(keep):
-            continue
-        lat, lon = lat[keep], lon[keep]
+    for number in rng.permutation(count):
+        # Of the candidates, the farthest from the chosen centres: evenly spaced but irregular.
+        some = rng.permutation(strata[number])[:_CANDIDATES]
         best = 0
         if chosen:
             others = np.array(chosen)
-            best = int(distance_km(lat, lon, others[:, 0], others[:, 1]).min(axis=1).argmax())
-        chosen.append((float(lat[best]), float(lon[best])))
+            best = int(distance_km(lat[some], lon[some], others[:, 0], others[:, 1]).min(axis=1).argmax())
+        chosen.append((float(lat[some[best]]), float(lon[some[best]])))
     return chosen
 
 

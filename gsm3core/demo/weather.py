@@ -109,10 +109,17 @@ def make_weather(seed: int, sites: DemoSites, land: Landscape, day_of_year: Floa
 
 
 def _climatology(land: Landscape, day_of_year: Floats, slow: Floats) -> tuple[Floats, Floats]:
-    """Return the probability of a wet day and its mean amount; their product has the seasonal cycle of the climate."""
-    season = seasonal_rain(land, np.arange(1.0, 367.0))[day_of_year.astype(int) - 1]
+    """Return the probability of a wet day and its mean amount; their product has the seasonal cycle of the climate.
+
+    The mean probability was fitted to the days with 1 mm or more of 40 cities' climate normals and of 87 USCRN stations in 2020:
+    warm summers have fewer and heavier rains (standard deviation of the logarithm 0.14 and 0.21).
+    """
+    cycle = seasonal_rain(land, np.arange(1.0, 367.0))
+    season = cycle[day_of_year.astype(int) - 1]
     mean = land.precipitation / 365.25
-    frac = 0.34 * (land.precipitation / 900.0) ** 0.55 * season**0.6
+    warmest = land.temperature + land.temperature_range / 2.0
+    annual = 0.37 * (land.precipitation / 900.0) ** 0.54 * np.exp(-0.063 * (warmest - 20.0))
+    frac = annual * season**0.6 / (cycle**0.6).mean(axis=0)
     frac = np.clip(frac, 0.002, 0.85)
     wetter = np.exp(0.35 * slow - 0.35**2 / 2.0)  # mean 1
     frac_now = np.clip(frac * np.sqrt(wetter), 0.001, 0.9)
