@@ -17,7 +17,7 @@ from gsm3core.evaluation.collocation_algebra import (
     widened_interval,
 )
 from gsm3core.evaluation.pairing import check_confidence
-from gsm3core.metrics import blocked_moments, is_constant, persistence
+from gsm3core.metrics import blocked_moments, fit_autocorrelation, is_constant
 from gsm3core.statistics.block_bootstrap import BLOCK_DAYS, REPLICATES, BlockDraws
 from gsm3core.statistics.small_sample import missed_variance, percentiles, widening_for_few
 
@@ -156,11 +156,9 @@ def _solve_sites(
     sampled = covariances({ij: draws.resample(b) for ij, b in blocks.items()})
     replicate_signal, replicate_error = solve(sampled)
     undefined[at] = np.isnan(replicate_error).any(0).mean(-1)
-    autocorrelation = [persistence(series[i], series[j]) for i, j in PAIRS]
-    length, density = float(np.diff(draws.edges)[0]), whole[0, 1].n / draws.edges[-1]
+    length = float(np.diff(draws.edges)[0])
     ratios = [
-        missed_variance(np.nan_to_num(c) ** 2, np.nan_to_num(r) ** 2, length, density)
-        for c, r in autocorrelation
+        missed_variance(fit_autocorrelation(series[i], series[j]), length, squared=True) for i, j in PAIRS
     ]
     used = (blocks[0, 1].n > 0).sum(-1)
     # From the sample variance to the unbiased estimate.

@@ -11,12 +11,12 @@ import numpy as np
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.metrics.moments import Array, PairedMoments, is_constant
 
-Series = Literal["values", "ranks", "moving anomalies", "climatology anomalies"]
+Series = Literal["values", "ranks", "moving anomalies", "climatology anomalies", "triplets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A score computed from paired moments.
+    """A score, computed from paired moments or, by triple collocation, from three series.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ class Metric:
     from_moments
         The formula.
     computed_on
-        The series of the moments: the values, their ranks, or their anomalies.
+        The series of the moments: the values, their ranks, or their anomalies; ``triplets`` for triple collocation, which has
+        no paired moments.
     worst
         Lowest possible value, where there is one.
     """
@@ -176,7 +177,33 @@ MORE_METRICS: dict[str, Metric] = {
 """Metrics not in the paper. Gupta et al. 2009: doi:10.1016/j.jhydrol.2009.08.003; Kling et al. 2012:
 doi:10.1016/j.jhydrol.2012.01.011; Nash and Sutcliffe 1970: doi:10.1016/0022-1694(70)90255-6."""
 
-ALL_METRICS: dict[str, Metric] = METRICS | MORE_METRICS
+PAIRED_METRICS: dict[str, Metric] = METRICS | MORE_METRICS
+"""Metrics that are computed from pairs of a product and a reference."""
+
+
+def _no_pairs(_: PairedMoments) -> Array:
+    raise TypeError("Triple collocation needs three series, not paired moments.")
+
+
+TRIPLE_METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric(
+            name="TC_R", units="1", perfect=1.0, higher_is_better=True, from_moments=_no_pairs, computed_on="triplets",
+            worst=0.0,
+            meaning="Correlation with the unknown truth, by triple collocation with the reference and a third product.",
+        ),
+        Metric(
+            name="TC_error", units="m3 m-3", perfect=0.0, higher_is_better=False, from_moments=_no_pairs,
+            computed_on="triplets",
+            meaning="Standard deviation of the product's random error, by triple collocation with the reference and a third "
+            "product.",
+        ),
+    )
+}  # fmt: skip
+"""Metrics of triple collocation (McColl et al. 2014, doi:10.1002/2014GL061322)."""
+
+ALL_METRICS: dict[str, Metric] = PAIRED_METRICS | TRIPLE_METRICS
 
 
 def metrics_named(names: Iterable[str]) -> list[Metric]:
@@ -186,3 +213,15 @@ def metrics_named(names: Iterable[str]) -> list[Metric]:
         if name not in ALL_METRICS:
             raise DatasetError(f"unknown metric {name!r}. {did_you_mean(name, ALL_METRICS)}")
     return [ALL_METRICS[n] for n in names]
+
+
+def paired_metrics(names: Iterable[str]) -> list[Metric]:
+    """Return metrics of pairs by name; a :class:`~gsm3core.errors.DatasetError` names one that needs a third product."""
+    metrics = metrics_named(names)
+    for metric in metrics:
+        if metric.name in TRIPLE_METRICS:
+            raise DatasetError(
+                f"metric {metric.name!r} needs three series. Use score_run or score_products, or `gsm3 score` with a dataset "
+                "or a run."
+            )
+    return metrics
