@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.metric_parity import largest_differences
 from gsm3core.errors import DatasetError
-from gsm3core.metrics import ALL_METRICS, metrics_named
+from gsm3core.metrics import PAIRED_METRICS, metrics_named
 
 
 def test_metrics_match_other_libraries() -> None:
     table = largest_differences(100)
-    assert set(table.metric) == set(ALL_METRICS)
+    assert set(table.metric) == set(PAIRED_METRICS)
     assert (table.unmatched == 0).all(), "only one of two libraries has a score"
     # Rounding of sums of 400 values; NSE divides by a variance that can be a thousandth of the error.
     assert (table.largest < 1e-11).all(), table.to_string()
@@ -31,7 +31,7 @@ def test_unknown_metric_raises_with_suggestion() -> None:
 
 
 def test_loss_is_lower_for_better_products() -> None:
-    assert ALL_METRICS["R"].loss(np.array(0.9)) < ALL_METRICS["R"].loss(np.array(0.2))
-    assert ALL_METRICS["RMSE"].loss(np.array(0.02)) < ALL_METRICS["RMSE"].loss(np.array(0.05))
-    assert ALL_METRICS["bias"].loss(np.array(-0.02)) < ALL_METRICS["bias"].loss(np.array(0.05))
-    assert ALL_METRICS["KGE_beta"].loss(np.array(0.9)) < ALL_METRICS["KGE_beta"].loss(np.array(1.3))
+    assert PAIRED_METRICS["R"].loss(np.array(0.9)) < PAIRED_METRICS["R"].loss(np.array(0.2))
+    assert PAIRED_METRICS["RMSE"].loss(np.array(0.02)) < PAIRED_METRICS["RMSE"].loss(np.array(0.05))
+    assert PAIRED_METRICS["bias"].loss(np.array(-0.02)) < PAIRED_METRICS["bias"].loss(np.array(0.05))
+    assert PAIRED_METRICS["KGE_beta"].loss(np.array(0.9)) < PAIRED_METRICS["KGE_beta"].loss(np.array(1.3))
