@@ -17,7 +17,7 @@ import xskillscore
 from scipy import stats
 
 from gsm3core.evaluation.site_scores import site_scores
-from gsm3core.metrics import ALL_METRICS
+from gsm3core.metrics import PAIRED_METRICS
 
 HALF_WINDOW, MIN_DAYS = 17, 5
 
@@ -127,7 +127,7 @@ def kling_2012(p: np.ndarray, q: np.ndarray) -> float:
 def largest_differences(number: int) -> pd.DataFrame:
     """Metric, library, number of series, and the largest difference relative to 1 or the value, whichever is larger."""
     x, y = gappy_series(number)
-    ours = site_scores(x, y, min_days=2, metrics=list(ALL_METRICS), intervals="none")
+    ours = site_scores(x, y, min_days=2, metrics=list(PAIRED_METRICS), intervals="none")
     rows = []
     for metric, library, theirs in references(x, y):
         found = ours[metric].values

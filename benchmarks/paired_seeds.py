@@ -92,9 +92,8 @@ def _predict_member(run: Run, member: int) -> NDArray[np.float32]:
     for fold in folds_of(ds, run.config):
         scaler, models = load_models(run.config, run.fold(fold.name), cpu)
         model = next(islice(models, member, None))
-        records = Records.of(ds, scaler, fold.test_sites)
-        warmup = run.config.training.warmup
-        one = estimate(model, records, scaler.target, warmup=warmup, device=cpu).mean_ST
+        records = Records.of(ds, scaler, fold.test_sites, run.config.training)
+        one = estimate(model, records, scaler.target, device=cpu).mean_ST
         predicted[fold.test_sites] = np.where(fold.test_days, one, np.nan)
     return predicted
 

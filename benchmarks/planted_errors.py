@@ -214,7 +214,10 @@ def main(arguments: list[str]) -> None:
     estimates = [found[n].values for n in ("error", "lower", "upper")]
     text = np.vectorize(lambda a, b, c: f"{a:.3f} ({b:.3f}, {c:.3f})")(*estimates)
     sys.stdout.write(pd.DataFrame(text, found.error_type.values, found.region.values).to_string())
+    left_over = found[["residual", "residual_lower", "residual_upper"]].to_dataframe().T.round(3)
+    sys.stdout.write(f"\n\nresidual of the fit (95 %)\n{left_over.to_string()}\n")
+    of_c = found.sel(error_type="C")
     sys.stdout.write(
-        f"\nsites {found.n_sites.values[2].astype(int)}, networks {found.clusters.values[2].astype(int)}\n"
+        f"\nsites {of_c.n_sites.values.astype(int)}, networks {of_c.clusters.values.astype(int)}\n"
     )
     sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")

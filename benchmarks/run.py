@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 BENCHMARKS = {
     "speed": "benchmarks.kernel_speed",
     "coverage": "benchmarks.interval_coverage",
+    "scaled-coverage": "benchmarks.scaled_coverage",
     "cluster-coverage": "benchmarks.cluster_coverage",
     "parity": "benchmarks.metric_parity",
     "hawaii": "benchmarks.hawaii_products",
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "ismn": "benchmarks.ismn_archive",
     "gpu": "benchmarks.gpu_speed",
     "training": "benchmarks.training_speed",
+    "spin-up": "benchmarks.spin_up",
 }
 
 

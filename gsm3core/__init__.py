@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     from gsm3core.config import ExperimentConfig
     from gsm3core.evaluation.comparison import compare_products
     from gsm3core.evaluation.error_types import error_types
+    from gsm3core.evaluation.period_scoring import score_periods
+    from gsm3core.evaluation.periods import period_scores
     from gsm3core.evaluation.scoring import compare_runs, score_products, score_run
     from gsm3core.evaluation.site_scores import site_scores
     from gsm3core.evaluation.site_selection import select_sites
+    from gsm3core.evaluation.stability import score_trends
+    from gsm3core.evaluation.suspect_records import suspect_sites
     from gsm3core.evaluation.triple_collocation import triple_collocation
     from gsm3core.experiment import run_experiment
     from gsm3core.factors import factor_importance
@@ -31,12 +35,16 @@ __all__ = [
     "factor_importance",
     "median_interval",
     "open_dataset",
+    "period_scores",
     "predict",
     "run_experiment",
+    "score_periods",
     "score_products",
     "score_run",
+    "score_trends",
     "select_sites",
     "site_scores",
+    "suspect_sites",
     "triple_collocation",
     "write_report",
 ]
@@ -52,10 +60,14 @@ _PUBLIC = {
     "factor_importance": "gsm3core.factors",
     "run_experiment": "gsm3core.experiment",
     "median_interval": "gsm3core.statistics.cluster_bootstrap",
+    "score_periods": "gsm3core.evaluation.period_scoring",
     "score_products": "gsm3core.evaluation.scoring",
     "score_run": "gsm3core.evaluation.scoring",
+    "score_trends": "gsm3core.evaluation.stability",
     "select_sites": "gsm3core.evaluation.site_selection",
     "site_scores": "gsm3core.evaluation.site_scores",
+    "period_scores": "gsm3core.evaluation.periods",
+    "suspect_sites": "gsm3core.evaluation.suspect_records",
     "triple_collocation": "gsm3core.evaluation.triple_collocation",
     "write_report": "gsm3core.report",
 }

@@ -1,4 +1,4 @@
-"""The run folder: one experiment on disk. All file names of a run are defined here."""
+"""The run folder: one experiment on disk. All file names of a run are defined here, those of a fold in ``fold_files``."""
 
 from __future__ import annotations
 
@@ -9,116 +9,25 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError, RunError, did_you_mean
 from gsm3core.files import atomic_write
+from gsm3core.fold_files import PREDICTIONS, TRAINING_PREDICTIONS, FoldFiles
 
 _CONFIG = "config.toml"
 _PROVENANCE = "provenance.json"
 _EVENTS = "events.jsonl"
-_PREDICTIONS = "predictions.nc"
 _LOG = "log.txt"
 _START = "start"
 
 ENDED = {"run_finished": "finished", "run_failed": "failed", "run_cancelled": "cancelled"}
-
-
-@dataclass(frozen=True, slots=True)
-class MemberFiles:
-    """Files of one network of a fold.
-
-    Parameters
-    ----------
-    checkpoint
-        Model, optimiser and random states after the last finished epoch.
-    model
-        The trained network's weights; written when its training has ended.
-    """
-
-    checkpoint: Path
-    model: Path
-
-
-@dataclass(frozen=True, slots=True)
-class FoldFiles:
-    """Files of one fold; none of them needs to exist.
-
-    Parameters
-    ----------
-    folder
-        ``runs/<id>/folds/<name>``.
-    """
-
-    folder: Path
-
-    def member(self, number: int) -> MemberFiles:
-        """Return the files of one network of the fold; the first is number 0."""
-        suffix = f"-{number + 1}" if number else ""
-        return MemberFiles(self.folder / f"checkpoint{suffix}.pt", self.folder / f"model{suffix}.pt")
-
-    def models(self) -> list[Path]:
-        """Return the weight files of the trained networks, first member first.
-
-        Raises
-        ------
-        RunError
-            If there are none.
-        """
-        found: list[Path] = []
-        while (path := self.member(len(found)).model).exists():
-            found.append(path)
-        if not found:
-            raise RunError(
-                f"{self.folder} has no trained network ({path.name}); only LSTM runs can predict other datasets."
-            )
-        return found
-
-    @property
-    def scaler(self) -> Path:
-        """Means and standard deviations of the fold's training data."""
-        return self.folder / "scaler.json"
-
-    def write_std_factor(self, factor: float) -> None:
-        """Write the factor on the predictive standard deviation of this fold's networks, atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._std_factor.with_suffix(".part")
-        partial.write_text(json.dumps({"std_factor": factor}), encoding="utf-8")
-        partial.replace(self._std_factor)
-
-    @property
-    def std_factor(self) -> float:
-        """Factor on the predictive standard deviation, fitted at validation sites; 1 if there are none."""
-        # Earlier versions wrote spread.json.
-        for path, key in ((self._std_factor, "std_factor"), (self.folder / "spread.json", "spread_factor")):
-            if path.exists():
-                return float(json.loads(path.read_text(encoding="utf-8"))[key])
-        return 1.0
-
-    @property
-    def _std_factor(self) -> Path:
-        return self.folder / "std_factor.json"
-
-    @property
-    def inputs(self) -> Path:
-        """Scaled forcings during training if ``training.inputs`` is ``disk``; deleted afterwards."""
-        return self.folder / "inputs.zarr"
-
-    @property
-    def predictions(self) -> Path:
-        """Predictions at the fold's test sites; written when the fold is finished."""
-        return self.folder / _PREDICTIONS
-
-    @property
-    def done(self) -> bool:
-        """Whether the fold is finished."""
-        return self.predictions.exists()
 
 
 class Run:
@@ -132,7 +41,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config = ExperimentConfig.load(folder / _CONFIG)
+        self.config = ExperimentConfig.load_stored(folder / _CONFIG)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}: {self.title}, {self.state})"
@@ -297,6 +206,11 @@ class Run:
         """Yield every event so far, oldest first."""
         yield from self.events_since(0)[0]
 
+    @property
+    def notes(self) -> list[str]:
+        """What was done with the inputs, one sentence each: the ``notes`` of the events, in order."""
+        return list(dict.fromkeys(note for event in self.events() for note in event.get("notes", ())))
+
     def events_since(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the events after a byte offset, and the next offset.
 
@@ -316,7 +230,7 @@ class Run:
 
     def write_predictions(self, predictions: xr.Dataset) -> None:
         """Write the merged predictions of all folds."""
-        atomic_write(predictions, self.folder / _PREDICTIONS)
+        atomic_write(predictions, self.folder / PREDICTIONS)
 
     def predictions(self) -> xr.Dataset:
         """Return the run's predictions, at every site by the fold that tests it.
@@ -332,11 +246,50 @@ class Run:
         RunError
             If the run has no predictions yet.
         """
-        return self._read(self.folder / _PREDICTIONS, "predictions")
+        return self._read(self.folder / PREDICTIONS, "predictions")
 
-    def write_scores(self, reference: str, scores: xr.Dataset) -> None:
-        """Write the scores against one reference (``sm_insitu`` or ``sm_smap``)."""
-        atomic_write(scores, self._scores_path(reference))
+    def write_training_predictions(self, predictions: xr.Dataset) -> None:
+        """Write the predictions at training sites on training days."""
+        atomic_write(predictions, self.folder / TRAINING_PREDICTIONS)
+
+    def training_predictions(self) -> xr.Dataset:
+        """Return the run's predictions on its training days, at every training site by one fold that trained on it.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``sm_predicted (site, time)`` in m3 m-3, NaN but on training days; ``in_train (site, time)``. Of a temporal run
+            of an earlier version, without the file, they are those days of its predictions.
+
+        Raises
+        ------
+        RunError
+            If the run has none.
+        """
+        holdout = self.config.holdout
+        if (self.folder / TRAINING_PREDICTIONS).exists() or holdout.name != "temporal":
+            return self._read(self.folder / TRAINING_PREDICTIONS, "training predictions")
+        made = self.predictions()
+        train = ~made[v.IN_TEST]
+        if holdout.train:
+            first, last = np.datetime64(holdout.train.start), np.datetime64(holdout.train.end)
+            train = train & (made[v.TIME] >= first) & (made[v.TIME] <= last)
+        return xr.Dataset({v.SM_PREDICTED: made[v.SM_PREDICTED].where(train), v.IN_TRAIN: train})
+
+    @property
+    def has_training_predictions(self) -> bool:
+        """Whether the run has predictions on its training days."""
+        temporal = self.config.holdout.name == "temporal" and (self.folder / PREDICTIONS).exists()
+        return temporal or (self.folder / TRAINING_PREDICTIONS).exists()
+
+    def write_scores(self, reference: str, scores: xr.Dataset, *, training: bool = False) -> None:
+        """Write the scores against one reference (``sm_insitu`` or ``sm_smap``), of test or of training days."""
+        atomic_write(scores, self._scores_path(reference, training))
+
+    def training_scores(self, reference: str) -> xr.Dataset | None:
+        """Return the per-site scores of the run on its training days, ``(product, site)``; ``None`` if not stored."""
+        path = self._scores_path(reference, training=True)
+        return self._read(path, "training scores") if path.exists() else None
 
     def scores(self, reference: str | None = None) -> xr.Dataset:
         """Return the per-site scores of the run and of every product, on the run's test days.
@@ -363,7 +316,7 @@ class Run:
     @property
     def results_version(self) -> tuple[tuple[int, int], ...]:
         """Modification time (ns) and size of the predictions and scores, which change when the run is scored again."""
-        files = (self.folder / _PREDICTIONS, *(self._scores_path(t) for t in v.TARGETS))
+        files = (self.folder / PREDICTIONS, *(self._scores_path(t) for t in v.TARGETS))
         stats = [file.stat() for file in files if file.exists()]
         return tuple((s.st_mtime_ns, s.st_size) for s in stats)
 
@@ -371,8 +324,8 @@ class Run:
         """Return the references that the run was scored against, in-situ first."""
         return [t for t in v.TARGETS if self._scores_path(t).exists()]
 
-    def _scores_path(self, reference: str) -> Path:
-        return self.folder / "scores" / f"{reference}.nc"
+    def _scores_path(self, reference: str, training: bool = False) -> Path:
+        return self.folder / "scores" / f"{reference}{'-training' if training else ''}.nc"
 
     def _read(self, path: Path, what: str) -> xr.Dataset:
         if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,21 @@ SourcesFolder = Annotated[
     typer.Option("--root", help="Folder of the source files; default $GSM3_SOURCES or data/sources."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Output file: .zarr or .nc.")]
+ScalingOption = Annotated[
+    str,
+    typer.Option(
+        "--scaling",
+        help="Scaling of each product to the reference at every site before scoring: none, mean_std or cdf. Bias is then 0 "
+        "by construction.",
+    ),
+]
+MasksOption = Annotated[
+    str,
+    typer.Option(
+        "--mask",
+        help="Days to leave out, separated by commas: frozen, snow, flagged (not recommended by the producer).",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 
 
@@ -82,35 +98,69 @@ def open_run(run_id: str, out: Path) -> Any:
     return Run.open(run_id if (Path(run_id) / "config.toml").exists() else out / run_id)
 
 
-def score_table(scores: Any, reference: str) -> Table:
-    """Return the table of median scores over sites, one row per product."""
-    numbers = ("R", "RMSE", "ubRMSE", "bias")
+def comma_list(text: str | None) -> list[str]:
+    """Return the names in a text separated by commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def parse_range(option: str, text: str) -> tuple[float, float] | None:
+    """Return the ends of a range such as ``0:0.1``; ``None`` for an empty text."""
+    if not text:
+        return None
+    try:
+        low, high = (float(end) for end in text.split(":"))
+    except ValueError:
+        raise ConfigError(f"invalid {option} {text!r}; expected LOW:HIGH, such as 0:0.1.") from None
+    return low, high
+
+
+def print_conditions(scores: Any, reference: str) -> None:
+    """Print the season, the masks with the number of days that they remove, and the scaling of scores."""
+    from gsm3core.evaluation.conditions import conditions_of
+
+    if text := conditions_of(scores, reference):
+        console.print(f"These scores: {escape(text)}.", highlight=False, soft_wrap=True)
+    if "n_masked" in scores:
+        for product in scores[v.PRODUCT].values:
+            one = scores.sel({v.PRODUCT: product})
+            removed, left = int(one["n_masked"].sum()), int(one["n_valid"].sum())
+            line = f"{product}: {removed} of {removed + left} paired days left out"
+            console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def score_table(
+    scores: Any, reference: str, metrics: Sequence[str] = ("R", "RMSE", "ubRMSE", "bias")
+) -> Table:
+    """Return the table of median scores over sites, one row per product, with the number of sites that have the first."""
+    first = metrics[0]
     table = make_table(
-        name_column("product"), *map(number_column, (*numbers, "sites")), number_column("without R"),
+        name_column("product"), *map(number_column, (*metrics, "sites")), number_column(f"without {first}"),
         title=f"Scores against {reference}: median over sites",
     )  # fmt: skip
     for product in scores[v.PRODUCT].values:
         one = scores.sel({v.PRODUCT: product})
         table.add_row(
-            escape(str(product)), *(format_number(float(one[m].median()), 4) for m in numbers),
-            str(int(one["R"].notnull().sum())), str(int(one["R"].isnull().sum())),
+            escape(str(product)), *(format_number(float(one[m].median()), 4) for m in metrics),
+            str(int(one[first].notnull().sum())), str(int(one[first].isnull().sum())),
         )  # fmt: skip
     return table
 
 
 def describe_dataset(ds: Any) -> Table:
     """Return the table of a dataset's contents."""
-    import numpy as np
-
+    from gsm3core.geography.site_coordinates import sites_by_region
     from gsm3core.schema import attribute_names, forcing_names, is_simulated, products, target_names
 
     days = ds[v.TIME].values
-    regions, counts = np.unique(ds[v.REGION].values.astype(str), return_counts=True)
     rows = {
         "title": ds.attrs.get("title", ""),
         "simulated": "yes" if is_simulated(ds) else "no",
-        "sites": f"{ds.sizes[v.SITE]}: "
-        + ", ".join(f"{r} {c}" for r, c in zip(regions, counts, strict=True)),
+        "sites": str(ds.sizes[v.SITE]),
+        **{
+            f"sites by region, {scheme}": ", ".join(f"{r} {c}" for r, c in counts.items())
+            for scheme, counts in sites_by_region(ds).items()
+        },
+        "region changed": _changed(ds),
         "days": f"{ds.sizes[v.TIME]}: {str(days[0])[:10]} to {str(days[-1])[:10]}",
         "training targets": ", ".join(target_names(ds)),
         "forcings": ", ".join(forcing_names(ds)),
@@ -119,6 +169,18 @@ def describe_dataset(ds: Any) -> Table:
         "license": ds.attrs.get("license", ""),
     }
     return key_value_table(rows)
+
+
+def _changed(ds: Any) -> str:
+    """Return which sites have a stored region that is not that of the catalogue's polygons today."""
+    from gsm3core.geography.site_coordinates import changed_regions
+
+    changed = changed_regions(ds)
+    if not changed:
+        return ""
+    shown = ", ".join(f"{site} ({what})" for site, what in list(changed.items())[:3])
+    more = ", ..." if len(changed) > 3 else ""
+    return f"{len(changed)} sites were stored under other polygons: {shown}{more}. Build the dataset again to change them."
 
 
 def key_value_table(rows: dict[str, Any]) -> Table:

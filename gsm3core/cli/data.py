@@ -126,6 +126,13 @@ def data_build(
     method: Annotated[
         list[str] | None, typer.Option(help="SOURCE=bilinear, instead of the nearest cell. Repeatable.")
     ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            help="Degrees, such as 0.25: sources with finer cells are averaged over the cell of this size that contains the "
+            "site; coarser ones and in-situ records are not changed."
+        ),
+    ] = None,
     days: Annotated[
         str, typer.Option(help="Period, such as 2015-04-01:2020-12-31; default: that of the in-situ data.")
     ] = "",
@@ -161,10 +168,12 @@ def data_build(
     inputs = {"forcing": forcing or [], "attribute": attribute or [], "product": product or []}
     several = any(inputs.values()) or in_situ or name in SITE_TABLES or name.endswith((".yaml", ".yml"))
     several = several or (days and name in INSITU)
+    if resolution is not None and not several and name not in selections():
+        raise ConfigError("--resolution needs gridded sources: name some with --forcing, --attribute or --product.")
     if several or name in selections():
         recipe = recipe_from(
             name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, folders=files or [],
-            methods=method or [], allow_gaps=allow_gaps, sensors=sensors,
+            methods=method or [], allow_gaps=allow_gaps, sensors=sensors, resolution=resolution,
         )  # fmt: skip
         run_recipe(recipe, out, work=work, root=root, overwrite=overwrite)
         return

@@ -1,4 +1,4 @@
-"""``gsm3 score``, ``gsm3 factors`` and ``gsm3 report``: evaluation of predictions and runs."""
+"""``gsm3 factors`` and ``gsm3 report``: evaluation of runs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,18 @@ import typer
 from rich.console import Console
 
 from gsm3core import vocabulary as v
-from gsm3core.cli.common import Overwrite, console, open_run, print_path, score_table
+from gsm3core.cli.common import (
+    MasksOption,
+    Overwrite,
+    ScalingOption,
+    comma_list,
+    console,
+    open_run,
+    parse_range,
+    print_conditions,
+    print_path,
+)
 from gsm3core.errors import ConfigError
-
-
-def score_command(
-    predicted: Annotated[
-        Path, typer.Argument(help="Predictions: netCDF file with one soil-moisture variable (site, time).")
-    ],
-    observed: Annotated[
-        Path, typer.Argument(help="Observations: netCDF file with one soil-moisture variable (site, time).")
-    ],
-    out: Annotated[Path | None, typer.Option("--out", help="Write the scores to this file (.nc).")] = None,
-    min_days: Annotated[int, typer.Option(help="Minimum number of paired days for a score.")] = 30,
-) -> None:
-    """Score predictions against observations at every site, on the days that both have."""
-    from gsm3core.evaluation.site_scores import site_scores
-    from gsm3core.files import atomic_write
-    from gsm3core.schema import open_series
-
-    scores = site_scores(open_series(predicted), open_series(observed), min_days=min_days)
-    if v.PRODUCT not in scores.dims:
-        scores = scores.expand_dims({v.PRODUCT: [predicted.name]})
-    console.print(score_table(scores, observed.name))
-    if out:
-        atomic_write(scores, out)
-        print_path("Written to", out)
 
 
 def factors_command(
@@ -92,6 +78,11 @@ def factors_command(
         bool, typer.Option("--shap", help="Also compute SHAP values (needs the package shap).")
     ] = False,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    scaling: ScalingOption = "none",
+    mask: MasksOption = "",
+    depth: Annotated[
+        str, typer.Option(help="Only sites whose sensor is at a depth in this range in m, as LOW:HIGH.")
+    ] = "",
     save: Annotated[Path | None, typer.Option("--out", help="Write the results to this file (.nc).")] = None,
     runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
 ) -> None:
@@ -100,23 +91,34 @@ def factors_command(
     The results are associations, not causes.
     """
     from gsm3core import factors
+    from gsm3core.evaluation.reference_scaling import check_scaling
     from gsm3core.evaluation.scoring import score_run
+    from gsm3core.evaluation.site_selection import select_sites
     from gsm3core.factors import report
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_dataset
 
     if (run_id is None) == (table_file is None):
         raise ConfigError("Give either a run or --table CSV, not both.")
+    if table_file is not None and (given := [n for n, x in (("--mask", mask), ("--depth", depth)) if x]):
+        raise ConfigError(f"{given[0]} needs a run. Leave it out, or give a run instead of --table.")
     strata_of = _strata(by, then, limit)
     if table_file is not None:
         table = factors.read_score_table(
-            table_file, score, _names(columns), metric=metric, clusters=_names(clusters)
+            table_file, score, comma_list(columns), metric=metric, clusters=comma_list(clusters)
         )
     else:
         run = open_run(str(run_id), runs_folder)
         ds = open_dataset(run.dataset_path)
+        limits = parse_range("--depth", depth)
+        ds = select_sites(ds, depth=limits) if limits else ds
+        scores = score_run(
+            run, dataset=ds, reference=reference, metrics=[metric], scaling=check_scaling(scaling),
+            masks=comma_list(mask),
+        )  # fmt: skip
+        print_conditions(scores, reference or "the reference")
         table = factors.factor_table(
-            score_run(run, dataset=ds, reference=reference, metrics=[metric]),
+            scores,
             ds,
             metric=metric,
             product=product or v.MODEL_PRODUCTS[run.config.model.name],
@@ -138,10 +140,6 @@ def factors_command(
     if save:
         atomic_write(found, save)
         print_path("Written to", save)
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _strata(by: str | None, then: str | None, limit: float | None) -> dict[str, Any]:
@@ -175,12 +173,18 @@ def report_command(
         str | None, typer.Option(help="Reference of the scores: sm_insitu or sm_smap.")
     ] = None,
     runs_folder: Annotated[Path, typer.Option("--runs", help="Folder of all runs.")] = Path("runs"),
+    scaling: ScalingOption = "none",
+    mask: MasksOption = "",
     overwrite: Overwrite = False,
 ) -> None:
     """Write the evaluation of a run as one HTML page that opens offline, with tables as CSV and scores as netCDF."""
+    from gsm3core.evaluation.reference_scaling import check_scaling
     from gsm3core.report import write_report
 
     runs = [open_run(run_id, runs_folder) for run_id in run_ids]
     with console.status("Comparing products and writing the report ..."):
-        page = write_report(runs, out, reference=reference, overwrite=overwrite)
+        page = write_report(
+            runs, out, reference=reference, overwrite=overwrite, scaling=check_scaling(scaling),
+            masks=comma_list(mask),
+        )  # fmt: skip
     print_path("Written to", page, "; open it in a browser.")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gsm3core.cli import evaluate, runs, sources
+from gsm3core.cli import evaluate, runs, score, sources
 from gsm3core.cli.common import console
 from gsm3core.cli.data import data
 from gsm3core.errors import CancelledError, DatasetWarning, GSM3Error
@@ -30,7 +30,7 @@ data.command("add-network")(sources.data_add_network)
 app.command("run")(runs.run_command)
 app.command("finetune")(runs.finetune_command)
 app.command("predict")(runs.predict_command)
-app.command("score")(evaluate.score_command)
+app.command("score")(score.score_command)
 app.command("factors")(evaluate.factors_command)
 app.command("report")(evaluate.report_command)
 

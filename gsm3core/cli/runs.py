@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gsm3core import vocabulary as v
 from gsm3core.cli.common import (
@@ -23,17 +22,47 @@ from gsm3core.cli.common import (
     print_path,
     score_table,
 )
+from gsm3core.cli.forcings import run_alternatives
+from gsm3core.cli.progress import progress_bar, show_event
 from gsm3core.errors import ConfigError
+from gsm3core.resources import presets
 
 runs = typer.Typer(help="List, show, resume and cancel runs.", no_args_is_help=True)
 
 
 def run_command(
-    config: Annotated[str, typer.Argument(help="TOML file, or preset: gsm3, quick, paper, smap-temporal.")],
+    config: Annotated[str, typer.Argument(help=f"TOML file, or preset: {', '.join(presets())}.")],
     dataset: Annotated[
         Path | None, typer.Option(help="Path of the dataset; overrides the configuration.")
     ] = None,
     holdout: Annotated[str | None, typer.Option(help=f"Holdout: {', '.join(v.HOLDOUTS)}.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Folds of random_spatial and spatial_block; overrides the configuration."),
+    ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            help="Regions of cross_continental: gsm3-paper, continents, climates, countries, or a GeoJSON file."
+        ),
+    ] = None,
+    buffer_km: Annotated[
+        float | None,
+        typer.Option(help="Buffer around the held-out region in km, whose sites neither train nor test."),
+    ] = None,
+    outside: Annotated[
+        str | None, typer.Option(help="Sites in no region: fold (tested as fold Other) or exclude.")
+    ] = None,
+    group_km: Annotated[
+        float | None,
+        typer.Option(
+            help="Sites up to this distance apart are held out together, km; 33: footprint of SMAP."
+        ),
+    ] = None,
+    group_grid: Annotated[
+        str | None,
+        typer.Option(help="Cells that hold out their sites together: M09 or M36; default: those of SMAP."),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(help="Device: auto, cpu, cuda, cuda:N, or several: cuda:0,cuda:1 or cuda:all."),
@@ -61,6 +90,16 @@ def run_command(
     heads: Annotated[
         str | None, typer.Option(help="Output layers of the training targets: shared, separate or affine.")
     ] = None,
+    compare_forcing: Annotated[
+        str | None,
+        typer.Option(
+            help="LABEL=NAME,NAME,...: one run with each of these forcings and none of the others, then one table. Such as "
+            "precipitation=precipitation,precipitation_imerg,precipitation_era5."
+        ),
+    ] = None,
+    comparison: Annotated[
+        Path | None, typer.Option(help="With --compare-forcing: write its table to this file (.csv).")
+    ] = None,
     title: Annotated[str, typer.Option(help="Title of the run.")] = "",
     out: RunsFolder = Path("runs"),
 ) -> None:
@@ -75,7 +114,16 @@ def run_command(
             dataset=str(dataset) if dataset else None,
             targets=[t.strip() for t in targets.split(",")] if targets else None,
         )
-        .replace("holdout", name=holdout)
+        .replace(
+            "holdout",
+            name=holdout,
+            folds=folds,
+            regions=regions,
+            buffer_km=buffer_km,
+            outside=outside,
+            group_km=group_km,
+            group_grid=group_grid,
+        )
         .replace("model", name=model, head=head, heads=heads)
         .replace(
             "training",
@@ -86,6 +134,18 @@ def run_command(
             members=members,
         )
     )
+    only_with = {
+        "--folds": (folds, ("random_spatial", "spatial_block")),
+        "--regions": (regions, ("cross_continental",)),
+        "--buffer-km": (buffer_km, ("cross_continental",)),
+        "--outside": (outside, ("cross_continental",)),
+    }
+    for option, (value, holdouts) in only_with.items():
+        if value is not None and experiment.holdout.name not in holdouts:
+            raise ConfigError(
+                f"{option}: only for holdout {' or '.join(holdouts)}, not for {experiment.holdout.name}. Add --holdout "
+                f"{holdouts[0]}, or leave it out."
+            )
     if title:
         experiment = experiment.model_copy(update={"title": title})
     lstm_only = {"--members": members, "--head": head, "--heads": heads}
@@ -95,6 +155,11 @@ def run_command(
         raise ConfigError(
             f"{', '.join(given)}: only for model 'multitask_lstm', not for {experiment.model.name!r}. Leave it out."
         )
+    if comparison is not None and compare_forcing is None:
+        raise ConfigError("--comparison needs --compare-forcing. Give both, or neither.")
+    if compare_forcing is not None:
+        run_alternatives(experiment, compare_forcing, out, comparison)
+        return
     _with_progress(
         lambda on_event: run_experiment(experiment, out=out, on_event=on_event, on_created=_show_run)
     )
@@ -134,6 +199,8 @@ def runs_show(
     failures = [e.get("message", "") for e in run.events() if e["event"] == "run_failed"]
     console.print(f"State: {run.state}" + (f": {escape(failures[-1])}" if run.state == "failed" else ""))
     print_path("Folder:", run.folder)
+    for note in run.notes:
+        console.print(escape(note), highlight=False)
     console.print()
     console.print(escape(run.config.to_toml()), soft_wrap=True)
     _print_scores(run)
@@ -249,57 +316,17 @@ def _with_progress(work: Callable[[Callable[[dict[str, Any]], None]], Any]) -> N
     from gsm3core.experiment import prepare_process
 
     prepare_process()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(12),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[scores]}"),
-    )
-    progress = Progress(*columns, console=console)
-    task = progress.add_task("starting", total=1.0, scores="")
-
-    def on_event(event: dict[str, Any]) -> None:
-        if not progress.live.is_started:  # only now: an error before the first event is printed without a bar
-            progress.start()
-        _show(event, progress, task)
-
-    try:
-        run = work(on_event)
-    finally:
-        if progress.live.is_started:
-            progress.stop()
+    with progress_bar() as (progress, task):
+        run = work(lambda event: show_event(event, progress, task))
     _print_scores(run)
 
 
 def _print_scores(run: Any) -> None:
     from gsm3core.evaluation.scoring import score_run
+    from gsm3core.evaluation.training_scores import append_training_scores, score_training
 
     for reference in run.references():
-        console.print(score_table(score_run(run, reference=reference), reference))
-
-
-def _show(event: dict[str, Any], progress: Progress, task: TaskID) -> None:
-    if event["event"] == "fold_started":
-        training = ", ".join(f"{count} {name}" for name, count in event["train_sites"].items())
-        sites = [f"training ({training})", f"test ({event['test_sites']})"]
-        if event.get("validation_sites"):
-            sites.insert(1, f"validation ({event['validation_sites']})")
-        progress.console.print(
-            f"[bold]{event['fold']}[/] ({event['index'] + 1} of {event['of']}, {event['device']}): sites for "
-            + ", ".join(sites),
-            highlight=False,
-        )
-    elif event["event"] == "progress":
-        text = event["fold"]
-        if event.get("members", 1) > 1:
-            text += f" network {event['member'] + 1}/{event['members']}"
-        text += f" epoch {event['epoch']}/{event['epochs']}"
-        progress.update(task, completed=event["fraction"], description=text)
-        if event.get("loss") is not None:
-            scores = f"loss {event['loss']:.4f}"
-            if "validation_R" in event:
-                scores += f", validation R {event['validation_R']:.3f}"
-            progress.update(task, scores=scores)
-    elif event["event"] == "run_finished":
-        progress.update(task, completed=1.0, description="finished", scores="")
+        scores = score_run(run, reference=reference)
+        if run.training_scores(reference) is not None:
+            scores = append_training_scores(scores, score_training(run, reference=reference))
+        console.print(score_table(scores, reference))

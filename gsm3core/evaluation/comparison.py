@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
-from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, check_confidence, pair, same_sample
+from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE, Paired, check_confidence, pair, same_sample
+from gsm3core.evaluation.reference_scaling import NO_SCALING, scale_to_reference
 from gsm3core.evaluation.site_scores import NO_PREDICTED, site_scores
 from gsm3core.files import texts
 from gsm3core.metrics import METRICS, Metric, metrics_named, paired_moments
+from gsm3core.metrics.rescaling import Scaling, rescaled, scaled_moments
 from gsm3core.statistics.cluster_bootstrap import (
     NETWORKS,
     REPLICATES,
@@ -54,6 +56,8 @@ def compare_products(
     confidence: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,
+    scaling: Scaling = NO_SCALING,
+    days: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Compare products over sites, each on all its days and all on common site-days.
 
@@ -75,6 +79,11 @@ def compare_products(
         Level of the intervals.
     replicates, seed
         Of the bootstrap over networks; all products use the same replicates, so that differences are paired.
+    scaling
+        Scaling to the observations before scoring, as in :func:`gsm3core.site_scores`; not used with scores. Each sample,
+        and each pair of products on its common days, has its own parameters.
+    days
+        ``(site, time)``: days that are scored, such as a season; the parameters of the scaling are those of all days.
 
     Returns
     -------
@@ -119,16 +128,20 @@ def compare_products(
             "metrics": metrics,
             "intervals": "none",
         }
+        part = None if days is None else _days_of(both, days)
         masked = both.predicted.copy(data=same_sample(both.x))
         found = {
-            PAIRWISE: site_scores(both.predicted, both.observed, **options),  # type: ignore[arg-type]
-            SAME_SAMPLE: site_scores(masked, both.observed, **options),  # type: ignore[arg-type]
+            name: _sample_scores(series, both.observed, part, scaling, options)
+            for name, series in ((PAIRWISE, both.predicted), (SAME_SAMPLE, masked))
         }
         samples = {name: _score_array(scores, wanted) for name, scores in found.items()}
         reasons = {name: scores["reason"].values for name, scores in found.items()}
         no_common_day = (reasons[SAME_SAMPLE] == NO_PREDICTED) & (reasons[PAIRWISE] != NO_PREDICTED)
         reasons[SAME_SAMPLE] = np.where(no_common_day, NO_COMMON_DAY, reasons[SAME_SAMPLE])
-        pair_scores = {PAIRWISE: _scores_on_common_days(both.x, both.y, wanted, min_days), SAME_SAMPLE: {}}
+        pair_scores = {
+            PAIRWISE: _scores_on_common_days(both, wanted, min_days, scaling, part),
+            SAME_SAMPLE: {},
+        }
         names, sites, source = predicted[v.PRODUCT].values, both.observed[v.SITE], both.observed
         if networks is not None and observed is not None:
             networks = xr.DataArray(np.asarray(networks), dims=v.SITE, coords={v.SITE: observed[v.SITE]})
@@ -157,6 +170,7 @@ def compare_products(
     )
     return result.assign_attrs(
         min_days=min_days, min_effective=min_effective, confidence=confidence, replicates=replicates, seed=seed,
+        scaling=predicted.attrs.get("scaling", NO_SCALING) if isinstance(predicted, xr.Dataset) else scaling,
         resampled=SITES if ((result["resampled"] == SITES) & (result["n_sites"] > 0)).any() else NETWORKS,
     )  # fmt: skip
 
@@ -169,8 +183,8 @@ def _check_products(predicted: xr.DataArray, metrics: list[Metric]) -> None:
     for metric in metrics:
         if metric.computed_on != "values":
             raise DatasetError(
-                f"metric {metric.name!r} is of {metric.computed_on}, which cannot be compared on common days; compute it"
-                " with site_scores and compare the scores."
+                f"metric {metric.name!r} is of {metric.computed_on}, which cannot be compared on common days; compute "
+                "the scores at each site and compare those."
             )
 
 
@@ -190,14 +204,37 @@ def _reason_array(scores: xr.Dataset, values: NDArray[np.float64]) -> NDArray[np
     return np.full(values.shape[1:], "", dtype="<U1")
 
 
+def _days_of(both: Paired, days: xr.DataArray) -> NDArray[np.bool_]:
+    """Return the days that are scored, at the sites and days of the pair."""
+    here = {d: both.observed[d] for d in (v.SITE, v.TIME)}
+    return np.asarray(days.reindex(here, fill_value=False).transpose(v.SITE, v.TIME).values, bool)
+
+
+def _sample_scores(
+    predicted: xr.DataArray,
+    observed: xr.DataArray,
+    days: NDArray[np.bool_] | None,
+    scaling: Scaling,
+    options: dict[str, Any],
+) -> xr.Dataset:
+    if days is None:
+        return site_scores(predicted, observed, scaling=scaling, **options)
+    scaled = scale_to_reference(predicted, observed, scaling)
+    return site_scores(scaled.copy(data=np.where(days, scaled.values, np.nan)), observed, **options)
+
+
 def _scores_on_common_days(
-    x: NDArray[np.floating], y: NDArray[np.floating], metrics: list[Metric], min_days: int
+    both: Paired, metrics: list[Metric], min_days: int, scaling: Scaling, days: NDArray[np.bool_] | None
 ) -> dict[tuple[int, int], NDArray[np.float64]]:
     """Return scores ``(metric, 2, site)`` of every pair of products on their common days."""
+    x, y = both.x, both.y
     scores = {}
     for a, b in combinations(range(len(x)), 2):
         two = np.stack([x[a] + 0 * x[b], x[b] + 0 * x[a]])
-        moments = paired_moments(two, y)
+        if days is None:
+            moments = scaled_moments(two, y, scaling)
+        else:
+            moments = paired_moments(np.where(days, rescaled(two, y, scaling), np.nan), y)
         scores[a, b] = np.stack(
             [np.where(moments.n >= min_days, m.from_moments(moments), np.nan) for m in metrics]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,46 +13,90 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.evaluation.pairing import check_confidence
+from gsm3core.evaluation.scoring import own_product, score_run
+from gsm3core.evaluation.training_scores import score_training
 from gsm3core.files import texts
 from gsm3core.metrics import Metric, metrics_named
+from gsm3core.run import Run
 from gsm3core.statistics.cluster_bootstrap import REPLICATES, SITES, difference_interval, median_interval
 from gsm3core.statistics.hypothesis_tests import wilcoxon_p
 
 TRAIN = "train"
 EXPERIMENTS = (TRAIN, "temporal", "random_spatial", "cross_continental")
 GLOBAL = "Global"
+_RESIDUAL_NAMES = ("residual", "residual_lower", "residual_upper", "residual_sites")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorType:
-    """Loss of skill between two experiments.
+    """Loss of skill from one experiment to another.
 
     Parameters
     ----------
     name, meaning
         For tables.
     better, worse
-        The two experiments; ``better`` is ``None`` for the difference from a perfect score.
+        The two experiments; the loss can be negative.
     """
 
     name: str
     meaning: str
-    better: str | None
+    better: str
     worse: str
 
 
 ERROR_TYPES = (
-    ErrorType(name="D", better=None, worse=TRAIN,
-              meaning="training error: error at the sites and days of the training data"),
-    ErrorType(name="A+B", better=TRAIN, worse="temporal",
-              meaning="forcing errors and nonstationarity: loss in years outside the training period"),
-    ErrorType(name="C", better=TRAIN, worse="random_spatial",
-              meaning="spatial heterogeneity: loss at sites outside the training data"),
+    ErrorType(name="A/B/D", better=TRAIN, worse="temporal",
+              meaning="forcing errors, nonstationarity and training error, which are not separable: loss from the "
+              "training days to other years at the same sites"),
+    ErrorType(name="C", better="temporal", worse="random_spatial",
+              meaning="spatial heterogeneity: loss from other years at the same sites to other sites; where it is below 0, "
+              "nonstationarity (B) exceeds heterogeneity"),
     ErrorType(name="extrapolation", better="random_spatial", worse="cross_continental",
-              meaning="loss on a continent outside the training data, beyond that at other sites"),
-    ErrorType(name="A+B over C", better="random_spatial", worse="temporal",
-              meaning="loss in other years minus loss at other sites: above 0 indicates strong nonstationarity"),
+              meaning="loss from other sites to sites of a region outside the training data"),
 )  # fmt: skip
+RESIDUAL = "residual of the fit"
+RESIDUAL_MEANING = (
+    "what the fit to the training data leaves over: representativeness, sensors and fit together"
+)
+
+
+def experiments_of(
+    runs: Iterable[Run], *, dataset: xr.Dataset | None = None, reference: str | None = None, **options: Any
+) -> dict[str, xr.Dataset]:
+    """Return the per-site scores of the four experiments from runs, for :func:`error_types`.
+
+    Parameters
+    ----------
+    runs
+        The first of each holdout is used; other holdouts than those of the paper are left out.
+    dataset, reference
+        As for :func:`gsm3core.score_run`. Without a dataset, training scores are those stored with the runs.
+    **options
+        Scaling and masks of :func:`gsm3core.score_run`.
+
+    Returns
+    -------
+    dict
+        ``(site)`` scores of each run's own product by holdout. ``train``: the temporal run on its training days, so that
+        ``train`` and ``temporal`` are the same networks at the same sites; without a temporal run, the first run that has
+        training scores.
+    """
+    by_holdout: dict[str, Run] = {}
+    for run in runs:
+        if run.config.holdout.name in EXPERIMENTS:
+            by_holdout.setdefault(run.config.holdout.name, run)
+    found = {}
+    for name in (e for e in EXPERIMENTS if e in by_holdout):
+        run = by_holdout[name]
+        stored = dataset is not None or run.training_scores(reference or v.SM_INSITU) is not None
+        if TRAIN not in found and stored:
+            training = score_training(run, dataset=dataset, reference=reference, **options)
+            if training is not None:
+                found[TRAIN] = training.isel({v.PRODUCT: 0}, drop=True)
+        scores = score_run(run, dataset=dataset, reference=reference, **options)
+        found[name] = scores.sel({v.PRODUCT: own_product(run)}, drop=True)
+    return found
 
 
 def error_types(
@@ -70,8 +114,9 @@ def error_types(
     ----------
     experiments
         Per-site scores of :func:`gsm3core.site_scores` by experiment: ``train`` (training sites and days),
-        ``temporal``, ``random_spatial``, ``cross_continental``. Error types of missing experiments are NaN, with the
-        reason. With coordinates ``region`` and, for the bootstrap over networks, ``network``.
+        ``temporal``, ``random_spatial``, ``cross_continental``; :func:`experiments_of` reads them from runs. Error types of
+        missing experiments are NaN, with the reason. With coordinates ``region`` and, for the bootstrap over networks,
+        ``network``.
     metric
         A metric of the scores.
     product
@@ -85,9 +130,12 @@ def error_types(
         ``level`` ``(experiment, region)``: median over sites, with ``level_lower``, ``level_upper``, ``level_sites``.
         ``error`` ``(error_type, region)``: loss of skill in units of the score (positive is worse for R and RMSE alike), a
         difference of medians over the sites scored by both experiments; with ``lower``, ``upper``, ``p`` (Wilcoxon over
-        sites), ``n_sites``, ``clusters`` and ``reason``. Regions are those of the paper with sites, ``Other``, and
-        ``Global``. ``resampled`` ``(region)``: ``networks``, or ``sites`` where there are too few networks to resample;
-        those intervals are too narrow where networks differ.
+        sites), ``n_sites``, ``clusters`` and ``reason``. ``dominant`` ``(region)``: ``C`` where the loss from the temporal
+        to the random spatial experiment is positive, ``B`` where it is negative, empty where it is unknown.
+        ``residual`` ``(region)``: median distance of the training score from a perfect one (1 - R, or the RMSE), with
+        ``residual_lower``, ``residual_upper``, ``residual_sites``; it is no difference between experiments. Regions are
+        those of the paper with sites, ``Other``, and ``Global``. ``resampled`` ``(region)``: ``networks``, or ``sites``
+        where there are too few networks to resample; those intervals are too narrow where networks differ.
 
     Raises
     ------
@@ -96,9 +144,12 @@ def error_types(
 
     Notes
     -----
-    Liu et al., GSM3 v1.0, section 3.1: (A) forcing errors and (B) nonstationarity appear in temporal tests, (C)
-    uncaptured spatial heterogeneity in spatial tests, (D) training error between training and test. The types are
-    differences between experiments and do not add up to a total.
+    Liu et al. 2023 (doi:10.5194/gmd-16-1553-2023), section 3.1: (A) forcing errors and (B) nonstationarity appear in
+    temporal tests, (C) uncaptured spatial heterogeneity in spatial tests, and (D) training error as the difference between
+    training and test. Training and temporal test differ by A, B and D together, so these three cannot be separated. Of the
+    published medians of R (0.853, 0.837, 0.792, 0.624), A/B/D is 0.016, C 0.045, extrapolation 0.168, and the residual of
+    the fit 0.147. A difference of medians over common sites need not equal the difference of the levels, which are medians
+    over the sites of each experiment.
     """
     check_confidence(confidence)
     (formula,) = metrics_named([metric])
@@ -111,6 +162,7 @@ def error_types(
 
     shape, types = (len(EXPERIMENTS), len(regions)), (len(ERROR_TYPES), len(regions))
     levels = {n: np.full(shape, np.nan) for n in ("level", "level_lower", "level_upper", "level_sites")}
+    residuals = {n: np.full(len(regions), np.nan) for n in _RESIDUAL_NAMES}
     errors = {n: np.full(types, np.nan) for n in ("error", "lower", "upper", "p", "n_sites", "clusters")}
     reasons = np.full(types, "", dtype="<U120")
     resampled = []
@@ -125,6 +177,11 @@ def error_types(
                 by_site |= middle.sites > 0 and middle.resampled == SITES
                 for key, number in zip(levels, (*middle[:3], middle.sites), strict=True):
                     levels[key][e, r] = number
+        if TRAIN in values:
+            left_over = formula.loss(values[TRAIN]) - formula.loss(np.array(formula.perfect))
+            middle = median_interval(left_over, network[in_region], **bootstrap)
+            for key, number in zip(residuals, (*middle[:3], middle.sites), strict=True):
+                residuals[key][r] = number
         for k, kind in enumerate(ERROR_TYPES):
             numbers, reasons[k, r], of_sites = _loss_between(
                 kind, values, formula, network[in_region], bootstrap
@@ -133,7 +190,7 @@ def error_types(
                 errors[key][k, r] = number
             by_site |= of_sites
         resampled.append("sites" if by_site else "networks")
-    result = _dataset(levels, errors, reasons, regions, formula, confidence)
+    result = _dataset(levels, errors, residuals, reasons, regions, formula, confidence)
     result["resampled"] = v.REGION, resampled
     return result
 
@@ -183,27 +240,28 @@ def _loss_between(
     networks: NDArray[np.str_],
     bootstrap: dict[str, Any],
 ) -> tuple[tuple[float, ...], str, bool]:
-    missing = [e for e in (kind.better, kind.worse) if e is not None and e not in values]
+    missing = [e for e in (kind.better, kind.worse) if e not in values]
     if missing:
         return (np.nan,) * 6, f"no {missing[0]} experiment", False
-    worse = metric.loss(values[kind.worse])
-    perfect = np.full(worse.shape, float(metric.loss(np.array(metric.perfect))))
-    better = perfect if kind.better is None else metric.loss(values[kind.better])
+    worse, better = metric.loss(values[kind.worse]), metric.loss(values[kind.better])
     both = np.isfinite(worse) & np.isfinite(better)
     n = float(both.sum())
     if not n:
         return (np.nan, np.nan, np.nan, np.nan, 0.0, 0.0), "no site scored by both experiments", False
     worse, better = np.where(both, worse, np.nan), np.where(both, better, np.nan)
     middle = difference_interval(worse, better, networks, **bootstrap)
-    # The difference from a perfect score has no null hypothesis to test.
-    p = np.nan if kind.better is None else wilcoxon_p(worse - better)
     reason = "" if middle.clusters >= 2 else "no interval: fewer than two sites or networks"
-    return (*middle[:3], p, n, float(middle.clusters)), reason, middle.resampled == SITES
+    return (
+        (*middle[:3], wilcoxon_p(worse - better), n, float(middle.clusters)),
+        reason,
+        middle.resampled == SITES,
+    )
 
 
 def _dataset(
     levels: dict[str, NDArray[np.float64]],
     errors: dict[str, NDArray[np.float64]],
+    residuals: dict[str, NDArray[np.float64]],
     reasons: NDArray[np.str_],
     regions: list[str],
     metric: Metric,
@@ -211,7 +269,8 @@ def _dataset(
 ) -> xr.Dataset:
     result = xr.Dataset(
         {n: (("experiment", v.REGION), a) for n, a in levels.items()}
-        | {n: (("error_type", v.REGION), a) for n, a in errors.items()},
+        | {n: (("error_type", v.REGION), a) for n, a in errors.items()}
+        | {n: (v.REGION, a) for n, a in residuals.items()},
         coords={
             "experiment": list(EXPERIMENTS),
             "error_type": [k.name for k in ERROR_TYPES],
@@ -220,6 +279,8 @@ def _dataset(
         },
     )
     result["reason"] = ("error_type", v.REGION), reasons.astype(str)
-    for name in ("level", "error"):
+    c = result["error"].sel(error_type="C").values
+    result["dominant"] = v.REGION, np.select([c > 0, c < 0], ["C", "B"], "")
+    for name in ("level", "error", "residual"):
         result[name].attrs["units"] = metric.units
     return result.assign_attrs(metric=metric.name, confidence=confidence)

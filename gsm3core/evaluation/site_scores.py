@@ -12,6 +12,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.evaluation.pairing import check_confidence, pair
+from gsm3core.evaluation.reference_scaling import NO_SCALING, check_scaling
 from gsm3core.metrics import (
     METRICS,
     Metric,
@@ -19,10 +20,10 @@ from gsm3core.metrics import (
     anomaly_moments,
     effective_sample_size,
     is_constant,
-    metrics_named,
-    paired_moments,
+    paired_metrics,
     rank_moments,
 )
+from gsm3core.metrics.rescaling import Scaling, rescaled, scaled_moments
 from gsm3core.statistics.block_bootstrap import (
     BLOCK_DAYS,
     REPLICATES,
@@ -51,6 +52,7 @@ def site_scores(
     replicates: int = REPLICATES,
     block_days: int = BLOCK_DAYS,
     seed: int = 0,
+    scaling: Scaling = NO_SCALING,
 ) -> xr.Dataset:
     """Return the scores of predictions against observations at every site, over their common days.
 
@@ -67,11 +69,15 @@ def site_scores(
     min_effective
         Minimum number of effective days for a score.
     metrics
-        Names in :data:`gsm3core.metrics.ALL_METRICS`: the paper's four, anomaly R, Spearman, KGE with its components, NSE.
+        Names in :data:`gsm3core.metrics.PAIRED_METRICS`: the paper's four, anomaly R, Spearman, KGE with its components, NSE.
     intervals
         ``"all"``; ``"R"`` for R only, without a bootstrap; or ``"none"``.
     replicates, block_days, seed
         Of the block bootstrap. One seed gives one result on any machine.
+    scaling
+        Scaling to the observations before scoring, with the parameters of the paired days: ``none``, ``mean_std`` or
+        ``cdf``, see :func:`gsm3core.evaluation.reference_scaling.scale_to_reference`. Each replicate of the bootstrap is
+        scaled anew; the interval of R takes the scaling as given.
 
     Returns
     -------
@@ -101,20 +107,26 @@ def site_scores(
             f"replicates is {replicates} and block_days {block_days}; expected at least 100 and at least 1."
         )
     check_confidence(confidence)
-    requested = metrics_named(metrics)
+    check_scaling(scaling)
+    requested = paired_metrics(metrics)
     both = pair(predicted, observed)
-    x, y, dims = both.x, both.y, both.dims
+    raw, y, dims = both.x, both.y, both.dims
+    x = rescaled(raw, y, scaling)
 
-    moments = paired_moments(x, y)
+    moments = scaled_moments(raw, y, scaling)
     n_effective = np.where(moments.n >= min_days, effective_sample_size(x, y), np.nan)
     reason = _reasons(x, y, moments, n_effective, min_days, min_effective)
     # A constant series has no R but has errors; too few days give no score at all.
     enough = (moments.n >= min_days) & ~(n_effective < min_effective)
     constant_x, constant_y = is_constant(moments)
+    # Nothing can be scaled to a constant record, also where the scaling was done before.
+    reason = np.where((reason == NO_PREDICTED) & _is_constant(y), CONSTANT_OBSERVED, reason)
     reason = np.where((reason == "") & constant_y, CONSTANT_OBSERVED, reason)
     reason = np.where((reason == "") & constant_x, CONSTANT_PREDICTED, reason)
 
-    scores = xr.Dataset(coords=both.coords, attrs={"min_days": min_days, "confidence": confidence})
+    scores = xr.Dataset(
+        coords=both.coords, attrs={"min_days": min_days, "confidence": confidence, "scaling": scaling}
+    )
     for metric in requested:
         metric_moments = _moments_of(metric, both.observed, x, y, moments)
         found = np.where(enough & (metric_moments.n >= min_days), metric.from_moments(metric_moments), np.nan)
@@ -125,7 +137,7 @@ def site_scores(
     if intervals == "all":
         draws = BlockDraws.make(x.shape[-1], block_days=block_days, replicates=replicates, seed=seed)
         by_blocks = [m for m in requested if m.computed_on == "values" and m.name != "R"]
-        ends |= block_intervals(x, y, by_blocks, draws, confidence)
+        ends |= block_intervals(raw, y, by_blocks, draws, confidence, scaling=scaling)
         scores.attrs |= {"replicates": replicates, "block_days": block_days, "seed": seed}
     for name, (lower, upper) in ends.items():
         for end, values in (("lower", lower), ("upper", upper)):
@@ -144,6 +156,11 @@ def site_scores(
         {"long_name": "why there is no score, or no R; empty where there is"},
     )
     return scores
+
+
+def _is_constant(y: np.ndarray) -> Any:
+    """Return whether rows have one value only, ``(site)``."""
+    return np.isfinite(y).any(-1) & (np.fmax.reduce(y, axis=-1) == np.fmin.reduce(y, axis=-1))
 
 
 def _moments_of(

@@ -1,9 +1,10 @@
-"""Select the sites of a dataset by region, network, land cover, climate, mean soil moisture, aspect and polygon."""
+"""Select the sites of a dataset by region, network, land cover, climate, soil moisture, aspect, sensor depth and polygon."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ Corner = tuple[float, float]
 
 LAND_COVER, CLIMATE, ASPECT = "land_cover", "climate", "poleward_aspect"
 CATEGORIES = (v.REGION, v.NETWORK, LAND_COVER, CLIMATE)
+_DEPTH_ROUNDING = 1e-4  # m; depths are written with centimetres, single precision is not exact
 _RECORDS = {v.SM_INSITU: v.IN_SITU, v.IN_SITU.lower(): v.IN_SITU, v.SM_SMAP: v.SMAP}
 
 
@@ -42,8 +44,12 @@ class SiteFilter:
         Record of the mean: ``SMAP``, ``in situ`` (also ``sm_smap``, ``sm_insitu``) or a product's name.
     aspect
         Lowest and highest poleward aspect, -1 to 1, inclusive.
+    depth
+        Smallest and largest depth of the in-situ sensor, m, inclusive.
     polygon
         Corners ``(longitude, latitude)`` in degrees, joined by straight lines on a Mercator map.
+    without_suspect
+        Leave out sites with a suspect in-situ record (:func:`gsm3core.suspect_sites`).
     """
 
     region: tuple[str, ...] = ()
@@ -53,7 +59,9 @@ class SiteFilter:
     moisture: Range | None = None
     moisture_of: str = v.SMAP
     aspect: Range | None = None
+    depth: Range | None = None
     polygon: tuple[Corner, ...] = ()
+    without_suspect: bool = False
 
     def masks(self, sites: pd.DataFrame, moisture: pd.DataFrame) -> dict[str, Mask]:
         """Return the masks of the sites that meet each criterion, by its name; empty criteria are left out.
@@ -62,7 +70,8 @@ class SiteFilter:
         ----------
         sites, moisture
             From :func:`site_table` and :func:`mean_soil_moisture`. A missing value is in no range, and no site meets a
-            criterion without an attribute in the dataset.
+            criterion without an attribute in the dataset. ``without_suspect`` needs a column ``suspect``: the reason why
+            a record is suspect, or an empty text.
         """
         found = {
             k: sites[k].isin(requested).to_numpy() for k in CATEGORIES if (requested := getattr(self, k))
@@ -72,10 +81,14 @@ class SiteFilter:
             found["moisture"] = np.zeros(len(sites), bool) if means is None else _within(means, self.moisture)
         if self.aspect:
             found[ASPECT] = _within(sites[ASPECT], self.aspect)
+        if self.depth:
+            found[v.DEPTH] = _within(sites[v.DEPTH], self.depth, tolerance=_DEPTH_ROUNDING)
         if self.polygon:
             # The dashboard's table has the projected coordinates already.
             x, y = (sites["x"], sites["y"]) if "x" in sites else mercator(sites[v.LON], sites[v.LAT])
             found["polygon"] = _in_projected(self.polygon, np.asarray(x), np.asarray(y))
+        if self.without_suspect:
+            found["suspect"] = (sites["suspect"] == "").to_numpy()
         return found
 
 
@@ -89,6 +102,7 @@ def select_sites(
     moisture: Range | None = None,
     moisture_of: str = v.SMAP,
     aspect: Range | None = None,
+    depth: Range | None = None,
     polygon: Sequence[Corner] = (),
 ) -> xr.Dataset:
     """Return the sites of a dataset that meet all criteria.
@@ -106,6 +120,8 @@ def select_sites(
         product's name.
     aspect
         Lowest and highest poleward aspect, -1 (facing the equator) to 1 (facing the pole).
+    depth
+        Smallest and largest depth of the in-situ sensor, m.
     polygon
         At least three corners ``(longitude, latitude)``, degrees, joined by straight lines on a Mercator map.
 
@@ -121,10 +137,15 @@ def select_sites(
     >>> dry = gsm3core.select_sites(ds, region="CONUS", moisture=(0.0, 0.16))  # doctest: +SKIP
     """
     names = {v.REGION: region, v.NETWORK: network, LAND_COVER: land_cover, CLIMATE: climate}
+    chosen: dict[str, Any] = {k: (n,) if isinstance(n, str) else tuple(map(str, n)) for k, n in names.items()}
     requested = SiteFilter(
-        **{k: (n,) if isinstance(n, str) else tuple(map(str, n)) for k, n in names.items()},
-        moisture=moisture, moisture_of=moisture_of, aspect=aspect, polygon=tuple(polygon),
-    )  # fmt: skip
+        **chosen,
+        moisture=moisture,
+        moisture_of=moisture_of,
+        aspect=aspect,
+        depth=depth,
+        polygon=tuple(polygon),
+    )
     sites = site_table(ds)
     means = mean_soil_moisture(ds) if moisture is not None else pd.DataFrame(index=sites.index)
     _check(requested, sites, means)
@@ -141,7 +162,7 @@ def site_table(ds: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by site id: ``station`` (the id where unnamed), ``network``, ``region``, ``land_cover``, ``climate`` (empty
-        where unknown), ``lat``, ``lon`` (degrees) and ``poleward_aspect`` (-1 to 1, NaN where unknown).
+        where unknown), ``lat``, ``lon`` (degrees), sensor ``depth`` (m) and ``poleward_aspect`` (-1 to 1), NaN where unknown.
     """
     ids = pd.Index(texts(ds[v.SITE].values), name=v.SITE)
     table = pd.DataFrame(index=ids)
@@ -152,6 +173,7 @@ def site_table(ds: xr.Dataset) -> pd.DataFrame:
         table[name] = ds[name].values.astype(float)
     for name in (LAND_COVER, CLIMATE):
         table[name] = site_strata(ds, name).values.astype(str) if name in ds.data_vars else ""
+    table[v.DEPTH] = ds[v.DEPTH].values.astype(float) if v.DEPTH in ds.coords else np.nan
     table[ASPECT] = poleward_aspect_of(ds)
     return table
 
@@ -206,7 +228,11 @@ def _check(requested: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> N
         )
     if requested.aspect and sites[ASPECT].isna().all():
         raise DatasetError("aspect: the dataset has neither 'poleward_aspect' nor 'aspect'.")
-    for name in ("moisture", "aspect"):
+    if requested.depth and sites[v.DEPTH].isna().all():
+        raise DatasetError(
+            "depth: the dataset has no coordinate 'depth' with values (m). Build it from a source with sensors."
+        )
+    for name in ("moisture", "aspect", "depth"):
         limits = getattr(requested, name)
         if limits is not None and not (len(limits) == 2 and limits[0] <= limits[1]):
             raise DatasetError(f"{name} is {limits}; expected (lower, upper).")
@@ -216,14 +242,17 @@ def _check(requested: SiteFilter, sites: pd.DataFrame, means: pd.DataFrame) -> N
         raise DatasetError(f"polygon is {requested.polygon}; expected finite degrees.")
 
 
-def _within(values: pd.Series, limits: Range) -> Mask:
+def _within(values: pd.Series, limits: Range, *, tolerance: float = 0.0) -> Mask:
     x = values.to_numpy(float)
-    return (x >= limits[0]) & (x <= limits[1])
+    return (x >= limits[0] - tolerance) & (x <= limits[1] + tolerance)
 
 
 def criteria(requested: SiteFilter) -> dict[str, object]:
-    """Return the criteria that are not empty, as keyword arguments of :func:`select_sites`."""
-    found = {f.name: getattr(requested, f.name) for f in fields(requested)}
+    """Return the criteria that are not empty, as keyword arguments of :func:`select_sites`.
+
+    ``without_suspect`` is not among them, as it depends on scores.
+    """
+    found = {f.name: getattr(requested, f.name) for f in fields(requested) if f.name != "without_suspect"}
     if not requested.moisture:
         found.pop("moisture_of")
     return {name: value for name, value in found.items() if value not in ((), None)}

@@ -1,4 +1,4 @@
-"""Strata of sites by region, network, land cover, climate, texture, elevation, mean soil moisture and aspect."""
+"""Strata of sites by region, continent, network, land cover, climate, texture, elevation, mean soil moisture and aspect."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.evaluation.soil_texture import TEXTURES, texture_class
 from gsm3core.files import texts
 from gsm3core.geography.aspect import poleward_aspect_of
+from gsm3core.geography.regions import region_scheme
+from gsm3core.geography.site_coordinates import site_regions
 from gsm3core.statistics.bins import (
     ASPECT_EDGES,
     DRY_LIMIT,
@@ -129,12 +131,17 @@ def _aspect(ds: xr.Dataset) -> Labels:
     return np.where((groups == "") | (labels == ""), "", joined), order
 
 
+def _continent(ds: xr.Dataset) -> Labels:
+    return site_regions(ds, "continents").astype(str), list(region_scheme("continents").regions)
+
+
 def _texture(ds: xr.Dataset) -> Labels:
     return texture_class(ds["sand"].values, ds["clay"].values), list(TEXTURES)
 
 
 STRATIFICATIONS: dict[str, Stratification] = {
     "region": Stratification((v.REGION,), _by_name(v.REGION, (*v.REGIONS, v.NO_REGION))),
+    "continent": Stratification((v.LAT, v.LON), _continent),
     "network": Stratification((v.NETWORK,), _by_name(v.NETWORK)),
     "land_cover": Stratification(("land_cover",), _by_class("land_cover")),
     "climate": Stratification(("climate",), _by_class("climate")),

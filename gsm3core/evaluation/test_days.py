@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.evaluation.stratified import LOCAL_SEASONS
+from gsm3core.run import Run
 from gsm3core.schema import products
+
+_TRAINING = " (training)"
 
 
 def compared_products(dataset: xr.Dataset, reference: str) -> dict[str, xr.DataArray]:
@@ -89,11 +92,63 @@ def tested_series(
     return stacked.where(xr.DataArray(common_test, dims=(v.SITE, v.TIME))).assign_attrs(units=v.SM_UNITS)
 
 
+def training_product(run: Run) -> str:
+    """Return the product name of a run's fit to its training data, such as ``GSM3 LSTM (training)``."""
+    return training_name(v.MODEL_PRODUCTS.get(run.config.model.name, v.MULTITASK_LSTM))
+
+
+def training_name(product: str) -> str:
+    """Return the name of the fit to the training data of a run whose prediction is named ``product``."""
+    return product + _TRAINING
+
+
+def is_training_product(name: str) -> bool:
+    """Return whether a product is the fit of a run to its training data."""
+    return name.endswith(_TRAINING)
+
+
+def training_series(
+    run: Run, dataset: xr.Dataset, reference: str, predictions: xr.Dataset | None = None
+) -> xr.DataArray:
+    """Return a run's predictions at its training sites on its training days, as a product of its own.
+
+    Parameters
+    ----------
+    run, dataset, reference
+        The run, its SiteDataset or a selection of its sites, and the record that it is compared with.
+    predictions
+        As :meth:`gsm3core.Run.training_predictions` returns them, which is the default.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(product, site, time)`` m3 m-3 with the one product :func:`training_product`; NaN but on training days.
+
+    Raises
+    ------
+    RunError
+        If the run has no training predictions.
+    """
+    made = run.training_predictions() if predictions is None else predictions
+    fit = {training_product(run): made.rename({v.IN_TRAIN: v.IN_TEST})}
+    return tested_series(without_products(dataset, reference), reference, fit)
+
+
+def without_products(dataset: xr.Dataset, reference: str) -> xr.Dataset:
+    """Return a dataset without the records that are compared with a reference."""
+    return dataset.drop_vars([n for n in (v.SM_PRODUCT, v.SM_SMAP) if n in dataset and n != reference])
+
+
 def in_season(dataset: xr.Dataset, season: str) -> xr.DataArray:
     """Return whether the days of a dataset are in a local season, ``(site, time)``."""
     days = season_days(dataset[v.TIME].values, dataset[v.LAT].values, season)
     coords = {v.SITE: dataset[v.SITE].values.astype(str), v.TIME: dataset[v.TIME].values}
     return xr.DataArray(days, dims=(v.SITE, v.TIME), coords=coords)
+
+
+def only_season(series: xr.DataArray, dataset: xr.Dataset, season: str) -> xr.DataArray:
+    """Return series ``(product, site, time)`` of a dataset with NaN outside a local season."""
+    return series.where(in_season(dataset, season)).assign_attrs(series.attrs)
 
 
 def season_days(time: NDArray[np.datetime64], lat: ArrayLike, season: str) -> NDArray[np.bool_]:

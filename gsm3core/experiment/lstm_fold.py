@@ -14,10 +14,12 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.experiment.calibration import fit_std_factor
 from gsm3core.experiment.devices import DeviceSlot
-from gsm3core.experiment.finetuning import previously_trained
-from gsm3core.experiment.folds import predicted_target, split_validation_sites, targets_of
+from gsm3core.experiment.finetuning import starting_scaler, training_part
+from gsm3core.experiment.folds import predicted_target, targets_of
 from gsm3core.experiment.progress import Position, progress_event
+from gsm3core.experiment.training_predictions import kept_training_sites, write_training_predictions
 from gsm3core.files import atomic_write
+from gsm3core.fold_files import FoldFiles
 from gsm3core.holdouts.base import Fold, Mask
 from gsm3core.metrics import METRICS, paired_moments
 from gsm3core.models import make_model
@@ -26,8 +28,8 @@ from gsm3core.models.device import explain_out_of_memory, limit_gpu_memory, reso
 from gsm3core.models.files import load_tensors
 from gsm3core.models.precision import resolve_precision
 from gsm3core.prediction import Records, as_dataset, estimate, estimate_fold
-from gsm3core.run import FoldFiles, Run
-from gsm3core.scaling import Scaler, fit_scaler, missing_inputs
+from gsm3core.run import Run
+from gsm3core.scaling import Scaler, fit_scaler, fold_attributes, missing_inputs
 from gsm3core.training.loop import Validate, train
 from gsm3core.windows import WindowSource, stored_windows, training_windows
 
@@ -56,15 +58,15 @@ def run_fold(
     limit_gpu_memory(device, slot.memory_share)
     precision = resolve_precision(config.training.precision, device)
     started = time.monotonic()
-    targets = targets_of(ds, config)
-    validation_sites = np.zeros(ds.sizes[v.SITE], bool)
     start = run.start(fold.name)
-    if share := config.training.validation_share:
-        trained = previously_trained(run, fold, ds) if start else None
-        fold, validation_sites = split_validation_sites(
-            ds, fold, targets, share, config.training.seed, trained=trained
-        )
-    scaler = Scaler.load(start.scaler) if start else fit_scaler(ds, fold, config.data)
+    # Before validation sites are split off: these decide nothing about the attributes.
+    if start:
+        ds, scaler, chosen = starting_scaler(start, ds, fold, config)
+    else:
+        ds, chosen = fold_attributes(ds, fold, config.data)
+    fold, validation_sites = training_part(run, fold, ds)
+    if not start:
+        scaler = fit_scaler(ds, fold, config.data, chosen=chosen)
     files.folder.mkdir(parents=True, exist_ok=True)
     scaler.save(files.scaler)
     with explain_out_of_memory(device):
@@ -75,6 +77,7 @@ def run_fold(
         train_sites={n: len(s) for n, s in windows.streams.items()}, test_sites=int(fold.test_sites.sum()),
         validation_sites=int(validation_sites.sum()),
         filled=missing_inputs(ds, scaler),
+        notes=[*scaler.notes, *chosen.notes],
     )  # fmt: skip
     validate = (
         _validation(ds, fold, validation_sites, scaler, run, device) if validation_sites.any() else None
@@ -90,7 +93,15 @@ def run_fold(
         _calibrate(run, files, ds, fold, validation_sites, device)
     found = estimate_fold(config, files, ds, fold.test_sites, device=device, std_factor=files.std_factor)
     tested = ds.isel({v.SITE: fold.test_sites})
-    atomic_write(as_dataset(found, tested, config.model.head), files.predictions)
+    predicted = as_dataset(found, tested, config.model.head)
+    fitted = kept_training_sites(fold)
+    if (fitted & ~fold.test_sites).any():
+        fit = estimate_fold(config, files, ds, fitted, device=device)
+        fit_predicted = as_dataset(fit, ds.isel({v.SITE: fitted}), config.model.head)
+    else:
+        fit_predicted = predicted.isel({v.SITE: fitted[fold.test_sites]})
+    write_training_predictions(fit_predicted, fold, files)
+    atomic_write(predicted, files.predictions)
     emit(
         "fold_finished", fold=fold.name, seconds=round(time.monotonic() - started, 1),
         clipped=found.clipped, std_factor=round(files.std_factor, 3),
@@ -157,12 +168,11 @@ def _validation(
     ds: xr.Dataset, fold: Fold, validation_sites: Mask, scaler: Scaler, run: Run, device: torch.device
 ) -> Validate:
     """Return a function that scores a network at the validation sites, on training days."""
-    warmup = run.config.training.warmup
-    records = Records.of(ds, scaler, validation_sites)
+    records = Records.of(ds, scaler, validation_sites, run.config.training)
     observed_ST = _observed(run, ds, fold, validation_sites)
 
     def validate(model: Model) -> dict[str, float]:
-        found = estimate(model, records, scaler.target, warmup=warmup, device=device)
+        found = estimate(model, records, scaler.target, device=device)
         moments = paired_moments(found.mean_ST, observed_ST)
         return {name: _median(METRICS[name].from_moments(moments)) for name in ("R", "RMSE")}
 

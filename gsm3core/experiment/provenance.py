@@ -15,6 +15,7 @@ import xarray as xr
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import ConfigError
 from gsm3core.files import fingerprint
+from gsm3core.geography.regions import region_schemes
 from gsm3core.run import Run
 
 _VERSIONS = ("gsm3", "torch", "numpy", "xarray", "pandas", "scikit-learn")
@@ -28,6 +29,9 @@ def provenance_of(config: ExperimentConfig, path: Path, ds: xr.Dataset) -> dict[
     path, ds
         Location and contents of the dataset.
     """
+    regions = (
+        {"regions_sha256": fingerprint(Path(config.holdout.regions))} if _has_region_file(config) else {}
+    )
     return {
         "created": pd.Timestamp.now("UTC").isoformat(timespec="seconds"),
         "dataset_path": str(path),
@@ -40,11 +44,24 @@ def provenance_of(config: ExperimentConfig, path: Path, ds: xr.Dataset) -> dict[
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _VERSIONS},
+        **regions,
     }
 
 
+def with_absolute_regions(config: ExperimentConfig) -> ExperimentConfig:
+    """Return the configuration with the absolute path of its GeoJSON file of regions, if it names one."""
+    if not _has_region_file(config):
+        return config
+    return config.replace("holdout", regions=str(Path(config.holdout.regions).resolve()))
+
+
+def _has_region_file(config: ExperimentConfig) -> bool:
+    holdout = config.holdout
+    return holdout.name == "cross_continental" and holdout.regions not in region_schemes()
+
+
 def refuse_changed_dataset(run: Run) -> None:
-    """Raise an error if a run's dataset has changed since the run was created.
+    """Raise an error if a run's dataset, or its file of regions, has changed since the run was created.
 
     Raises
     ------
@@ -57,6 +74,14 @@ def refuse_changed_dataset(run: Run) -> None:
             f"{run.dataset_path} has changed since run {run.id} was created (SHA-256 {now[:12]}, expected {before[:12]}): its "
             "folds would be trained on different data. Restore the dataset or start a new run."
         )
+    if before := run.provenance.get("regions_sha256"):
+        path = Path(run.config.holdout.regions)
+        now = fingerprint(path) if path.is_file() else ""
+        if before != now:
+            raise ConfigError(
+                f"{path}, the regions of run {run.id}, {'has changed' if now else 'is missing'} (SHA-256 {now[:12] or 'none'}, "
+                f"expected {before[:12]}). Restore the file or start a new run."
+            )
 
 
 def dataset_sha256(path: Path) -> str:

@@ -14,12 +14,15 @@ from gsm3core.baselines import BASELINES
 from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, GSM3Error, did_you_mean
 from gsm3core.experiment.devices import device_slots
-from gsm3core.experiment.folds import folds_of, split_validation_sites, targets_of
+from gsm3core.experiment.folds import divide, folds_of, split_validation_sites, targets_of
+from gsm3core.experiment.footprint import footprint_notes
 from gsm3core.experiment.progress import RunProgress
-from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset
-from gsm3core.experiment.scoring import merge_predictions, score
+from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset, with_absolute_regions
+from gsm3core.experiment.scoring import merge_predictions, score, spin_up_notes
+from gsm3core.experiment.training_predictions import merge_training_predictions
 from gsm3core.experiment.worker_pool import run_folds_at_once
 from gsm3core.holdouts.base import Fold
+from gsm3core.holdouts.division import division_lines
 from gsm3core.run import Run
 from gsm3core.scaling import fit_scaler
 from gsm3core.schema import open_dataset
@@ -89,6 +92,7 @@ def _create(config: ExperimentConfig, root: str | Path) -> tuple[Run, xr.Dataset
             f"unknown model {config.model.name!r}. {did_you_mean(config.model.name, v.MODEL_PRODUCTS)}"
         )
     path = Path(config.data.dataset).resolve()
+    config = with_absolute_regions(config)
     ds = open_dataset(path)
     folds = folds_of(ds, config)
     _check_folds(ds, folds, config)
@@ -101,7 +105,9 @@ def _check_folds(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) ->
     share = config.training.validation_share
     if share and config.model.name not in BASELINES:
         for fold in folds:
-            split_validation_sites(ds, fold, targets_of(ds, config), share, config.training.seed)
+            split_validation_sites(
+                ds, fold, targets_of(ds, config), share, config.training.seed, holdout=config.holdout
+            )
 
 
 def execute(
@@ -148,11 +154,18 @@ def _execute(
     started = time.monotonic()
     try:
         ds, folds = open_inputs()
-        emit("run_started", folds=[f.name for f in folds], device=run.config.training.device)
+        division = divide(ds, run.config)[1]
+        emit(
+            "run_started", folds=[f.name for f in folds], device=run.config.training.device, division=division,
+            notes=[*division_lines(division), *footprint_notes(ds, folds, run.config), *spin_up_notes(ds, folds, run.config)],
+        )  # fmt: skip
         _run_folds(run, ds, folds, emit, cancelled)
         predictions = merge_predictions(run, ds, folds)
         run.write_predictions(predictions)
-        medians = score(run, ds, predictions)
+        training = merge_training_predictions(run, ds, folds)
+        if training is not None:
+            run.write_training_predictions(training)
+        medians = score(run, ds, predictions, training)
         emit("run_finished", seconds=round(time.monotonic() - started, 1), medians=medians)
     except (CancelledError, KeyboardInterrupt):
         emit("run_cancelled")

@@ -6,9 +6,14 @@ import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
+from gsm3core.baselines import BASELINES, CLIMATOLOGY
+from gsm3core.config import ExperimentConfig
 from gsm3core.evaluation.scoring import score_on_test_days
+from gsm3core.evaluation.training_scores import training_scores
+from gsm3core.experiment.folds import targets_of
 from gsm3core.holdouts.base import Fold
 from gsm3core.run import Run
+from gsm3core.scaling import spin_up_days, spin_up_note
 from gsm3core.schema import target_names
 
 _LONG_NAMES = {
@@ -46,17 +51,33 @@ def merge_predictions(run: Run, ds: xr.Dataset, folds: list[Fold]) -> xr.Dataset
             "run": run.id,
             "simulated": ds.attrs.get("simulated", "false"),
             "model": run.config.model.name,
+            "spin_up": " ".join(spin_up_notes(ds, folds, run.config)),
         },
     )
 
 
-def score(run: Run, ds: xr.Dataset, predictions: xr.Dataset) -> dict[str, dict[str, float]]:
-    """Score the run and every product on the run's test days, against each reference; return the run's medians.
+def spin_up_notes(ds: xr.Dataset, folds: list[Fold], config: ExperimentConfig) -> list[str]:
+    """Return the note on the spin-up of an experiment; none for the climatology, which has no state."""
+    if config.model.name == CLIMATOLOGY:
+        return []
+    if config.model.name in BASELINES:
+        # Only networks run their first days twice.
+        config = config.replace("training", spin_up_days=spin_up_days(config.training))
+    return [spin_up_note(ds, folds, config)]
+
+
+def score(
+    run: Run, ds: xr.Dataset, predictions: xr.Dataset, training: xr.Dataset | None = None
+) -> dict[str, dict[str, float]]:
+    """Score the run and every product on the run's test days, and the run on its training days; return the run's medians.
 
     Parameters
     ----------
     predictions
         As :func:`merge_predictions` returns them.
+    training
+        As :func:`gsm3core.experiment.training_predictions.merge_training_predictions` returns them; stored apart from the
+        scores on test days, and not part of the medians.
     """
     model = v.MODEL_PRODUCTS[run.config.model.name]
     medians = {}
@@ -70,6 +91,12 @@ def score(run: Run, ds: xr.Dataset, predictions: xr.Dataset) -> dict[str, dict[s
         )
         scores.attrs |= {"reference": reference, "run": run.id}
         run.write_scores(reference, scores)
+        if training is not None and reference in targets_of(ds, run.config):
+            fit = training_scores(
+                run, ds, reference, predictions=training, min_days=run.config.scores.min_days,
+                confidence=run.config.scores.confidence,
+            )  # fmt: skip
+            run.write_scores(reference, fit.assign_attrs(reference=reference, run=run.id), training=True)
         model_scores = scores.sel({v.PRODUCT: model})
         medians[reference] = {
             n: round(float(model_scores[n].median()), 4) for n in ("R", "RMSE", "ubRMSE", "bias")

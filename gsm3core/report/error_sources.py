@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.error_types import RESIDUAL, RESIDUAL_MEANING
 from gsm3core.report.medians import FEW_NETWORKS_NOTE
 from gsm3core.report.tables import NOTHING, Cell, Table, display_name, interval, number, probability
 
@@ -27,16 +29,24 @@ def error_tables(found: xr.Dataset) -> list[Table]:
         for r in regions
     ]
     levels: list[list[Cell]] = [
-        [(display_name(r),), *(_level_cell(found.sel({"experiment": e, v.REGION: r})) for e in experiments)]
+        [
+            (display_name(r),),
+            *(_level_cell(found.sel({"experiment": e, v.REGION: r}), "level") for e in experiments),
+            _level_cell(found.sel({v.REGION: r}), "residual"),
+        ]
         for r in regions
     ]
     names = ["error", "lower", "upper", "p", "n_sites", "clusters", "reason"]
-    level_names = ["level", "level_lower", "level_upper", "level_sites"]
+    level_names = [f"level{p}" for p in ("", "_lower", "_upper", "_sites")]
+    residual = found[[n.replace("level", "residual") for n in level_names]].to_dataframe().reset_index()
+    residual.columns = [str(n).replace("residual", "level") for n in residual.columns]
     resampled = found["resampled"].to_series()
     frames = [
         found[n].drop_vars("meaning", errors="ignore").to_dataframe().reset_index()
         for n in (names, level_names)
     ]
+    frames[0]["dominant"] = frames[0][v.REGION].map(found["dominant"].to_series()).where(frames[0]["error_type"] == "C", "")
+    frames[1] = pd.concat([frames[1], residual.assign(experiment=RESIDUAL)], ignore_index=True)
     notes = (FEW_NETWORKS_NOTE,) if (found["resampled"] == "sites").any() else ()
     return [
         Table(
@@ -49,10 +59,11 @@ def error_tables(found: xr.Dataset) -> list[Table]:
         ),
         Table(
             name=f"error-types-{metric}-levels",
-            caption=f"Median {metric} of each experiment",
-            head=("", *map(display_name, experiments)),
+            caption=f"Median {metric} of each experiment, and the {RESIDUAL}",
+            head=("", *map(display_name, experiments), RESIDUAL),
             rows=levels,
             frame=frames[1].assign(resampled=frames[1][v.REGION].map(resampled)),
+            notes=(f"{RESIDUAL}: {RESIDUAL_MEANING}.",),
         ),
     ]
 
@@ -62,16 +73,17 @@ def _error_cell(one: xr.Dataset) -> Cell:
         return (NOTHING, display_name(str(one["reason"].item())))
     p = float(one["p"])
     sample = f"{int(one['n_sites'])} sites" + (f", {probability(p)}" if np.isfinite(p) else "")
-    return (number(float(one["error"]), sign=True), _marked_interval(one, "lower", "upper"), sample)
+    reading = ("B exceeds C",) if str(one["error_type"].item()) == "C" and float(one["error"]) < 0 else ()
+    return (number(float(one["error"]), sign=True), _marked_interval(one, "lower", "upper"), sample, *reading)
 
 
-def _level_cell(one: xr.Dataset) -> Cell:
-    if not np.isfinite(one["level"]):
-        return ("not run",) if np.isnan(one["level_sites"]) else (NOTHING,)
+def _level_cell(one: xr.Dataset, name: str) -> Cell:
+    if not np.isfinite(one[name]):
+        return ("not run",) if np.isnan(one[f"{name}_sites"]) else (NOTHING,)
     return (
-        number(float(one["level"])),
-        _marked_interval(one, "level_lower", "level_upper"),
-        f"{int(one['level_sites'])} sites",
+        number(float(one[name])),
+        _marked_interval(one, f"{name}_lower", f"{name}_upper"),
+        f"{int(one[f'{name}_sites'])} sites",
     )
 
 

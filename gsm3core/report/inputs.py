@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, RunError
+from gsm3core.evaluation.conditions import conditions_of
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 from gsm3core.evaluation.scoring import score_run
-from gsm3core.evaluation.site_scores import site_scores
+from gsm3core.evaluation.training_scores import append_training_scores, score_training
 from gsm3core.files import fingerprint
+from gsm3core.metrics.rescaling import Scaling
 from gsm3core.run import Run
 from gsm3core.schema import is_simulated, open_dataset
 
@@ -31,11 +34,14 @@ class Experiment:
         The run, and the record that it was scored against.
     scores
         Scores of the run and of every product, ``(product, site)``, with the coordinate ``region``.
+    options
+        Scaling and masks of the scores, as arguments of :func:`gsm3core.score_run`.
     """
 
     run: Run
     reference: str
     scores: xr.Dataset
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def holdout(self) -> str:
@@ -51,6 +57,13 @@ class Experiment:
     def own(self) -> xr.Dataset:
         """Scores of the run itself, ``(site)``."""
         return self.scores.sel({v.PRODUCT: self.product})
+
+    def with_training(self, dataset: xr.Dataset | None) -> xr.Dataset:
+        """Return the scores with those of the run on its training days as the last product, where there are any."""
+        if dataset is None and self.run.training_scores(self.reference) is None:
+            return self.scores
+        training = score_training(self.run, dataset=dataset, reference=self.reference, **self.options)
+        return append_training_scores(self.scores, training)
 
     @property
     def confidence(self) -> float:
@@ -82,13 +95,24 @@ class ReportInputs:
         return self.experiments[0]
 
     @property
+    def conditions(self) -> str:
+        """Masks and scaling of the scores in words; empty without them."""
+        return conditions_of(self.main.scores, REFERENCE_NAMES.get(self.main.reference, self.main.reference))
+
+    @property
     def simulated(self) -> bool:
         """Whether the data are simulated."""
         recorded = str(self.main.run.provenance.get("simulated", "false")).lower() in ("true", "1")
         return recorded or (self.dataset is not None and is_simulated(self.dataset))
 
 
-def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInputs:
+def read_inputs(
+    runs: Sequence[Run],
+    reference: str | None = None,
+    *,
+    scaling: Scaling = NO_SCALING,
+    masks: Sequence[str] = (),
+) -> ReportInputs:
     """Read the scores of runs and their dataset.
 
     Parameters
@@ -97,6 +121,8 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
         The run to report, then runs of other holdouts of the same dataset.
     reference
         ``sm_insitu`` or ``sm_smap``; by default the first reference of the first run.
+    scaling, masks
+        As for :func:`gsm3core.score_run`.
 
     Raises
     ------
@@ -106,8 +132,13 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
     if not runs:
         raise RunError("A report needs at least one run, but none was given.")
     reference = reference or next(iter(runs[0].references()), v.SM_INSITU)
+    options: dict[str, Any] = {"masks": tuple(masks)} if masks else {}
+    options |= {"scaling": scaling} if scaling != NO_SCALING else {}
     experiments = [
-        Experiment(run=r, reference=reference, scores=score_run(r, reference=reference)) for r in runs
+        Experiment(
+            run=r, reference=reference, scores=score_run(r, reference=reference, **options), options=options
+        )
+        for r in runs
     ]
     first = experiments[0]
     seen: dict[str, Run] = {}
@@ -134,28 +165,6 @@ def read_inputs(runs: Sequence[Run], reference: str | None = None) -> ReportInpu
     dataset, cautions = _dataset_of(first.run)
     cautions += [text for e in experiments[1:] if (text := _differences(first.run, e.run))]
     return ReportInputs(experiments=experiments, dataset=dataset, cautions=cautions)
-
-
-def train_scores(experiment: Experiment, dataset: xr.Dataset) -> xr.Dataset | None:
-    """Return the scores of a temporal run on its training days, ``(site)``.
-
-    ``None`` for another holdout, and for a run whose reference is not a training target.
-    """
-    config = experiment.run.config
-    if experiment.holdout != "temporal" or experiment.reference not in (config.data.targets or v.TARGETS):
-        return None
-    predictions = experiment.run.predictions()
-    days = predictions[v.TIME].values
-    train = ~predictions[v.IN_TEST]
-    if period := config.holdout.train:
-        inside = (days >= np.datetime64(period.start)) & (days <= np.datetime64(period.end))
-        train = train & xr.DataArray(inside, dims=v.TIME, coords={v.TIME: predictions[v.TIME]})
-    return site_scores(
-        predictions[v.SM_PREDICTED].where(train),
-        dataset[experiment.reference].load(),
-        min_days=config.scores.min_days,
-        intervals="none",
-    )
 
 
 def _hash(run: Run) -> str:

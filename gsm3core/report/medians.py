@@ -8,6 +8,7 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.evaluation.error_types import GLOBAL
+from gsm3core.evaluation.periods import PERIOD, period_scores
 from gsm3core.evaluation.strata import available_strata, site_strata
 from gsm3core.evaluation.stratified import SEASON, STRATUM, season_scores, stratified_scores
 from gsm3core.files import texts
@@ -22,15 +23,22 @@ FEW_NETWORKS_NOTE = (
 )
 
 
-def by_region(experiment: Experiment) -> xr.Dataset:
-    """Return medians of every product by region; the stratum ``Global`` is all sites."""
-    scores = experiment.scores
+def by_region(scores: xr.Dataset, confidence: float) -> xr.Dataset:
+    """Return medians of every product by region; the stratum ``Global`` is all sites.
+
+    Parameters
+    ----------
+    scores
+        ``(product, site)``, with the coordinate ``region``.
+    confidence
+        Level of the intervals.
+    """
     region = xr.DataArray(
         texts(scores[v.REGION].values), dims=v.SITE, coords={v.SITE: scores[v.SITE]}, name=v.REGION,
         attrs={"order": [*v.REGIONS, v.NO_REGION]},
     )  # fmt: skip
     everywhere = xr.full_like(region, GLOBAL, dtype="<U6").assign_attrs(order=[GLOBAL])
-    parts = [stratified_scores(scores, s, confidence=experiment.confidence) for s in (region, everywhere)]
+    parts = [stratified_scores(scores, s, confidence=confidence) for s in (region, everywhere)]
     return xr.concat(parts, STRATUM)
 
 
@@ -123,6 +131,22 @@ def season_table(predicted: xr.DataArray, observed: xr.DataArray, experiment: Ex
     medians = stratified_scores(scores, everywhere, confidence=experiment.confidence)
     medians = medians.isel({STRATUM: 0}, drop=True).rename({SEASON: STRATUM})
     return _by_stratum(medians, SEASON)
+
+
+def year_table(predicted: xr.DataArray, observed: xr.DataArray, experiment: Experiment) -> Table:
+    """Return the run's medians by calendar year.
+
+    Parameters
+    ----------
+    predicted, observed
+        As for :func:`season_table`.
+    """
+    scores = period_scores(
+        predicted, observed, by="year", min_days=experiment.run.config.scores.min_days, intervals="none"
+    )
+    everywhere = xr.DataArray(np.full(scores.sizes[v.SITE], GLOBAL), dims=v.SITE, name=PERIOD)
+    medians = stratified_scores(scores, everywhere, confidence=experiment.confidence)
+    return _by_stratum(medians.isel({STRATUM: 0}, drop=True).rename({PERIOD: STRATUM}), "year")
 
 
 def _by_stratum(medians: xr.Dataset, by: str) -> Table:

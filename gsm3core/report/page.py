@@ -18,6 +18,7 @@ from gsm3core.report.inputs import REFERENCE_NAMES, ReportInputs
 from gsm3core.report.sections import Section
 from gsm3core.report.sources import citations
 from gsm3core.run import Run
+from gsm3core.statistics.block_bootstrap import COVERAGE_NOTE
 
 _HERE = Path(__file__).resolve().parent
 
@@ -46,6 +47,7 @@ def render(inputs: ReportInputs, sections: Sequence[Section], command: Sequence[
         title=run.title,
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         simulated=inputs.simulated,
+        conditions=inputs.conditions,
         cautions=inputs.cautions,
         facts=facts(inputs),
         sections=sections,
@@ -54,6 +56,7 @@ def render(inputs: ReportInputs, sections: Sequence[Section], command: Sequence[
         if inputs.main.reference == v.SM_INSITU
         else "This run was scored against SMAP: read SMAP for in situ in these definitions.",
         confidence=f"{inputs.main.confidence:.0%}",
+        coverage_note=COVERAGE_NOTE,
         citations=citations(inputs.dataset, str(run.provenance.get("commit", "")), _version(run)),
         command=shlex.join(command),
         run_command=_run_command(run),
@@ -108,6 +111,12 @@ def _holdout_details(run: Run) -> str:
     if holdout.name in ("random_spatial", "spatial_block"):
         block = f" of {holdout.block_km:g} km" if holdout.name == "spatial_block" else ""
         return f", {holdout.folds} folds{block}, seed {holdout.seed}"
+    if holdout.name == "cross_continental":
+        outside = {"fold": "tested as a fold of their own", "exclude": "not used", "train": "in training in every fold"}
+        return (
+            f", regions {Path(holdout.regions).name}, buffer {holdout.buffer_km:g} km, sites in no region "
+            f"{outside[holdout.outside]}"
+        )
     periods = [
         f"{n} {p.start} to {p.end}" for n, p in (("training", holdout.train), ("test", holdout.test)) if p
     ]

@@ -6,6 +6,8 @@ from functools import cache
 
 import pandas as pd
 
+from gsm3core import vocabulary as v
+from gsm3core.config import HoldoutConfig
 from gsm3core.resources import assets_folder
 
 EXPERIMENTS = ("temporal", "random_spatial", "cross_continental")
@@ -16,6 +18,11 @@ PAPER = (
     "multitask model (GSM3 v1.0) with potential applications for crop threats. Geosci. Model Dev. 16, 1553-1567."
 )
 PAPER_DOI = "10.5194/gmd-16-1553-2023"
+
+
+def holds_out_other_regions(holdout: HoldoutConfig) -> bool:
+    """Return whether a cross-continental holdout is of other regions than the paper's, and its scores not comparable."""
+    return holdout.name == "cross_continental" and holdout.regions != v.PAPER_REGIONS
 
 
 @cache

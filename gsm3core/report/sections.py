@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.evaluation.error_types import TRAIN, error_types
+from gsm3core.evaluation.conditions import prepared_series
+from gsm3core.evaluation.error_types import RESIDUAL, RESIDUAL_MEANING, error_types, experiments_of
 from gsm3core.evaluation.pairing import PAIRWISE
 from gsm3core.evaluation.scoring import compare_runs
-from gsm3core.report import error_sources, figures, medians, products, uncertainty
+from gsm3core.evaluation.test_days import tested_series
+from gsm3core.report import error_sources, figures, medians, products, record_errors, trends, uncertainty
 from gsm3core.report.excluded import excluded_table
-from gsm3core.report.inputs import REFERENCE_NAMES, ReportInputs, train_scores
-from gsm3core.report.published import EXPERIMENTS
+from gsm3core.report.inputs import REFERENCE_NAMES, ReportInputs
+from gsm3core.report.published import EXPERIMENTS, holds_out_other_regions
 from gsm3core.report.tables import Table
 
+CALIBRATION = "calibration"
 ERROR_METRICS = ("R", "RMSE")
 _BOX = "box: quartiles, whiskers: 5th to 95th percentile"
 _FEW_NETWORKS_NOTE = "Fewer than five networks: single sites are resampled, and intervals are too narrow where networks differ."
+
+_TRAINING_NOTE = (
+    "A product named (training) is the run at its training sites on its training days: a fit, not a test, and on other days."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +75,15 @@ def build_content(inputs: ReportInputs) -> ReportContent:
         From :func:`gsm3core.report.inputs.read_inputs`.
     """
     main = inputs.main
-    by_region = {e.holdout: medians.by_region(e) for e in inputs.experiments}
+    by_region = {
+        e.holdout: medians.by_region(e.with_training(inputs.dataset), e.confidence)
+        for e in inputs.experiments
+    }
     datasets = {f"scores-{e.run.id}": e.scores for e in inputs.experiments}
     reference = REFERENCE_NAMES.get(main.reference, main.reference)
     headline = Section(
         name="medians", title="Scores over all sites", tables=(medians.headline(main, by_region[main.holdout]),),
-        text=(f"Reference: {reference}. Bias is product minus reference; positive: too wet.",),
+        text=(f"Reference: {reference}. Bias is product minus reference; positive: too wet. {_TRAINING_NOTE}",),
     )  # fmt: skip
     own = {e.holdout: by_region[e.holdout].sel({v.PRODUCT: e.product}) for e in inputs.experiments}
     sections = [headline, _table_one(inputs, own)]
@@ -83,6 +94,9 @@ def build_content(inputs: ReportInputs) -> ReportContent:
         if (calibration := uncertainty.run_calibration(main, inputs.dataset)) is not None:
             sections.append(_uncertainty(calibration))
             datasets["calibration"] = calibration
+        section, collocated = _record_errors(inputs, inputs.dataset)
+        sections.append(section)
+        datasets["triple-collocation"] = collocated
     section, types = _error_types(inputs)
     sections += [section, _strata(inputs), _excluded(inputs)]
     return ReportContent(sections=sections, datasets=datasets | types)
@@ -90,6 +104,11 @@ def build_content(inputs: ReportInputs) -> ReportContent:
 
 def _table_one(inputs: ReportInputs, by_region: dict[str, xr.Dataset]) -> Section:
     cautions = []
+    if inputs.conditions:
+        cautions.append(
+            f"These scores are {inputs.conditions}; the published ones are of all test days, not scaled: they are not "
+            "comparable."
+        )
     if inputs.simulated:
         cautions.append(
             "These data are simulated. The published numbers are of real sites and are not comparable."
@@ -98,6 +117,12 @@ def _table_one(inputs: ReportInputs, by_region: dict[str, xr.Dataset]) -> Sectio
         cautions.append(
             "These scores are against SMAP, the published ones against in-situ soil moisture: they are not comparable."
         )
+    cautions += [
+        f"Run {e.run.id} holds out the regions of {Path(e.run.config.holdout.regions).name}, the published experiment those of "
+        "the paper: they are not comparable."
+        for e in inputs.experiments
+        if holds_out_other_regions(e.run.config.holdout)
+    ]
     if not cautions:
         cautions.append(
             "The published numbers are of 1317 ISMN sites, temporal on 2015-04-01 to 2016-03-31, the others on "
@@ -121,7 +146,7 @@ def _products(inputs: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[
         return Section(name=name, title=title, text=text), {}
     compared = compare_runs(
         dataset, {main.product: main.run}, reference=main.reference, metrics=medians.METRICS,
-        confidence=main.confidence,
+        confidence=main.confidence, **main.options,
     )  # fmt: skip
     resampled = compared.attrs["resampled"]
     text = (
@@ -139,22 +164,47 @@ def _products(inputs: ReportInputs, dataset: xr.Dataset) -> tuple[Section, dict[
     section = Section(
         name=name, title=title, text=text, cautions=tuple(cautions),
         tables=(*products.median_tables(compared), *products.pair_tables(compared, main.product)),
-        drawings=((figures.boxes_by_product(main.scores), f"All sites by product ({_BOX})."),),
+        drawings=(
+            (figures.boxes_by_product(main.with_training(dataset)), f"All sites by product ({_BOX}). {_TRAINING_NOTE}"),
+        ),
     )  # fmt: skip
     return section, {"comparison": compared}
+
+
+def _record_errors(inputs: ReportInputs, dataset: xr.Dataset) -> tuple[Section, xr.Dataset]:
+    main = inputs.main
+    collocated = record_errors.triple_scores_of(main, dataset)
+    text = [
+        "Triple collocation estimates the random error of three records, and their R to the unknown truth, without taking the "
+        "reference as true. The errors of the three must be independent: the third product shares neither satellite band nor "
+        "precipitation nor training data with the others. Where errors are correlated all the same, they are too small. "
+        "Products have different third products."
+    ]
+    suspects = record_errors.suspect_table(main, dataset)
+    if suspects is None and main.reference == v.SM_INSITU:
+        text.append(
+            "No in-situ record is suspect: none contradicts every product or is unrelated to products that agree."
+        )
+    tables = [record_errors.triplet_table(collocated, main.confidence), *([suspects] if suspects else [])]
+    title = "Random errors and suspect records"
+    section = Section(name="record-errors", title=title, text=tuple(text), tables=tuple(tables))
+    return section, collocated
 
 
 def _uncertainty(calibration: xr.Dataset) -> Section:
     text = (
         "Calibration of the predictive standard deviation. Of a calibrated prediction 50 % of the days lie inside the "
-        "50 % interval, and so on; a higher coverage is underconfident, a lower one overconfident. Judge coverage "
-        "together with width: wide intervals always cover.",
+        "50 % interval, and so on. An interval that ends at 0 m³ m⁻³ holds more than its level, because all probability "
+        "below 0 lies on 0: compare coverage with the predicted probability. A higher coverage is underconfident, a lower one "
+        "overconfident. Judge coverage together with width: wide intervals always cover. The second table is the histogram "
+        "of the probability integral transform: equal shares if calibrated, large first and last shares if overconfident. "
+        "Of the predictions as they are, on all test days.",
     )
     return Section(
-        name="calibration",
+        name=CALIBRATION,
         title="Calibration of the predicted uncertainty",
         text=text,
-        tables=(uncertainty.calibration_table(calibration),),
+        tables=(uncertainty.calibration_table(calibration), uncertainty.pit_table(calibration)),
     )
 
 
@@ -167,24 +217,23 @@ def _largest_stored_difference(stored: xr.Dataset, compared: xr.Dataset) -> floa
 
 def _error_types(inputs: ReportInputs) -> tuple[Section, dict[str, xr.Dataset]]:
     name, title = "errors", "Types of error"
-    by_holdout = {e.holdout: e for e in inputs.experiments}
-    scores = {h: e.own for h, e in by_holdout.items() if h in EXPERIMENTS}
-    if "temporal" in by_holdout and inputs.dataset is not None:
-        training = train_scores(by_holdout["temporal"], inputs.dataset)
-        if training is not None:
-            scores[TRAIN] = training
+    scores = experiments_of(
+        (e.run for e in inputs.experiments),
+        dataset=inputs.dataset,
+        reference=inputs.main.reference,
+        **inputs.main.options,
+    )
     if len(scores) < 2:
         text = (
-            "Types of error are differences between experiments: the fit to the training data, other years, other "
-            "sites, other continents. Pass runs of other holdouts to `gsm3 report` to compute them.",
+            "Types of error are differences between experiments: training days, other years, other sites, another region. "
+            "Pass runs of other holdouts to `gsm3 report` to compute them.",
         )
         return Section(name=name, title=title, text=text), {}
     found = {m: error_types(scores, metric=m, confidence=inputs.main.confidence) for m in ERROR_METRICS}
     text = (
-        "Positive values are a loss of skill. D: error on the training data. A+B: additional error in other years "
-        "(forcing errors and nonstationarity). C: additional error at other sites (spatial heterogeneity). "
-        "Extrapolation: additional error on another continent beyond C. Types are differences between experiments "
-        "and do not add up to a total.",
+        "Positive values are a loss of skill from one experiment to the next. Forcing errors (A), nonstationarity (B) and "
+        "training error (D) cannot be separated: together they are the loss from the training days to other years. "
+        f"The {RESIDUAL}, shown apart, is {RESIDUAL_MEANING}; it is no difference between experiments.",
     )
     tables = tuple(t for one in found.values() for t in error_sources.error_tables(one))
     return Section(name=name, title=title, text=text, tables=tables), {
@@ -205,9 +254,14 @@ def _strata(inputs: ReportInputs) -> Section:
     if inputs.dataset is not None:
         tables += medians.strata_tables(main, inputs.dataset)
         predictions = main.run.predictions()
-        predicted = predictions[v.SM_PREDICTED].where(predictions[v.IN_TEST])
+        predicted = prepared_series(
+            tested_series(inputs.dataset, main.reference, {main.product: predictions}), inputs.dataset,
+            main.reference, **main.options,
+        ).sel({v.PRODUCT: main.product}, drop=True)  # fmt: skip
         observed = inputs.dataset[main.reference].load()
         tables.append(medians.season_table(predicted, observed, main))
+        tables.append(medians.year_table(predicted, observed, main))
+        tables += [t for t in [trends.trend_table(predicted, observed, main)] if t is not None]
     text = (
         "Medians over the sites of each stratum. A difference between strata is an association, not a cause.",
     )
@@ -230,6 +284,7 @@ def _excluded(inputs: ReportInputs) -> Section:
     text = (
         f"A site needs at least {run.config.scores.min_days} paired days.",
         f"Filled missing input values (rule: {rule}): {filled_inputs}. Predictions clipped to 0 to 1: {clipped}.",
+        *run.notes,
     )
     return Section(
         name="excluded",

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gsm3core.errors import RunError
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 from gsm3core.files import atomic_write
+from gsm3core.metrics.rescaling import Scaling
 from gsm3core.report.inputs import read_inputs
 from gsm3core.report.page import render
-from gsm3core.report.sections import build_content
+from gsm3core.report.sections import CALIBRATION, build_content
 from gsm3core.run import Run
 
 PAGE = "report.html"
@@ -23,6 +25,8 @@ def write_report(
     *,
     reference: str | None = None,
     overwrite: bool = False,
+    scaling: Scaling = NO_SCALING,
+    masks: Sequence[str] = (),
 ) -> Path:
     """Write the evaluation report of one or more runs and return the path of the page.
 
@@ -37,6 +41,8 @@ def write_report(
         ``sm_insitu`` or ``sm_smap``; by default the first reference of the first run.
     overwrite
         Replace an existing report. Any other folder is refused.
+    scaling, masks
+        As for :func:`gsm3core.score_run`; the page and every table state them.
 
     Raises
     ------
@@ -46,10 +52,12 @@ def write_report(
     out = Path(out)
     _check_target(out, overwrite)
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
-    inputs = read_inputs(opened, reference)
+    inputs = read_inputs(opened, reference, scaling=scaling, masks=masks)
     content = build_content(inputs)
     command = ["gsm3", "report", *(str(run.folder) for run in opened), "--out", out.name]
     command += ["--reference", reference] if reference else []
+    command += ["--scaling", scaling] if scaling != NO_SCALING else []
+    command += ["--mask", ",".join(masks)] if masks else []
     page = render(inputs, content.sections, command)
 
     staging = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
@@ -58,6 +66,8 @@ def write_report(
         for section in content.sections:
             for table in section.tables:
                 frame = table.frame.assign(simulated=True) if inputs.simulated else table.frame
+                if inputs.conditions and section.name != CALIBRATION:
+                    frame = frame.assign(scaling=scaling, masks=" ".join(masks))
                 frame.to_csv(staging / "tables" / f"{table.name}.csv", index=False)
         for name, ds in content.datasets.items():
             ds = ds.assign_attrs(simulated=str(inputs.simulated).lower())

@@ -93,6 +93,21 @@ def test_a_baseline_is_run(workdir: Path) -> None:
     assert "Climatology" in newest(workdir).scores()["product"].values
 
 
+def test_folds_and_spin_up_of_a_run(workdir: Path) -> None:
+    options = ("--model", "api_bucket", "--holdout", "random_spatial")
+    gsm3("run", "tiny.toml", "--dataset", "world.zarr", *options, "--folds", "3")
+    run = newest(workdir)
+    assert [f.folder.name for f in run.finished_folds()] == ["fold_1", "fold_2", "fold_3"]
+    sites = open_dataset(workdir / "world.zarr").sizes["site"]
+    note = (
+        f"Spin-up: 365 days of forcings before the test days; at {sites} of {sites} test sites the record of forcings begins "
+        "less than 365 days before the test days, and its first year is repeated."
+    )
+    assert run.predictions().attrs["spin_up"] == note
+    assert note in run.notes
+    assert note in " ".join(gsm3("runs", "show", run.id).output.split())
+
+
 def test_an_unknown_option_value_is_refused(workdir: Path) -> None:
     error = gsm3("run", "tiny.toml", "--dataset", "world.zarr", "--heads", "three", fails=True).exception
     assert "'shared', 'separate' or 'affine'" in str(error)
@@ -107,6 +122,23 @@ def test_lstm_options_are_refused_for_a_baseline(workdir: Path) -> None:
             "run", "tiny.toml", "--dataset", "world.zarr", "--model", "climatology", *option, fails=True
         ).exception
         assert f"{option[0]}: only for model 'multitask_lstm'" in str(error)
+    assert not (workdir / "runs").exists()
+
+
+def test_options_of_another_holdout_are_refused(workdir: Path) -> None:
+    """Else a user believes in a buffer that no fold has."""
+    for holdout, *option in (
+        ("random_spatial", "--buffer-km", "200"),
+        ("temporal", "--folds", "5"),
+        ("cross_continental", "--folds", "7"),
+        ("spatial_block", "--regions", "continents"),
+        ("custom", "--outside", "exclude"),
+    ):
+        error = gsm3(
+            "run", "tiny.toml", "--dataset", "world.zarr", "--holdout", holdout, *option, fails=True
+        ).exception
+        assert str(error).startswith(f"{option[0]}: only for holdout "), error
+        assert f"not for {holdout}" in str(error)
     assert not (workdir / "runs").exists()
 
 

@@ -59,7 +59,7 @@ def with_attributes() -> xr.Dataset:
 def test_medians_of_every_stratification() -> None:
     ds = with_attributes()
     assert set(available_strata(ds)) == {
-        "region", "network", "land_cover", "climate", "soil_texture", "elevation", "mean_soil_moisture", "aspect"
+        "region", "continent", "network", "land_cover", "climate", "soil_texture", "elevation", "mean_soil_moisture", "aspect",
     }  # fmt: skip
     scores = site_scores(ds.sm_smap, ds.sm_insitu, intervals="none")
     for by in available_strata(ds):
@@ -70,6 +70,8 @@ def test_medians_of_every_stratification() -> None:
             of_it = scores.R.values[labels.values == stratum]
             assert float(found.R.sel(stratum=stratum)) == pytest.approx(np.median(of_it))
             np.testing.assert_allclose(found.R_q25.sel(stratum=stratum), np.quantile(of_it, 0.25))
+    # The dataset's sites are in Kansas, Germany and New South Wales.
+    assert set(site_strata(ds, "continent").values) == {"North_America", "Europe", "Oceania"}
     assert set(site_strata(ds, "climate").values) == {"", "B arid"}
     assert {s.split(",")[0] for s in site_strata(ds, "aspect").values} <= {"dry", "moist"}
 

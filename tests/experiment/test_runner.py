@@ -166,7 +166,7 @@ def test_a_fold_without_validation_sites_is_refused(tmp_path: Path) -> None:
 
 
 def test_predictions_are_32_bit_after_16_bit_training(world: Path, tmp_path: Path) -> None:
-    run = run_experiment(config(world, TEMPORAL, precision="bf16", warmup=0), out=tmp_path / "runs")
+    run = run_experiment(config(world, TEMPORAL, precision="bf16", spin_up_days=0), out=tmp_path / "runs")
     ds = open_dataset(world).load()
     scaler, models = load_models(run.config, run.fold("temporal"), torch.device("cpu"))
     with torch.no_grad():

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from gsm3core import Run, compare_products, error_types, site_scores
+from gsm3core import Run, compare_products, error_types, score_periods, score_trends, site_scores
 from gsm3core import vocabulary as v
 from gsm3core.report import write_report
-from gsm3core.report.inputs import read_inputs, train_scores
 from gsm3core.report.published import paper_table
 from gsm3core.report.tables import interval, number, probability
 from gsm3core.schema import products
@@ -103,18 +102,21 @@ def test_error_types_use_all_four_experiments(reported: tuple[xr.Dataset, list[R
     assert found.loc[("C", "Global"), "lower"] > 0 and found.loc[("extrapolation", "Global"), "lower"] > 0
 
 
-def test_training_scores_use_training_days_only(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
-    ds, runs, _ = reported
-    inputs = read_inputs(runs)
-    found = train_scores(inputs.main, ds)
-    made, y = runs[0].predictions(), ds["sm_insitu"]
-    x = made["sm_predicted"].values[5, 200:].astype(float)
-    ok = np.isfinite(y.values[5, 200:])
-    assert found is not None
-    assert float(found["RMSE"][5]) == pytest.approx(
-        np.sqrt(np.mean((x - y.values[5, 200:])[ok] ** 2)), rel=1e-5
-    )
-    assert train_scores(inputs.experiments[1], ds) is None
+def test_training_days_are_a_product_of_their_own(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
+    ds, runs, page = reported
+    y = ds["sm_insitu"].values[:, 200:].astype(float)
+    x = runs[0].predictions()["sm_predicted"].values[:, 200:].astype(float)
+    error = np.where(np.isfinite(y), x - y, np.nan)
+    enough = np.isfinite(error).sum(1) >= 30
+    rmse = np.sqrt(np.nanmean(error[enough] ** 2, axis=1))
+    found = table(page, "medians").query("region == 'Global'").set_index(["product", "metric"])
+    row = found.loc[("GSM3 LSTM (training)", "RMSE")]
+    assert row["median"] == pytest.approx(np.median(rmse), rel=1e-5)
+    assert row["sites"] == enough.sum()
+    assert list(found.loc[(slice(None), "RMSE"), :].index.get_level_values(0))[-1] == "GSM3 LSTM (training)"
+    levels = table(page, "error-types-RMSE-levels").set_index(["experiment", "region"])
+    assert levels.loc[("train", "Global"), "level"] == pytest.approx(row["median"])
+    assert levels.loc[("residual of the fit", "Global"), "level"] == pytest.approx(row["median"])
 
 
 def test_strata_count_every_site_once(reported: tuple[xr.Dataset, list[Run], Path]) -> None:
@@ -156,11 +158,27 @@ def test_baseline_has_its_name_and_calibration(tmp_path: Path) -> None:
     found = table(page, "calibration").set_index("level")
     for level in (0.5, 0.8, 0.9, 0.95):
         assert found.loc[level, "coverage_median"] == pytest.approx(level, abs=0.03)
+        assert found.loc[level, "probability_median"] == pytest.approx(level, abs=0.005)
     assert found.loc[0.95, "width_median"] == pytest.approx(2 * 1.96 * 0.02, rel=0.02)
+    np.testing.assert_allclose(table(page, "pit")["median"], 0.1, atol=0.03)
     name = v.MODEL_PRODUCTS["gradient_boosting"]
     pairs = table(page, "pairs-pairwise")
     assert name in set(pairs["product"]) and f"{name} minus each product" in page.read_text()
     assert "GSM3 LSTM" not in set(table(page, "medians")["product"])
+
+
+def test_trends_of_yearly_scores(tmp_path: Path) -> None:
+    ds = world(n_days=4 * 365)
+    page = write_report([make_run(tmp_path, ds, "random_spatial")], tmp_path / "out")
+    found = table(page, "trends").set_index("metric")
+    own = Run.open(next(tmp_path.glob("**/config.toml")).parent)
+    yearly = score_periods(ds, own, metrics=("R", "bias"))
+    trends = score_trends(yearly, metrics=("R", "bias")).sel(product="GSM3 LSTM")
+    for metric in ("R", "bias"):
+        slopes = trends[f"{metric}_trend"].values
+        assert found.loc[metric, "median"] == pytest.approx(np.nanmedian(slopes), abs=1e-9)
+        assert found.loc[metric, "lower"] <= found.loc[metric, "median"] <= found.loc[metric, "upper"]
+    assert "sites have three years or more with a score" in page.read_text()
 
 
 def test_number_formatting() -> None:
