@@ -195,7 +195,9 @@ class ExportDialog:
         evaluation, shown = self._selection.evaluation, self._selection.shown
         dataset = evaluation.dataset.rsplit(".", 1)[0]
         score = metric_name(self._selection.metric)
-        caption = f"{title}, {score}: {dataset}, {shown.words}, against {evaluation.against}"
+        caption = (
+            f"{title}, {score}: {dataset}, {shown.words}, against {evaluation.against}{evaluation.conditions}"
+        )
         return f"{caption}. SIMULATED, not measured" if evaluation.simulated else caption
 
     def _download(self, label: str, name: str, make: Callable[[], object]) -> pmui.FileDownload:

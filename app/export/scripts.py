@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.evaluation import Evaluation
 from app.services.factor_analysis import QUICK, SPLITS, measures
 from app.services.store import Store
 from gsm3core.evaluation.scoring import MIN_DAYS
 from gsm3core.evaluation.site_selection import SiteFilter, criteria
-from gsm3core.metrics import ALL_METRICS, METRICS
+from gsm3core.metrics import ALL_METRICS, METRICS, TRIPLE_METRICS
 from gsm3core.run import Run
 
 _ASSOCIATION = "# Association, not cause."
@@ -73,7 +73,7 @@ def comparison_script(
     """
     lines = ["import gsm3core", "", *_dataset_and_sites(store, evaluation, filters)]
     if ALL_METRICS[metric].computed_on == "values":
-        options = f", metrics={list(dict.fromkeys([*METRICS, metric]))!r}{_season(evaluation)}"
+        options = f", metrics={list(dict.fromkeys([*METRICS, metric]))!r}{_conditions(evaluation)}"
         options += f", min_days={min_days}" if min_days else ""
         lines += ["runs = {"]
         lines += [
@@ -136,6 +136,31 @@ def importance_call(effort: str = QUICK) -> list[str]:
     return ["importance_of", f"measures={measures()!r}", *(f"{n}={x}" for n, x in SPLITS[effort].items())]
 
 
+def error_types_script(store: Store, evaluation: Evaluation, runs: Mapping[str, Run], metric: str) -> str:
+    """Return a script that ends with ``found``, as :func:`gsm3core.error_types` returns it.
+
+    Parameters
+    ----------
+    store, evaluation, metric
+        As for :func:`site_script`.
+    runs
+        By holdout.
+    """
+    options = f", reference={evaluation.reference!r}{_conditions(evaluation)}"
+    lines = [
+        "import gsm3core",
+        "from gsm3core.evaluation.error_types import experiments_of",
+        "",
+        f"ds = gsm3core.open_dataset({str(store.dataset_path(evaluation.dataset))!r})",
+        f"runs = [gsm3core.Run.open(path) for path in {[str(run.folder) for run in runs.values()]!r}]",
+        f"experiments = experiments_of(runs, dataset=ds{options})",
+        f"found = gsm3core.error_types(experiments, metric={metric!r}{_confidence(evaluation)})",
+        "print(found['error'].to_pandas().round(3))",
+        "print(found['residual'].to_pandas().round(3))",
+    ]
+    return _script(lines)
+
+
 def runs_script(runs: Sequence[Run]) -> str:
     """Return a script that prints the median scores of some runs with intervals, each on its own test days."""
     lines = ["import gsm3core", "", f"for path in {[str(run.folder) for run in runs]!r}:"]
@@ -156,26 +181,36 @@ def _dataset_and_sites(store: Store, evaluation: Evaluation, filters: SiteFilter
         n: list(x) if n != "polygon" and isinstance(x, tuple) else x for n, x in criteria(filters).items()
     }
     arguments = "".join(f", {name}={value!r}" for name, value in chosen.items())
-    return [
+    lines = [
         f"ds = gsm3core.open_dataset({str(store.dataset_path(evaluation.dataset))!r})",
         f"sites = gsm3core.select_sites(ds{arguments})" if arguments else "sites = ds",
     ]
+    if filters.without_suspect:
+        lines += [
+            f"suspect = gsm3core.suspect_sites({_score_call(store, evaluation, 'R', 0)}, ds)",
+            "sites = sites.isel(site=(suspect.sel(site=sites['site'].values.astype(str)) == '').values)",
+        ]
+    return lines
 
 
 def _scores(store: Store, evaluation: Evaluation, metric: str, min_days: int) -> list[str]:
-    options = f", reference={evaluation.reference!r}{_season(evaluation)}"
+    return [f"scores = {_score_call(store, evaluation, metric, min_days)}"]
+
+
+def _score_call(store: Store, evaluation: Evaluation, metric: str, min_days: int) -> str:
+    options = f", reference={evaluation.reference!r}{_conditions(evaluation)}"
     options += f", metrics=[{metric!r}]" if metric not in METRICS else ""
+    options += f", third={evaluation.third!r}" if metric in TRIPLE_METRICS and evaluation.third else ""
     if evaluation.run:
         options += f", min_days={min_days}" if min_days else ""
-        return [
-            f"scores = gsm3core.score_run({str(store.run(evaluation.run).folder)!r}, dataset=ds{options})"
-        ]
+        return f"gsm3core.score_run({str(store.run(evaluation.run).folder)!r}, dataset=ds{options})"
     options += f", min_days={min_days}" if min_days > MIN_DAYS else ""
-    return [f"scores = gsm3core.score_products(ds{options})"]
+    return f"gsm3core.score_products(ds{options})"
 
 
-def _season(evaluation: Evaluation) -> str:
-    return "" if evaluation.season == ALL_YEAR else f", season={evaluation.season!r}"
+def _conditions(evaluation: Evaluation) -> str:
+    """Return the season, scaling and masks as arguments."""
+    return "".join(f", {name}={value!r}" for name, value in evaluation.condition_options.items())
 
 
 def _confidence(evaluation: Evaluation) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from app.services.comparison import Comparison
-from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.evaluation import Evaluation
 from app.services.run_progress import LossHistory
 from app.services.site_filters import Shown
 from app.services.site_series import SiteSeries
@@ -43,8 +43,7 @@ def header_lines(evaluation: Evaluation, shown: Shown, title: str) -> list[str]:
     lines = [
         f"{title}; GSM3",
         f"dataset: {evaluation.dataset}; run: {evaluation.run or 'none'}; compared with: {evaluation.against}",
-        f"sites: {shown.words}; days: {'all' if evaluation.season == ALL_YEAR else evaluation.season}"
-        + (" test days" if evaluation.run else ""),
+        f"sites: {shown.words}; days: {'test days' if evaluation.run else 'all days'}{evaluation.conditions}",
         "errors and soil moisture in m3 m-3",
     ]
     return (

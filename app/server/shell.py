@@ -15,7 +15,7 @@ from app.services.store import Store
 from app.session.controller import SessionController
 from app.session.selection import Selection
 from app.session.url import from_query, sync_url
-from app.ui.banner import simulated_data_message
+from app.ui.banner import conditions_message, simulated_data_message
 from app.ui.page_layout import PageSection
 from app.ui.theme import THEME
 from app.ui.workarounds.accessible_names import add_accessible_names
@@ -48,7 +48,12 @@ def make_page(store: Store, monitor: RunMonitor) -> SessionPage:
     controller = SessionController(selection, store, monitor)
     controller.load()
 
-    main = pn.Column(simulated_data_message(selection), sizing_mode="stretch_width", margin=0)
+    main = pn.Column(
+        simulated_data_message(selection),
+        conditions_message(selection),
+        sizing_mode="stretch_width",
+        margin=0,
+    )
     sidebar = pn.Column(sizing_mode="stretch_width", margin=0)
     sections: dict[str, PageSection] = {}
 

@@ -10,15 +10,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from app.services.cache import ResultCache
-from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.evaluation import Evaluation
 from app.services.site_filters import Shown
 from app.services.store import Store
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 from gsm3core.evaluation.comparison import compare_products
 from gsm3core.evaluation.scoring import compare_runs, own_product
-from gsm3core.evaluation.test_days import compared_products
+from gsm3core.evaluation.test_days import compared_products, training_name
+from gsm3core.evaluation.training_scores import score_training
 from gsm3core.metrics import ALL_METRICS, METRICS
+from gsm3core.statistics.cluster_bootstrap import MedianInterval, median_interval
 
 Array = NDArray[np.float64]
 _COMPARISONS: ResultCache[Comparison] = ResultCache(8)
@@ -37,13 +39,16 @@ class Comparison:
     runs
         Name of a run's prediction among the products -> its id, the shown one first.
     words
-        Description of the sites.
+        Description of the sites, and of the conditions of the scores.
+    training
+        Scores of each run on its training days, ``(product, site)``: shown beside the comparison, not part of it.
     """
 
     found: xr.Dataset
     sites: pd.DataFrame
     runs: dict[str, str]
     words: str
+    training: tuple[xr.Dataset, ...] = ()
 
     @property
     def products(self) -> list[str]:
@@ -98,6 +103,17 @@ class Comparison:
         )
         return table.sort_values("median_loss", kind="stable", na_position="last")
 
+    def training_medians(self, metric: str) -> dict[str, MedianInterval]:
+        """Return the median of each run's scores on its training days over the sites, where there are any."""
+        return {
+            str(scores[v.PRODUCT].values[0]): median_interval(
+                scores[metric].values[0], self.sites[v.NETWORK].to_numpy(), metric=metric,
+                confidence=self.found.attrs["confidence"],
+            )
+            for scores in self.training
+            if metric in scores
+        }  # fmt: skip
+
     def against_others(self, sample: str, metric: str, product: str) -> pd.DataFrame:
         """Return a row per other product: ``difference`` (product minus other) with its interval, tests and wins."""
         part = self.at(sample, metric).sel({v.PRODUCT: product})
@@ -147,7 +163,18 @@ class ComparisonRequest:
         metric = "" if self.metric in METRICS else self.metric
         sites = self.shown.mask.tobytes()
         runs = tuple((i, store.run(i).results_version) for i in (e.run, self.other_run) if i)
-        return store.runs_folder, runs, e.reference, e.season, metric, self.min_days, sites, self.shown.words
+        return (
+            store.runs_folder,
+            runs,
+            e.reference,
+            e.season,
+            e.scaling,
+            e.masks,
+            metric,
+            self.min_days,
+            sites,
+            self.shown.words,
+        )
 
 
 def compare(store: Store, request: ComparisonRequest) -> Comparison:
@@ -199,13 +226,33 @@ def _compare(store: Store, request: ComparisonRequest) -> Comparison:
         ds,
         {name: store.run(i) for i, name in names.items()},
         reference=evaluation.reference,
-        season=None if evaluation.season == ALL_YEAR else evaluation.season,
+        **evaluation.condition_options,
         metrics=tuple(dict.fromkeys([*METRICS, request.metric])),
         min_days=request.min_days,
     )
     return Comparison(
-        found, evaluation.sites[shown.mask], {name: i for i, name in names.items()}, shown.words
+        found,
+        evaluation.sites[shown.mask],
+        {name: i for i, name in names.items()},
+        shown.words + evaluation.conditions,
+        _training(store, request, ds, names),
     )
+
+
+def _training(
+    store: Store, request: ComparisonRequest, ds: xr.Dataset, names: dict[str, str]
+) -> tuple[xr.Dataset, ...]:
+    """Return the training scores of the runs compared, named as these runs."""
+    evaluation = request.evaluation
+    found = []
+    for i, name in names.items():
+        scores = score_training(
+            store.run(i), dataset=ds, reference=evaluation.reference, **evaluation.condition_options,
+            metrics=tuple(dict.fromkeys([*METRICS, request.metric])), min_days=request.min_days,
+        )  # fmt: skip
+        if scores is not None:
+            found.append(scores.assign_coords({v.PRODUCT: [training_name(name)]}))
+    return tuple(found)
 
 
 def _compare_scores(request: ComparisonRequest) -> Comparison:
@@ -218,7 +265,7 @@ def _compare_scores(request: ComparisonRequest) -> Comparison:
         scores, metrics=(request.metric,), networks=networks, confidence=evaluation.confidence
     )
     runs = {evaluation.products[0]: evaluation.run} if evaluation.run else {}
-    return Comparison(found, evaluation.sites[mask], runs, request.shown.words)
+    return Comparison(found, evaluation.sites[mask], runs, request.shown.words + evaluation.conditions)
 
 
 def _run_names(store: Store, ids: list[str]) -> dict[str, str]:

@@ -16,7 +16,14 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import KINDS, sources_of
 from gsm3core.errors import GSM3Error
 from gsm3core.readers.availability import Availability, check_availability, describe_source
-from gsm3core.schema import attribute_names, forcing_names, is_simulated, products, target_names
+from gsm3core.schema import (
+    attribute_names,
+    forcing_names,
+    is_simulated,
+    mean_record_names,
+    products,
+    target_names,
+)
 
 _SUMMARIES: ResultCache[DatasetSummary] = ResultCache(64)
 
@@ -150,6 +157,7 @@ def _summarise(store: Store, name: str, path: Path) -> DatasetSummary:
     kinds |= dict.fromkeys(forcing_names(ds), "daily input") | dict.fromkeys(
         attribute_names(ds), "site attribute"
     )
+    kinds |= dict.fromkeys(mean_record_names(ds), "daily record of a site attribute")
     rows = []
     for variable, kind in kinds.items():
         attrs = ds[variable].attrs

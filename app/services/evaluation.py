@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from app.services.site_table import CLIMATE, KINDS, LAND_COVER
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.conditions import conditions_text
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 from gsm3core.evaluation.scoring import require_days
 from gsm3core.evaluation.strata import binned
-from gsm3core.metrics import METRICS
+from gsm3core.evaluation.triplets import AUTOMATIC
+from gsm3core.metrics import METRICS, TRIPLE_METRICS
+from gsm3core.metrics.rescaling import Scaling
 from gsm3core.statistics.bins import ASPECT_EDGES, MOISTURE_EDGES
 
 ALL_YEAR = "all"
@@ -29,7 +33,7 @@ _ORDER = {
     LAND_COVER: tuple(v.IGBP_CLASSES.values()),
     CLIMATE: tuple(v.KOPPEN_CLASSES.values()),
 }
-_COUNTS = ("n_valid", "n_effective")
+_COUNTS = ("n_valid", "n_effective", "n_masked")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,10 +48,17 @@ class Evaluation:
         Name of the run's prediction among the products; empty without a run.
     season
         ``all``, or the season at the site.
+    scaling, masks
+        Scaling to the reference, and days that are left out, as in :func:`gsm3core.score_run`.
+    third
+        Third product of triple collocation; empty for one chosen for each product.
+    mask_sources
+        Variable of the dataset that gives each mask; empty if it has none.
     simulated
         Whether the data are the demonstration world.
     sites
-        As :func:`app.services.site_table.site_table_of`.
+        As :func:`app.services.site_table.site_table_of`, with the column ``suspect``: why the in-situ record is suspect,
+        or an empty text.
     moisture
         As :func:`gsm3core.evaluation.site_selection.mean_soil_moisture`.
     scores
@@ -60,6 +71,10 @@ class Evaluation:
     reference: str
     own: str = ""
     season: str = ALL_YEAR
+    scaling: Scaling = NO_SCALING
+    masks: tuple[str, ...] = ()
+    third: str = AUTOMATIC
+    mask_sources: dict[str, str] = field(default_factory=dict)
     simulated: bool
     sites: pd.DataFrame
     moisture: pd.DataFrame
@@ -69,6 +84,29 @@ class Evaluation:
     def confidence(self) -> float:
         """Level of the intervals."""
         return float(self.scores.attrs.get("confidence", 0.95))
+
+    @property
+    def conditions(self) -> str:
+        """Season, masks and scaling as the end of a phrase, with its comma; empty for all days without scaling."""
+        text = conditions_text(**self.condition_options, reference=self.against)
+        return f", {text}" if text else ""
+
+    @property
+    def condition_options(self) -> dict[str, Any]:
+        """Season, scaling and masks that are chosen, as keyword arguments of :func:`gsm3core.score_run`."""
+        chosen = {"season": self.season, "scaling": self.scaling, "masks": list(self.masks)}
+        return {name: value for name, value in chosen.items() if value not in (ALL_YEAR, NO_SCALING, [])}
+
+    def masked_days(self, product: str, among: NDArray[np.bool_]) -> tuple[int, int]:
+        """Return how many paired days of a product the masks remove, and of how many.
+
+        Parameters
+        ----------
+        product, among
+            The product, and a mask over the sites.
+        """
+        removed, left = (np.nansum(self.values(product, n)[among]) for n in ("n_masked", "n_valid"))
+        return int(removed), int(removed + left)
 
     @cached_property
     def products(self) -> list[str]:
@@ -143,8 +181,8 @@ class Evaluation:
             labels, order = self.sites[by].to_numpy().astype(str), self.names(by)
         return labels, [name for name in order if (labels == name).any()]
 
-    def table(self, product: str) -> pd.DataFrame:
-        """Return every site with one product's scores, and the ``reason`` where there is none."""
+    def table(self, product: str, metric: str = "R") -> pd.DataFrame:
+        """Return every site with one product's scores, and the ``reason`` where a metric is missing."""
         table = self.sites.copy()
         if product in self.products:
             columns = self._columns[product]
@@ -154,8 +192,21 @@ class Evaluation:
             table[[*METRICS, *_COUNTS]] = np.nan
             reason = np.full(len(table), NO_PRODUCT)
         no_score = np.isnan(table["bias"].to_numpy()) & (reason == "")
-        table["reason"] = np.where(no_score, NOT_SCORED, reason)
+        reason = np.where(no_score, NOT_SCORED, reason)
+        if metric in TRIPLE_METRICS and product in self.products and self.has(metric):
+            reason = np.where(reason == "", self._columns[product]["TC_reason"].astype(str), reason)
+        table["reason"] = reason
         return table
+
+    def triplet(self, product: str) -> str:
+        """Return the triplet that triple collocation uses for a product, in words, or why there is none."""
+        if product not in self.products or not self.has("TC_third"):
+            return ""
+        columns = self._columns[product]
+        names = columns["TC_third"].astype(str)
+        if names.size and names[0]:
+            return f"Triplet: {self.against}, {product} and {names[0]}"
+        return f"No triplet: {columns['TC_reason'][0]}" if names.size else ""
 
     def has(self, metric: str) -> bool:
         """Return whether a score was computed."""

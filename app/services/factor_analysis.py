@@ -111,7 +111,19 @@ def factor_query(
     days = int(e.scores.attrs.get("min_days", 0))
     scored = np.isfinite(e.values(product, metric)) & shown.mask
     run = (e.run, store.run(e.run).results_version) if e.run else ()
-    what = (run, e.reference, e.season, days, product, metric, moisture, scored.tobytes(), shown.words)
+    what = (
+        run,
+        e.reference,
+        e.season,
+        e.scaling,
+        e.masks,
+        days,
+        product,
+        metric,
+        moisture,
+        scored.tobytes(),
+        shown.words,
+    )
     key = (path, file_version(path), store.runs_folder, *what)
 
     def make() -> FactorQuery:
@@ -123,7 +135,7 @@ def factor_query(
             scores, attributes, metric=metric, product=product, moisture=chosen or None, factors=names
         )
         nearby = morans_i(table.score, table.lat, table.lon)
-        return FactorQuery(key, table, attributes, e.sites, product, shown.words, nearby)
+        return FactorQuery(key, table, attributes, e.sites, product, shown.words + e.conditions, nearby)
 
     return _cached((*key, "query"), make)
 

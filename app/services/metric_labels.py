@@ -15,6 +15,8 @@ _NAMES = MappingProxyType(
         "KGE_beta": "KGE β",
         "KGE_gamma": "KGE γ",
         "KGE_2012": "KGE 2012",
+        "TC_R": "R to the truth",
+        "TC_error": "random error",
     }
 )
 

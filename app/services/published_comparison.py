@@ -11,8 +11,21 @@ from gsm3core.evaluation.scoring import own_product
 from gsm3core.run import Run
 
 
+def newest_experiments(store: Store, dataset: str, reference: str) -> dict[str, Run]:
+    """Return the newest run of each holdout that has scores against a reference, of the paper's regions only."""
+    from gsm3core.report.published import holds_out_other_regions
+
+    newest: dict[str, Run] = {}
+    for candidate in store.runs_of(dataset).values():
+        if reference in candidate.references() and not holds_out_other_regions(candidate.config.holdout):
+            newest.setdefault(candidate.config.holdout.name, candidate)
+    return newest
+
+
 def paper_comparison(store: Store, dataset: str) -> pd.DataFrame:
     """Return the medians of the newest run of each experiment of the paper and the published ones.
+
+    A cross-continental run of other regions than the paper's is none of its experiments.
 
     Parameters
     ----------
@@ -32,10 +45,7 @@ def paper_comparison(store: Store, dataset: str) -> pd.DataFrame:
     from gsm3core.report.published import EXPERIMENTS, METRICS, paper_table
 
     published = paper_table()
-    newest: dict[str, Run] = {}
-    for candidate in store.runs_of(dataset).values():
-        if v.SM_INSITU in candidate.references():
-            newest.setdefault(candidate.config.holdout.name, candidate)
+    newest = newest_experiments(store, dataset, v.SM_INSITU)
     rows = []
     for experiment in EXPERIMENTS:
         run = newest.get(experiment)

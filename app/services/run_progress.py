@@ -78,9 +78,14 @@ class Progress:
     device: str = ""
     started: float | None = None
     losses: LossHistory = field(default_factory=LossHistory)
+    notes: tuple[str, ...] = ()
 
     def after(self, event: dict[str, Any]) -> Progress:
         """Return the progress after one more event."""
+        following = self._after(event)
+        return replace(following, notes=tuple(dict.fromkeys((*self.notes, *event.get("notes", ())))))
+
+    def _after(self, event: dict[str, Any]) -> Progress:
         kind = event["event"]
         if kind == "run_started":
             return replace(

@@ -64,14 +64,15 @@ def find_warnings(evaluation: Evaluation, shown: Shown, product: str, metric: st
         Product and score shown.
     """
     found = [*_worst_region(evaluation, shown, product, metric)] if product in evaluation.products else []
+    found += _suspect_records(evaluation, shown)
     missing = {}
     reasons: Counter[str] = Counter()
     for name in evaluation.products:
-        table = evaluation.table(name)[shown.mask]
+        table = evaluation.table(name, metric)[shown.mask]
         without = table[metric].isna()
         if without.any():
             missing[name] = int(without.sum())
-            reasons.update(re.sub(r"^\d+ paired days", "paired days", r) for r in table["reason"][without])
+            reasons.update(re.sub(r"^\d+ (?=paired days|days with)", "", r) for r in table["reason"][without])
     if missing:
         counts = ", ".join(f"{name} {n}" for name, n in missing.items())
         why = "; ".join(_sentence(reason) for reason, _ in reasons.most_common())
@@ -110,5 +111,23 @@ def _worst_region(evaluation: Evaluation, shown: Shown, product: str, metric: st
     )
 
 
+def _suspect_records(evaluation: Evaluation, shown: Shown) -> Iterable[ScoreWarning]:
+    suspect = evaluation.sites["suspect"][shown.mask]
+    suspect = suspect[suspect != ""]
+    if suspect.empty:
+        return
+    names = ", ".join(evaluation.sites.loc[suspect.index[:FEWEST_SITES], v.STATION])
+    more = f" and {len(suspect) - FEWEST_SITES} more" if len(suspect) > FEWEST_SITES else ""
+    verb = "site has" if len(suspect) == 1 else "sites have"
+    yield ScoreWarning(
+        kind="warning",
+        text=f"{len(suspect)} {verb} a suspect in-situ record: {names}{more}. The record contradicts every product, or is "
+        "unrelated to products that agree. They are included in the scores.",
+        action="Leave out",
+        change={"suspect": "leave_out"},
+    )
+
+
 def _sentence(reason: str) -> str:
-    return reason.replace("paired days, fewer than", "fewer paired days than")
+    reason = reason.replace("paired days, fewer than", "fewer paired days than")
+    return reason.replace("days with all three, fewer than", "days with all three series fewer than")

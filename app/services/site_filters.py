@@ -94,8 +94,12 @@ def _words(filters: SiteFilter) -> str:
         words.append(f"mean {_record(filters.moisture_of)} {low:g} to {high:g} m³ m⁻³")
     if filters.aspect:
         words.append("poleward aspect {:g} to {:g}".format(*filters.aspect).replace("-", "−"))
+    if filters.depth:
+        words.append("sensor depth {:g} to {:g} m".format(*filters.depth))
     if filters.polygon:
         words.append("the area drawn on the map")
+    if filters.without_suspect:
+        words.append("without suspect in-situ records")
     return ", ".join(words) or "all sites"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from app.services.evaluation import ALL_YEAR
 from app.services.site_series import SiteSeries
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 from gsm3core.evaluation.test_days import season_days
+from gsm3core.metrics.rescaling import Scaling, rescaled
 
 _RECORD = {v.SM_INSITU: v.IN_SITU, v.SM_SMAP: v.SMAP}
 
@@ -23,7 +26,7 @@ class PairedDays:
     Parameters
     ----------
     observed, predicted
-        Reference and product on these days, m3 m-3.
+        Reference and product, scaled where the scores are, on these days; m3 m-3.
     """
 
     time: NDArray[np.datetime64]
@@ -37,8 +40,17 @@ class PairedDays:
         return by_month.mean().assign(days=by_month.size()).reindex(range(1, 13))
 
 
-def paired_days(series: SiteSeries, product: str, reference: str, season: str = ALL_YEAR) -> PairedDays:
+def paired_days(
+    series: SiteSeries,
+    product: str,
+    reference: str,
+    season: str = ALL_YEAR,
+    scaling: Scaling = NO_SCALING,
+    masks: Sequence[str] = (),
+) -> PairedDays:
     """Return the days on which a product is scored at a site: the run's test days, or all days without a run.
+
+    The product is scaled as in the scores.
 
     Parameters
     ----------
@@ -48,8 +60,8 @@ def paired_days(series: SiteSeries, product: str, reference: str, season: str = 
         Name of a product or of the run's prediction.
     reference
         ``sm_insitu`` or ``sm_smap``.
-    season
-        ``all``, or a season.
+    season, scaling, masks
+        ``all`` or a season, and the scaling and masks of the scores.
     """
     observed = series.records.get(_RECORD[reference])
     predicted = series.of(product)
@@ -58,6 +70,10 @@ def paired_days(series: SiteSeries, product: str, reference: str, season: str = 
     both = np.isfinite(observed) & np.isfinite(predicted)
     if series.in_test is not None:
         both &= series.in_test
+    for mask in masks:
+        both &= ~series.masked[reference, mask, product]
+    predicted = rescaled(np.where(both, predicted, np.nan), observed, scaling)
+    both &= np.isfinite(predicted)
     if season != ALL_YEAR:
         both &= season_days(series.time, series.lat, season)[0]
     return PairedDays(series.time[both], observed[both], predicted[both])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -12,10 +13,9 @@ from app.services.scoring import own_product
 from app.services.site_table import attributes_at
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, did_you_mean
+from gsm3core.evaluation.day_masks import masked_days
 from gsm3core.run import Run
-from gsm3core.schema import products
-
-PRECIPITATION = "precipitation"
+from gsm3core.schema import daily_precipitation, precipitation_names, products, target_names
 
 Series = NDArray[np.floating]
 
@@ -38,11 +38,15 @@ class SiteSeries:
     std_calibrated
         Whether the standard deviation was scaled at validation sites; if not, it is too small at unseen sites.
     precipitation
-        mm per day, if the dataset has it.
+        mm per day, of the forcing that derived inputs use (:func:`gsm3core.schema.precipitation_names`), if the dataset
+        has any.
     lat
         Degrees.
     attributes
         Site attributes as text, by label.
+    masked
+        Days that a mask leaves out, by reference, mask and name of the product, see
+        :func:`gsm3core.evaluation.day_masks.masked_days`.
     """
 
     time: NDArray[np.datetime64]
@@ -56,13 +60,20 @@ class SiteSeries:
     precipitation: Series | None
     lat: float
     attributes: dict[str, str]
+    masked: dict[tuple[str, str, str], NDArray[np.bool_]] = field(default_factory=dict)
 
     def of(self, product: str) -> Series | None:
         """Return the record or prediction of a product; ``None`` if the site has none."""
         return self.predicted if self.own and product == self.own else self.records.get(product)
 
 
-def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Dataset | None) -> SiteSeries:
+def read_series(
+    ds: xr.Dataset,
+    site: str,
+    run: Run | None,
+    predictions: xr.Dataset | None,
+    mask_sources: Mapping[str, str] | None = None,
+) -> SiteSeries:
     """Return the series of one site.
 
     Parameters
@@ -73,6 +84,8 @@ def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Data
         Site id.
     run, predictions
         A run and its predictions; ``None`` for the records alone.
+    mask_sources
+        Variable of the dataset that gives each mask of days.
 
     Raises
     ------
@@ -106,7 +119,29 @@ def read_series(ds: xr.Dataset, site: str, run: Run | None, predictions: xr.Data
         in_test=in_test,
         fold=fold,
         std_calibrated=run is not None and run.config.training.validation_share > 0,
-        precipitation=at[PRECIPITATION].values if PRECIPITATION in at else None,
+        precipitation=_precipitation(ds, int(position[0])),
         lat=float(at[v.LAT]),
         attributes=attributes_at(ds, int(position[0])),
+        masked=_masked(
+            ds.isel({v.SITE: position[:1]}),
+            [*records, *([own_product(run)] if run is not None else [])],
+            mask_sources or {},
+        ),
     )
+
+
+def _masked(
+    ds: xr.Dataset, names: list[str], sources: Mapping[str, str]
+) -> dict[tuple[str, str, str], NDArray[np.bool_]]:
+    """Return the days left out at a dataset's only site."""
+    found: dict[tuple[str, str, str], NDArray[np.bool_]] = {}
+    for mask in [name for name, source in sources.items() if source]:
+        for reference in target_names(ds):
+            days = masked_days(ds, reference, names, [mask])[:, 0]
+            found |= {(reference, mask, name): days[k] for k, name in enumerate(names)}
+    return found
+
+
+def _precipitation(ds: xr.Dataset, site: int) -> Series | None:
+    names = precipitation_names(ds)
+    return daily_precipitation(ds.isel({v.SITE: [site]}), names[0])[0] if names else None

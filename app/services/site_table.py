@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.day_masks import mask_sources
 from gsm3core.evaluation.site_selection import (
     ASPECT,
     CATEGORIES,
@@ -44,15 +45,16 @@ def site_table_of(ds: xr.Dataset) -> pd.DataFrame:
 
 
 class SiteData(NamedTuple):
-    """Table of the sites, and the mean soil moisture of every record at them."""
+    """Table of the sites, mean soil moisture of every record at them, and the variable behind each mask of days."""
 
     sites: pd.DataFrame
     moisture: pd.DataFrame
+    mask_sources: dict[str, str]
 
 
 def read_sites(ds: xr.Dataset) -> SiteData:
     """Return the sites of a dataset with web-Mercator coordinates, and their mean soil moisture."""
-    return SiteData(site_table_of(ds), mean_soil_moisture(ds))
+    return SiteData(site_table_of(ds), mean_soil_moisture(ds), mask_sources(ds))
 
 
 def attributes_at(ds: xr.Dataset, position: int) -> dict[str, str]:

@@ -14,7 +14,10 @@ from app.services.scoring import evaluate_products
 from app.services.site_series import SiteSeries, read_series
 from app.services.site_table import SiteData, read_sites
 from gsm3core.errors import DatasetError, GSM3Error, did_you_mean
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 from gsm3core.evaluation.test_days import compared_products
+from gsm3core.evaluation.triplets import AUTOMATIC
+from gsm3core.metrics.rescaling import Scaling
 from gsm3core.run import Run
 from gsm3core.schema import open_dataset, target_names
 
@@ -125,22 +128,38 @@ class Store:
         return [t for t in target_names(ds) if compared_products(ds, t)] or target_names(ds)[:1]
 
     def is_evaluated(
-        self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False
+        self,
+        dataset: str,
+        run_id: str,
+        reference: str,
+        season: str = ALL_YEAR,
+        more: bool = False,
+        scaling: Scaling = NO_SCALING,
+        masks: tuple[str, ...] = (),
+        third: str = AUTOMATIC,
     ) -> bool:
         """Return whether :meth:`evaluation` has these scores in its cache."""
-        key = (run_id, self._results_version(run_id), reference, season, more)
+        key = (run_id, self._results_version(run_id), reference, season, more, scaling, masks, third)
         return self._evaluations.is_cached(self.dataset_path(dataset), key)
 
     def evaluation(
-        self, dataset: str, run_id: str, reference: str, season: str = ALL_YEAR, more: bool = False
+        self,
+        dataset: str,
+        run_id: str,
+        reference: str,
+        season: str = ALL_YEAR,
+        more: bool = False,
+        scaling: Scaling = NO_SCALING,
+        masks: tuple[str, ...] = (),
+        third: str = AUTOMATIC,
     ) -> Evaluation:
         """Return the scores of a run and the products; of the products alone if ``run_id`` is empty.
 
         Parameters
         ----------
-        season, more
-            Days that are scored, and whether the metrics beyond the paper's four are computed: see
-            :mod:`app.services.scoring`.
+        season, more, scaling, masks, third
+            Days that are scored, whether the metrics beyond the paper's four are computed, the scaling to the reference, and
+            the third product of triple collocation: see :mod:`app.services.scoring`.
 
         Raises
         ------
@@ -151,13 +170,29 @@ class Store:
 
         def evaluate() -> Evaluation:
             ds = self.dataset(dataset)
-            sites = self._sites.cached(path, (), lambda: read_sites(ds))
             run = self.run(run_id) if run_id else None
-            return evaluate_products(dataset, ds, sites, run, reference, season, more)
+            return evaluate_products(
+                dataset, ds, self._site_data(dataset), run, reference, season, more, scaling, masks, third
+            )
 
         return self._evaluations.cached(
-            path, (run_id, self._results_version(run_id), reference, season, more), evaluate
+            path,
+            (run_id, self._results_version(run_id), reference, season, more, scaling, masks, third),
+            evaluate,
         )
+
+    def masks_of(self, dataset: str) -> tuple[str, ...]:
+        """Return the masks of days that a dataset has the variables for.
+
+        Raises
+        ------
+        GSM3Error
+            If the dataset cannot be read.
+        """
+        return tuple(name for name, source in self._site_data(dataset).mask_sources.items() if source)
+
+    def _site_data(self, dataset: str) -> SiteData:
+        return self._sites.cached(self.dataset_path(dataset), (), lambda: read_sites(self.dataset(dataset)))
 
     def series(self, dataset: str, run_id: str, site: str) -> SiteSeries:
         """Return the time series and attributes of one site.
@@ -175,6 +210,7 @@ class Store:
                 site,
                 self.run(run_id) if run_id else None,
                 self.predictions(run_id) if run_id else None,
+                self._site_data(dataset).mask_sources,
             ),
         )
 

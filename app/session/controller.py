@@ -12,7 +12,10 @@ from app.services.run_monitor import Experiment, RunMonitor
 from app.services.store import Store
 from app.session.selection import LOADED, NEWEST, Selection
 from gsm3core.errors import GSM3Error
-from gsm3core.metrics import MORE_METRICS
+from gsm3core.evaluation.reference_scaling import NO_SCALING
+from gsm3core.evaluation.triplets import AUTOMATIC
+from gsm3core.metrics import METRICS
+from gsm3core.metrics.rescaling import Scaling
 
 _NO_DATASET = (
     "There is no dataset in {folder}. Put a SiteDataset there (.zarr or .nc), or restart with an empty data folder to "
@@ -30,9 +33,20 @@ class _EvaluationQuery:
     season: str
     further_metrics: bool = False
     min_days: int = 0
+    scaling: Scaling = NO_SCALING
+    masks: tuple[str, ...] = ()
+    third: str = AUTOMATIC
 
-    def of_scores(self) -> tuple[str, str, str, str, bool]:
-        return self.dataset, self.run, self.reference, self.season, self.further_metrics
+    def of_scores(self) -> tuple[str, str, str, str, bool, Scaling, tuple[str, ...], str]:
+        return (
+            self.dataset, self.run, self.reference, self.season, self.further_metrics, self.scaling, self.masks,
+            self.third,
+        )  # fmt: skip
+
+    def differs_in_days(self, other: _EvaluationQuery) -> bool:
+        """Return whether another query is of other days, another run, reference or scaling."""
+        other = replace(other, further_metrics=self.further_metrics, third=self.third)
+        return self.of_scores() != other.of_scores()
 
 
 class SessionController:
@@ -59,10 +73,11 @@ class SessionController:
         selection.param.watch(self._on_metric, "metric")
 
     def load(self) -> None:
-        """Load the scores of the selected dataset, run, reference and season."""
+        """Load the scores of the selected dataset, run, reference, season, scaling and masks."""
         selection, store = self.selection, self.store
         try:
             dataset, run, reference = selection.resolve(store)
+            masks = selection.masks_to_load(store, dataset) if dataset else ()
             self._known_runs = tuple(store.runs_of(dataset))
         except (GSM3Error, OSError) as error:
             selection.show_error(str(error))
@@ -70,7 +85,11 @@ class SessionController:
         if not dataset:
             selection.show_error(_NO_DATASET.format(folder=store.data))
             return
-        query = self._next_query(_EvaluationQuery(dataset, run, reference, selection.season))
+        query = self._next_query(
+            _EvaluationQuery(
+                dataset, run, reference, selection.season, scaling=selection.scaling, masks=masks
+            )
+        )
         if query == self._query and selection.evaluation is not None:
             return
         self._query = query
@@ -81,7 +100,9 @@ class SessionController:
         if store.is_evaluated(*query.of_scores()):
             self._evaluating.run_now(work)
             return
-        computes = query.further_metrics or query.season != ALL_YEAR
+        computes = (
+            query.further_metrics or query.season != ALL_YEAR or query.scaling != NO_SCALING or query.masks
+        )
         selection.loading_message = (
             f"Computing scores of {dataset}" if computes else f"Reading {dataset} and scoring its products"
         )
@@ -113,12 +134,14 @@ class SessionController:
     def _next_query(self, query: _EvaluationQuery) -> _EvaluationQuery:
         """Return the query with the selected metric and minimum days.
 
-        Further metrics stay loaded until the dataset, run, reference or season changes.
+        Further metrics stay loaded until the dataset, run, reference, season, scaling or masks change.
         """
         last = self._query
-        loaded = last is not None and last.further_metrics and last.of_scores()[:4] == query.of_scores()[:4]
-        further = loaded or self.selection.metric in MORE_METRICS
-        return replace(query, further_metrics=further, min_days=self.selection.min_days)
+        loaded = last is not None and last.further_metrics and not last.differs_in_days(query)
+        further = loaded or self.selection.metric not in METRICS
+        # The third product does not change the paper's four metrics.
+        third = self.selection.third if further else AUTOMATIC
+        return replace(query, further_metrics=further, min_days=self.selection.min_days, third=third)
 
     def _on_change(self, *_: param.parameterized.Event) -> None:
         self.load()

@@ -11,9 +11,12 @@ from app.services.evaluation import ALL_YEAR, GROUPINGS, Evaluation
 from app.services.site_filters import Shown, shown_sites
 from app.services.store import Store
 from gsm3core import vocabulary as v
+from gsm3core.evaluation.day_masks import MASKS
 from gsm3core.evaluation.pairing import PAIRWISE, SAME_SAMPLE
+from gsm3core.evaluation.reference_scaling import NO_SCALING, SCALINGS
 from gsm3core.evaluation.site_selection import SiteFilter
 from gsm3core.evaluation.stratified import LOCAL_SEASONS
+from gsm3core.evaluation.triplets import AUTOMATIC
 from gsm3core.metrics import ALL_METRICS
 
 OVERVIEW, SITES, COMPARE, FACTORS = "overview", "sites", "compare", "factors"
@@ -21,9 +24,21 @@ EXPERIMENTS, DATA = "experiments", "data"
 PRODUCTS_ONLY = "none"
 NEWEST = ""
 OUTLINE, ONLINE = "outline", "online"
-FILTERS = ("region", "network", "land_cover", "climate", "moisture", "moisture_of", "aspect", "area")
+KEEP, LEAVE_OUT = "keep", "leave_out"
+FILTERS = (
+    "region",
+    "network",
+    "land_cover",
+    "climate",
+    "moisture",
+    "moisture_of",
+    "aspect",
+    "depth",
+    "area",
+    "suspect",
+)
 """Parameters that determine which sites are shown."""
-LOADED = ("dataset", "run", "reference", "season", "min_days")
+LOADED = ("dataset", "run", "reference", "season", "scaling", "masks", "min_days", "third")
 """Parameters that determine which scores are loaded."""
 
 
@@ -57,7 +72,14 @@ class Selection(param.Parameterized):
     season = param.Selector(
         default=ALL_YEAR, objects=[ALL_YEAR, *LOCAL_SEASONS], doc="Season of the days that are scored."
     )
+    scaling = param.Selector(
+        default=NO_SCALING, objects=list(SCALINGS), doc="Scaling to the reference before scoring."
+    )
+    masks = param.List(default=[], item_type=str, doc="Masks of days that are left out of the scores.")
     min_days = param.Integer(default=0, bounds=(0, 10_000), doc="Minimum number of paired days of a score.")
+    third = param.String(
+        default=AUTOMATIC, doc="Third product of triple collocation; by default chosen for each product."
+    )
     product = param.String(default="", doc="Product on the map; by default the run's prediction.")
     metric = param.Selector(default="R", objects=list(ALL_METRICS), doc="Score on the map.")
     limits = _limits("Limits of the colour scale; by default the metric's.")
@@ -68,7 +90,11 @@ class Selection(param.Parameterized):
     moisture = _limits("Range of mean soil moisture, m3 m-3.")
     moisture_of = param.String(default=v.SMAP, doc="Record whose mean soil moisture is filtered.")
     aspect = _limits("Range of poleward aspect, -1 to 1.")
+    depth = _limits("Range of the depth of the in-situ sensor, m.")
     area = param.Parameter(default=(), doc="Corners of the polygon drawn on the map, degrees.")
+    suspect = param.Selector(
+        default=KEEP, objects=[KEEP, LEAVE_OUT], doc="Whether sites with a suspect in-situ record are shown."
+    )
     grouping = param.Selector(
         default=v.REGION, objects=list(GROUPINGS), doc="Site attribute that groups the boxplots."
     )
@@ -98,6 +124,9 @@ class Selection(param.Parameterized):
         class_=Shown, default=None, doc="Sites that pass the filters; None before scores are loaded."
     )
     site_shown = param.String(default="", doc="Site shown: `site`, or a typical one.")
+    dropped_masks = param.List(
+        default=[], item_type=str, doc="Masks that were selected but that the dataset has no variable for."
+    )
     loading_message = param.String(default="", doc="What is being loaded; empty when idle.")
     problem = param.String(
         default="", doc="Why no scores can be shown, and what to do; empty without an error."
@@ -148,6 +177,12 @@ class Selection(param.Parameterized):
         reference = self.reference if self.reference in references else next(iter(references), v.SM_INSITU)
         return dataset, run, reference
 
+    def masks_to_load(self, store: Store, dataset: str) -> tuple[str, ...]:
+        """Return the selected masks that a dataset has the variables for, in their order."""
+        chosen = [name for name in MASKS if name in self.masks]
+        known = store.masks_of(dataset) if chosen else ()
+        return tuple(name for name in chosen if name in known)
+
     def apply_evaluation(self, evaluation: Evaluation) -> None:
         """Set the loaded scores and make the selection consistent with them, in one step."""
         products = evaluation.products
@@ -162,6 +197,13 @@ class Selection(param.Parameterized):
             for kind in ("region", "network", "land_cover", "climate")
         }
         records = [str(name) for name in evaluation.moisture]
+        if self.masks != list(evaluation.masks):
+            valid["masks"] = list(evaluation.masks)
+        valid["dropped_masks"] = [name for name in self.masks if not evaluation.mask_sources.get(name)]
+        if evaluation.sites[v.DEPTH].isna().all():
+            valid["depth"] = None
+        if self.third and self.third not in products:
+            valid["third"] = AUTOMATIC
         if self.moisture_of not in records:
             valid["moisture_of"] = next(iter(records), v.SMAP)
         if self.grouping not in evaluation.groupings:
@@ -202,11 +244,11 @@ class Selection(param.Parameterized):
         self.group = "" if group == self.group else group
 
     def reset_filters(self) -> None:
-        """Reset the site filters, the season and the minimum number of days."""
+        """Reset the site filters, the season, the masks and the minimum number of days."""
         self.change(
             **{
                 name: self.param[name].default
-                for name in (*FILTERS, "season", "min_days")
+                for name in (*FILTERS, "season", "masks", "min_days")
                 if name != "moisture_of"
             }
         )
@@ -225,6 +267,7 @@ class Selection(param.Parameterized):
     def _filters_with(self, changes: dict[str, object]) -> SiteFilter:
         values = {name: changes.get(name, getattr(self, name)) for name in FILTERS}
         values["polygon"] = values.pop("area")
+        values["without_suspect"] = values.pop("suspect") == LEAVE_OUT
         return SiteFilter(**{n: tuple(x) if isinstance(x, list) else x for n, x in values.items()})  # type: ignore[arg-type]
 
     def _update_shown(self, *_: param.parameterized.Event) -> None:

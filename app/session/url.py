@@ -11,6 +11,7 @@ import param
 
 from app.services import polygon
 from app.session.selection import FILTERS, Selection
+from gsm3core.evaluation.day_masks import MASKS
 
 URL_PARAMETERS = (
     "page",
@@ -18,7 +19,10 @@ URL_PARAMETERS = (
     "run",
     "reference",
     "season",
+    "scaling",
+    "masks",
     "min_days",
+    "third",
     "product",
     "metric",
     "limits",
@@ -103,6 +107,8 @@ def _value(name: str, given: list[str]) -> Any:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(last)
         return low, high
+    if name == "masks" and not set(given) <= set(MASKS):
+        raise ValueError(last)
     if isinstance(known, param.List):
         return given[:_MAX_NAMES]
     if isinstance(known, param.Integer):

@@ -7,8 +7,9 @@ from typing import Any
 
 import panel as pn
 
+# A card may be higher than the window: the default maximum of 100 % would let its content overflow the next card.
 _CARD = """
-:host { box-sizing: border-box; background: var(--panel-surface-color); border-radius: 12px;
+:host { box-sizing: border-box; max-height: none !important; background: var(--panel-surface-color); border-radius: 12px;
   padding: 14px 16px;
   border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 16%, transparent); }
 """

@@ -17,8 +17,11 @@ from app.ui.bound_widgets import UserChanges
 from app.ui.filter_panel import FilterPanel
 from app.ui.labels import unique_labels
 from app.ui.scale_control import ScaleControl
+from app.ui.triplet_control import TripletControl
+from app.ui.workarounds.no_value import allow_no_value
 from app.ui.workarounds.open_menus import set_options
-from gsm3core.metrics import ALL_METRICS, METRICS, MORE_METRICS
+from gsm3core.evaluation.reference_scaling import SCALING_NAMES
+from gsm3core.metrics import ALL_METRICS, METRICS
 
 _DEFINITION = """
 :host { font-size: 12.5px; line-height: 1.45; color: var(--panel-on-surface-color); }
@@ -27,11 +30,13 @@ p { margin: 0; opacity: .85; }
 _WIDE = {"sizing_mode": "stretch_width", "size": "small", "margin": (9, 16)}
 _REFERENCE = "Reference"
 _FURTHER = "Further scores"
+_SCALING = "Scaling to the reference"
 _HELP = {
     "Dataset": "Sites and days of all results on this page.",
     "Run": "A trained model. Its prediction is scored on its test days and sites.",
     _REFERENCE: "Record that all products are scored against.",
     "Product on the map": "Product whose scores are shown on the map, in the table and in the grouped boxplots.",
+    _SCALING: "Each product is scaled to the reference at every site, with its paired test days, before it is scored.",
     _FURTHER: "Beyond the paper's four; computing them takes some seconds the first time.",
 }
 
@@ -46,6 +51,8 @@ class Sidebar:
         self.dataset = self._select("Dataset", self._set_dataset)
         self.run = self._select("Run", lambda run: setattr(selection, "run", run))
         self.reference = self._select(_REFERENCE, lambda name: setattr(selection, "reference", name))
+        self.scaling = self._select(_SCALING, lambda name: setattr(selection, "scaling", name))
+        self.scaling.options = {_capitalise(text): name for name, text in SCALING_NAMES.items()}
         self.product = self._select("Product on the map", selection.choose_product)
         self.metric = pmui.RadioButtonGroup(
             label="Score",
@@ -56,9 +63,12 @@ class Sidebar:
             margin=(4, 16),
             sx={"& .MuiToggleButton-root": {"textTransform": "none"}},
         )
+        allow_no_value(self.metric)
         self._user_changes.watch(self.metric, lambda name: selection.choose_metric(name) if name else None)
         self.further_metric = self._select(_FURTHER, lambda name: selection.choose_metric(name or "R"))
-        self.further_metric.options = {"–": ""} | {metric_name(name): name for name in MORE_METRICS}
+        self.further_metric.options = {"–": ""} | {
+            metric_name(name): name for name in ALL_METRICS if name not in METRICS
+        }
         self._definition = pn.pane.HTML(
             stylesheets=[_DEFINITION], sizing_mode="stretch_width", margin=(2, 16, 6, 16)
         )
@@ -67,6 +77,8 @@ class Sidebar:
             self.metric,
             self._definition,
             self.further_metric,
+            TripletControl(selection).column,
+            self.scaling,
             ScaleControl(selection).column,
             sizing_mode="stretch_width",
             margin=0,
@@ -83,8 +95,10 @@ class Sidebar:
         selection.param.watch(self.update, "evaluation")
         selection.param.watch(self._update_product, "product")
         selection.param.watch(self._update_metric, "metric")
+        selection.param.watch(self._update_scaling, "scaling")
         self.update()
         self._update_metric()
+        self._update_scaling()
 
     def update(self, *_: param.parameterized.Event) -> None:
         """Show the options and the selected values."""
@@ -116,8 +130,12 @@ class Sidebar:
         metric = self._selection.metric
         with self._user_changes.silenced():
             self.metric.value = metric if metric in METRICS else None
-            self.further_metric.value = metric if metric in MORE_METRICS else ""
+            self.further_metric.value = metric if metric not in METRICS else ""
         self._definition.object = f"<p>{ALL_METRICS[metric].meaning}</p>"
+
+    def _update_scaling(self, *_: param.parameterized.Event) -> None:
+        with self._user_changes.silenced():
+            set_options(self.scaling, self.scaling.options, self._selection.scaling)
 
     def _select(self, label: str, handler: Callable[[str], None]) -> pmui.Select:
         widget = pmui.Select(label=label, options={}, description=_HELP[label], **_WIDE)

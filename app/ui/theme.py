@@ -145,7 +145,8 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             mark=0,
             mark_label="no bias",
         ),
-        **dict.fromkeys(("anomaly_R", "climatology_R", "spearman"), _CORRELATION),
+        "TC_error": Scale(palette=_ERROR, low=0, high=0.10, ticks=(0, 0.02, 0.04, 0.06, 0.08, 0.1)),
+        **dict.fromkeys(("anomaly_R", "climatology_R", "spearman", "TC_R"), _CORRELATION),
         **dict.fromkeys(("KGE", "KGE_2012", "NSE"), _EFFICIENCY),
         **dict.fromkeys(("KGE_alpha", "KGE_beta", "KGE_gamma"), _RATIO),
     }

@@ -14,7 +14,8 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from app.export.dialog import ExportDialog
-from app.export.scripts import median_script
+from app.export.scripts import comparison_script, median_script
+from app.export.tables import header_lines
 from app.pages.compare.tables import RankTable
 from app.pages.factors.strata import StrataPlot
 from app.pages.overview.product_skill import ProductSkillCard
@@ -22,12 +23,13 @@ from app.pages.sites.median_cards import MedianCards
 from app.services.comparison import ComparisonRequest, compare
 from app.services.factor_analysis import factor_query, strata
 from app.services.medians import median_scores, medians
+from app.services.site_pairs import paired_days
 from app.services.store import Store
 from app.services.strata_bins import Bins
 from app.session.controller import SessionController
 from app.session.selection import Selection
 from app.ui.formatting import interval
-from gsm3core import Run, compare_products, median_interval, write_report
+from gsm3core import Run, compare_products, median_interval, score_run, write_report
 from gsm3core import vocabulary as v
 from gsm3core.cli.main import app as command
 from gsm3core.evaluation.pairing import PAIRWISE
@@ -50,6 +52,10 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     ds = world(n_sites=48)
     names = np.array([f"net{k % networks}" for k in range(48)])
     ds = ds.assign_coords(network=("site", names))
+    frozen = np.random.default_rng(3).random((48, ds.sizes["time"])) < 0.1
+    ds["soil_temperature"] = (
+        ("site", "time"), np.where(frozen, 270, 285).astype(np.float32), {"units": "K", "source": "simulated for tests"},
+    )  # fmt: skip
     return make_run(tmp_path_factory.mktemp("runs"), ds, title="the run")
 
 
@@ -133,6 +139,70 @@ def test_report_and_command_show_the_figures_of_the_pages(
             np.testing.assert_allclose(row[["median", "lower", "upper", "sites"]].to_numpy(float), found[:4])
             assert row["resampled"] == found.resampled
         assert f"{found.median:.4f}".replace("-", "−") in line.replace("-", "−")
+
+
+@pytest.mark.parametrize(
+    "conditions", [{"scaling": "mean_std"}, {"scaling": "cdf", "masks": ["frozen"]}, {"masks": ["frozen"]}]
+)
+@pytest.mark.parametrize("season", ["all", "summer"])
+def test_scaled_and_masked_scores_are_the_same_everywhere(
+    run: Run, conditions: dict, season: str, tmp_path: Path
+) -> None:
+    store = Store(run.folder.parent.parent, run.folder.parent)
+    s = Selection(run=run.id, product=PRODUCT, metric="RMSE", sample=PAIRWISE, season=season, **conditions)
+    SessionController(s, store, IdleMonitor()).load()
+    assert s.problem == ""
+    options = conditions | ({"season": season} if season != "all" else {})
+    scores = score_run(run, **options).sel({v.PRODUCT: PRODUCT})
+    found = median_interval(scores["RMSE"], scores[v.NETWORK], metric="RMSE")
+    words_of = s.evaluation.conditions
+    assert words_of.startswith(", ") and ("colder than 4 °C" in words_of) == ("masks" in conditions)
+    text = interval(*found[:3], 3)
+
+    overview = ProductSkillCard(s, store, ExportDialog(s, store))
+    overview.update(s.evaluation, s.shown)
+    overview._show(medians(s.evaluation, s.shown))
+    assert f"{text}" in words(overview.card) and words_of in words(overview.card)
+    cards = words(MedianCards(s).column)
+    assert f"{PRODUCT} {found.median:.3f}" in cards and words_of in cards
+
+    ranks = RankTable(s)
+    request = ComparisonRequest(evaluation=s.evaluation, shown=s.shown)
+    ranks.show(compare(store, request), simulated=False)
+    page = words(pn.Column(ranks.title, ranks.table))
+    assert f"{PRODUCT} {text} {found.sites} {found.clusters}" in page and words_of in page
+
+    query = factor_query(store, s.evaluation, s.shown, PRODUCT, "RMSE")
+    boxes = strata(query, ONE_BIN)
+    np.testing.assert_allclose(
+        [float(boxes[f"first_{n}"][0]) for n in ("median", "lower", "upper")], found[:3]
+    )
+    assert query.words.endswith(words_of)
+
+    header = header_lines(s.evaluation, s.shown, "scores")
+    assert any(words_of in line for line in header)
+    made: dict = {}
+    exec(median_script(store, s.evaluation, s.filters, PRODUCT, "RMSE", 0), made)
+    assert made["median"] == found
+    exec(
+        comparison_script(store, s.evaluation, s.filters, {PRODUCT: run.id}, sample=PAIRWISE, metric="RMSE"),
+        made,
+    )
+    np.testing.assert_allclose(
+        float(made["found"]["median"].sel(sample=PAIRWISE, metric="RMSE", product=PRODUCT)), found.median
+    )
+    site = scores["RMSE"].dropna("site")["site"].values[0]
+    series = store.series(s.evaluation.dataset, run.id, str(site))
+    days = paired_days(
+        series, PRODUCT, v.SM_INSITU, s.evaluation.season, s.evaluation.scaling, s.evaluation.masks
+    )
+    at_site = np.sqrt(np.mean((days.predicted - days.observed) ** 2))
+    np.testing.assert_allclose(at_site, float(scores["RMSE"].sel(site=site)), rtol=1e-6)
+    assert len(days.time) == int(scores["n_valid"].sel(site=site))
+    if "masks" in conditions:
+        removed, total = s.evaluation.masked_days(PRODUCT, s.shown.mask)
+        assert removed == int(scores["n_masked"].sum()) > 0
+        assert total == removed + int(scores["n_valid"].sum())
 
 
 def test_library_paths_give_one_interval(run: Run) -> None:

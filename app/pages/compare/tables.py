@@ -25,7 +25,7 @@ from app.ui.formatting import (
 )
 from app.ui.theme import SCALES
 from gsm3core.evaluation.pairing import SAME_SAMPLE
-from gsm3core.metrics import ALL_METRICS
+from gsm3core.metrics import ALL_METRICS, TRIPLE_METRICS
 
 _DAYS = {
     "pairwise": "each product on all days that it shares with the reference",
@@ -37,6 +37,16 @@ _RESAMPLED = (
     '<span title="Units resampled for the confidence interval: networks, or single sites where fewer than five networks '
     'have a score.">Resampled</span>'
 )
+
+
+def _days(comparison: Comparison, selection: Selection) -> str:
+    """Return the days of a comparison, and the third products of triple collocation."""
+    sample = comparison.sample(selection.sample)
+    if selection.metric not in TRIPLE_METRICS or selection.evaluation is None:
+        return _DAYS[sample]
+    thirds = [selection.evaluation.triplet(name) for name in comparison.products]
+    used = "; ".join(t.removeprefix("Triplet: ") for t in thirds if t.startswith("Triplet"))
+    return f"by triple collocation on the days of each triplet: {used or 'none'}"
 
 
 class RankTable:
@@ -64,7 +74,7 @@ class RankTable:
         resampled = comparison.found.attrs["resampled"]
         self.title.object = heading(
             f"Median {metric_label(s.metric)} by product",
-            f"Median over {comparison.words}, {_DAYS[comparison.sample(s.sample)]}. "
+            f"Median over {comparison.words}, {_days(comparison, s)}. "
             f"In brackets: {level} confidence interval from a bootstrap over {resampled}.",
             simulated=simulated,
         )
@@ -90,7 +100,23 @@ class RankTable:
             if signed
             else ""
         )
-        self.table.object = html_table(head, rows, texts=2) + warning + note
+        self.table.object = (
+            html_table(head, rows, texts=2) + warning + note + self._training_note(comparison, signed)
+        )
+
+    def _training_note(self, comparison: Comparison, signed: bool) -> str:
+        """Return the medians of the runs on their training days, which are not ranked."""
+        metric = self._selection.metric
+        parts = [
+            f"{escape(name)}: {interval(m.median, m.lower, m.upper, SCALES[metric].digits, sign=signed)}, {m.sites} sites"
+            for name, m in comparison.training_medians(metric).items()
+        ]
+        if not parts:
+            return ""
+        return (
+            f'<p class="training-scores"><b>Training days</b>, a fit and not a test; the days of the table do not apply: '
+            f"{'; '.join(parts)}.</p>"
+        )
 
     def _row(self, comparison: Comparison, name: str, row: pd.Series, rank: int, n_compared: int) -> str:
         s = self._selection

@@ -100,7 +100,8 @@ class ExperimentDetail:
         self._bar.param.update(
             variant="indeterminate" if starting else "determinate", value=int(100 * progress.fraction)
         )
-        self._status.object = f'<span style="font-size:13.5px">{escape(status_text(experiment))}</span>'
+        lines = (status_text(experiment), *progress.notes)
+        self._status.object = f'<span style="font-size:13.5px">{"<br>".join(map(escape, lines))}</span>'
         has_message = bool(experiment.message) and state in _SEVERITY
         self._message.param.update(
             object=experiment.message or "", severity=_SEVERITY.get(state, "info"), visible=has_message

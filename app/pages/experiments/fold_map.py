@@ -26,10 +26,13 @@ from app.ui.theme import colours
 from gsm3core import vocabulary as v
 from gsm3core.errors import GSM3Error
 from gsm3core.geography.mercator import degrees, mercator
+from gsm3core.holdouts.base import NO_REGION, SAME_CELL
+from gsm3core.holdouts.division import division_lines
 
 _ALL_FOLDS = "All folds"
 _FOLD_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a800", "#7f7f7f")
 _ROLE_COLOURS = {TEST_SITE: "#d55e00", TRAINING_SITE: "#0072b2"}
+_NEAR, _LEFT_OUT_COLOURS = "#e69f00", {NO_REGION: "#b3b3b3", SAME_CELL: "#cc79a7"}
 _MAX_ROWS = 12
 
 
@@ -146,15 +149,15 @@ class FoldMap:
             return [both] * len(preview.sites), {both: colours(self._selection.dark).shade}, ""
         name = preview.folds[0].name if len(preview.folds) == 1 else self.fold.value
         if name != _ALL_FOLDS:
-            return preview.roles(name), dict(_ROLE_COLOURS), UNUSED_SITE
+            fold = next(f for f in preview.folds if f.name == name)
+            left_out = {reason: _LEFT_OUT_COLOURS.get(reason, _NEAR) for reason in fold.left_out}
+            return preview.roles(name), _ROLE_COLOURS | left_out, UNUSED_SITE
         names = [f.name.replace("_", " ") for f in preview.folds]
         picked = np.linspace(0, 255, len(names)).astype(int)
         many = [Turbo256[k] for k in picked] if len(names) > len(_FOLD_COLOURS) else list(_FOLD_COLOURS)
-        return (
-            preview.test_fold_names(),
-            dict(zip(names, many, strict=False)),
-            "training site in every fold",
-        )
+        tested = preview.test_fold_names()
+        unused = {name: _LEFT_OUT_COLOURS[NO_REGION] for name in tested if name and name not in names}
+        return tested, dict(zip(names, many, strict=False)) | unused, "tested in no fold"
 
     def _numbers(self) -> pd.DataFrame | None:
         preview = self._preview
@@ -220,12 +223,26 @@ def _summary(preview: FoldPreview) -> str:
 def _table(preview: FoldPreview) -> str:
     rows = [
         f'<tr><td class="text">{escape(f.name.replace("_", " "))}</td><td>{int(f.train_sites.sum())}</td>'
-        f"<td>{int(f.test_sites.sum())}</td><td>{preview.date_range(f.train_days)}</td><td>{preview.date_range(f.test_days)}</td></tr>"
+        f"<td>{int(f.test_sites.sum())}</td>{_left_out(preview, f.name)}<td>{preview.date_range(f.train_days)}</td>"
+        f"<td>{preview.date_range(f.test_days)}</td></tr>"
         for f in preview.folds[:_MAX_ROWS]
     ]
     if not rows:
         return ""
     more = len(preview.folds) - len(rows)
     note = f"<p>And {more} more folds.</p>" if more > 0 else ""
-    head = ["Fold", "Training sites", "Test sites", "Training days", "Test days"]
-    return html_table(head, rows) + note
+    neither = ["In neither"] if _has_left_out(preview) else []
+    head = ["Fold", "Training sites", "Test sites", *neither, "Training days", "Test days"]
+    texts = [*division_lines(preview.division)[: 2 + _MAX_ROWS], *preview.notes]
+    lines = "".join(f"<p>{escape(text)}</p>" for text in texts)
+    return html_table(head, rows) + note + lines
+
+
+def _has_left_out(preview: FoldPreview) -> bool:
+    return any(f.left_out for f in preview.folds)
+
+
+def _left_out(preview: FoldPreview, fold: str) -> str:
+    if not _has_left_out(preview):
+        return ""
+    return f"<td>{sum(preview.division['folds'][fold]['left_out'].values())}</td>"

@@ -23,7 +23,10 @@ from gsm3core.resources import presets
 _PRESETS = {
     "quick": "Quick: minutes on a laptop",
     "gsm3": "GSM3: ensemble of five networks",
-    "paper": "Paper: hours, GPU recommended",
+    "paper": "Paper: network and training only; hours, GPU recommended",
+    "paper-temporal": "Paper, temporal: its inputs and periods",
+    "paper-spatial": "Paper, random spatial: its inputs and period",
+    "paper-cross-continental": "Paper, cross-continental: its inputs and period",
     "smap-temporal": "SMAP only, temporal holdout",
 }
 _DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
@@ -41,6 +44,10 @@ _LABELS = {
     "training.device": "Device",
     "holdout.folds": "Folds",
     "holdout.block_km": "Block size (km)",
+    "holdout.group_km": "Held out together within (km)",
+    "holdout.regions": "Regions",
+    "holdout.buffer_km": "Buffer (km)",
+    "holdout.outside": "Sites in no region",
     "holdout.train": "Training days",
     "holdout.test": "Test days",
     "holdout.sites": "Sites",
@@ -155,8 +162,7 @@ class ExperimentForm:
         values = config.model_dump()
         values["title"] = field_text(self.title)
         values["data"]["dataset"] = str(self._store.dataset_path(self.dataset.value))
-        if self.targets.value != "all":
-            values["data"]["targets"] = (self.targets.value,)
+        values["data"]["targets"] = None if self.targets.value == "all" else (self.targets.value,)
         values["holdout"] |= self.holdout.values()
         values["model"]["name"] = self.model.value
         values["training"]["device"] = self.device.value

@@ -11,8 +11,10 @@ import panel_material_ui as pmui
 import param
 
 from app.ui.bound_widgets import UserChanges
+from gsm3core import vocabulary as v
 from gsm3core.config import HoldoutConfig
 from gsm3core.errors import ConfigError
+from gsm3core.geography.regions import region_schemes
 
 HOLDOUTS = {
     "temporal": ("Temporal", "Test days from another period at the same sites."),
@@ -26,7 +28,7 @@ HOLDOUTS = {
     ),
     "cross_continental": (
         "Cross-continental",
-        "One region at a time: skill on a continent without training sites.",
+        "One region at a time, without training sites in it or in a buffer around it: skill in another region.",
     ),
     "custom": (
         "Custom",
@@ -42,16 +44,16 @@ h2 { font-size: 16px; margin: 8px 0 2px 0; }
 """
 _PERIOD = re.compile(r"\s*(\d{4}-\d{2}-\d{2})\s*(?:to|/|–|until)\s*(\d{4}-\d{2}-\d{2})\s*")
 _DAYS = (
-    "First and last day, e.g. 2016-04-01 to 2017-03-31. If empty: for a temporal holdout, test on the first year and train on "
-    "the rest; otherwise all days."
+    "First and last day, e.g. 2016-04-01 to 2017-03-31. If empty: for a temporal holdout, test on the first year with soil "
+    "moisture (with SMAP, if it is a target) and train on the rest; otherwise all days."
 )
 _TWO_YEARS = 2 * 365
 _USES = {
     "temporal": ("train", "test"),
-    "random_spatial": ("folds", "train"),
-    "spatial_block": ("folds", "block", "train"),
-    "cross_continental": ("train",),
-    "custom": ("networks", "sites", "train"),
+    "random_spatial": ("folds", "group", "train"),
+    "spatial_block": ("folds", "block", "group", "train"),
+    "cross_continental": ("regions", "buffer", "outside", "group", "train"),
+    "custom": ("networks", "sites", "group", "train"),
 }
 
 
@@ -84,11 +86,52 @@ class HoldoutForm(param.Parameterized):
             description="Side of the equal-area square blocks; larger blocks put test sites farther from training sites.",
             **WIDE,
         )
+        self.regions = pmui.Select(
+            label="Regions",
+            options={title: name for name, title in region_schemes().items()},
+            value=v.PAPER_REGIONS,
+            description="Division into regions. The paper's leaves out Canada, Mexico, South America, equatorial Africa and the "
+            "Pacific; the others cover all land.",
+            **WIDE,
+        )
+        self.buffer = pmui.TextInput(
+            label="Buffer (km)",
+            value="100",
+            description="Sites this near to the tested region, or to one of its sites, neither train nor test in that fold; 0 in "
+            "the paper.",
+            **WIDE,
+        )
+        self.outside = pmui.Select(
+            label="Sites in no region",
+            options={"Tested as a fold of their own": "fold", "Neither training nor test": "exclude"},
+            value="fold",
+            description="Sites that no region contains.",
+            **WIDE,
+        )
+        self.group = pmui.TextInput(
+            label="Held out together within (km)",
+            value="0",
+            description="Sites up to this distance apart, also through other sites, are in one fold. 0: only the sites of a "
+            "satellite cell; 33: footprint of SMAP.",
+            **WIDE,
+        )
         self.networks = pmui.MultiChoice(label="Networks", options=[], value=[], **_without_size())
         self.sites = pmui.MultiChoice(label="Sites", options=[], value=[], searchable=True, **_without_size())
         self.train = pmui.TextInput(label="Training days", description=_DAYS, **WIDE)
         self.test = pmui.TextInput(label="Test days", description=_DAYS, **WIDE)
-        self._parts = {n: getattr(self, n) for n in ("folds", "block", "networks", "sites", "train", "test")}
+        parts = (
+            "folds",
+            "block",
+            "regions",
+            "buffer",
+            "outside",
+            "networks",
+            "sites",
+            "group",
+            "train",
+            "test",
+        )
+        self._parts = {n: getattr(self, n) for n in parts}
         self.column = pn.Column(
             self.name_choice,
             self._explanation,
@@ -97,12 +140,17 @@ class HoldoutForm(param.Parameterized):
             margin=0,
         )
         self._is_default = True
+        # Periods of the last preset, by field.
+        self._preset_days: dict[str, str] = {}
         self._changes = UserChanges()
         self.name_choice.param.watch(self._explain, "value")
         for widget in (self.name_choice, *self._parts.values()):
             widget.param.watch(self._count, "value")
         # Typed values belong to the chosen holdout. (Networks and sites also change with the dataset.)
-        for widget in (self.name_choice, self.folds, self.block, self.train, self.test):
+        for widget in (
+            self.name_choice, self.folds, self.block, self.regions, self.buffer, self.outside, self.group, self.train,
+            self.test,
+        ):  # fmt: skip
             self._changes.watch(widget, self._keep_choice)
         self.param.watch(self._keep_choice, "polygon")
         self.param.watch(self._count, "polygon")
@@ -127,6 +175,14 @@ class HoldoutForm(param.Parameterized):
             found["folds"] = whole_number(self.folds)
         if "block" in used:
             found["block_km"] = _number(self.block)
+        if "group" in used:
+            found["group_km"] = _number(self.group)
+        if "regions" in used:
+            found |= {
+                "regions": self.regions.value,
+                "buffer_km": _number(self.buffer),
+                "outside": self.outside.value,
+            }
         for name in ("train", "test"):
             if name in used:
                 found[name] = _period(self._parts[name])
@@ -139,12 +195,19 @@ class HoldoutForm(param.Parameterized):
         return found
 
     def apply_preset(self, preset: HoldoutConfig) -> None:
-        """Use the holdout of a preset if it defines its periods."""
+        """Use the holdout of a preset if it defines its periods; otherwise remove those of the preset before it."""
         if preset.train or preset.test:
             self.name_choice.value = preset.name
             self._is_default = False
-            for field, period in ((self.train, preset.train), (self.test, preset.test)):
-                field.value = field.value_input = f"{period.start} to {period.end}" if period else ""
+            self.folds.value = self.folds.value_input = str(preset.folds)
+            self.buffer.value = self.buffer.value_input = f"{preset.buffer_km:g}"
+            self.group.value = self.group.value_input = f"{preset.group_km:g}"
+            self.regions.value, self.outside.value = preset.regions, preset.outside
+        for name, period in (("train", preset.train), ("test", preset.test)):
+            field, text = self._parts[name], f"{period.start} to {period.end}" if period else ""
+            if text or field_text(field) == self._preset_days.get(name):
+                field.value = field.value_input = text
+            self._preset_days[name] = text
 
     def update_dataset(self, networks: list[str], sites: list[str], days: int) -> None:
         """List the networks and sites of a dataset; unless the user chose a holdout, select one that fits it.

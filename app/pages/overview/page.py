@@ -5,6 +5,7 @@ from __future__ import annotations
 import panel as pn
 
 from app.export.dialog import ExportDialog
+from app.pages.overview.error_types_card import ErrorTypesCard
 from app.pages.overview.loaded_data import LoadedDataCard
 from app.pages.overview.product_skill import ProductSkillCard
 from app.pages.overview.published_table import PublishedTableCard
@@ -48,12 +49,14 @@ class _OverviewCards:
         self._loaded_data = LoadedDataCard(store)
         self._skill = ProductSkillCard(selection, store, export)
         self._published = PublishedTableCard(store, export)
+        self._error_types = ErrorTypesCard(store, export)
         self.warnings = WarningsCard(selection, controller.monitor)
         self.column = pn.Column(
             self._loaded_data.card,
             self._skill.card,
             self.warnings.card,
             self._published.card,
+            self._error_types.card,
             ReportCard(selection, store).card,
             export.dialog,
             sizing_mode="stretch_width",
@@ -72,3 +75,4 @@ class _OverviewCards:
         self.warnings.update(evaluation, shown)
         self._skill.update(evaluation, shown)
         self._published.update(evaluation)
+        self._error_types.update(evaluation, self._selection.metric)

@@ -12,7 +12,7 @@ import panel as pn
 from app.export.dialog import ExportDialog, ExportItem
 from app.export.scripts import median_script
 from app.runtime.tasks import LatestTask
-from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.evaluation import Evaluation
 from app.services.medians import medians
 from app.services.metric_labels import metric_label
 from app.services.site_filters import Shown
@@ -50,11 +50,10 @@ class ProductSkillCard:
 
     def update(self, evaluation: Evaluation, shown: Shown) -> None:
         """Compute the medians over the sites shown, then show them."""
-        season = "" if evaluation.season == ALL_YEAR else f", {evaluation.season} days only"
         days = "on the run's test days" if evaluation.run else "on all days"
         self._title.object = heading(
             "Product skill",
-            f"Medians over {shown.words}{season}, against {evaluation.against}, {days}.",
+            f"Medians over {shown.words}, against {evaluation.against}, {days}{evaluation.conditions}.",
             simulated=evaluation.simulated,
         )
         if not evaluation.products:

@@ -25,6 +25,7 @@ _EXPERIMENT = {
 _SOURCE = "Published: Table 1 of Liu et al. (2023), doi:10.5194/gmd-16-1553-2023. Medians over sites; errors in m³ m⁻³."
 _SIMULATED = "<p><b>These results are from simulated data, the published ones from real sites: they cannot be compared.</b></p>"
 _REAL = "<p>Sites, days and inputs differ from those of the paper, so differences are not due to the model alone.</p>"
+_PLAIN = " As the published ones, these scores are of all test days and not scaled."
 
 
 class PublishedTableCard:
@@ -63,7 +64,7 @@ class PublishedTableCard:
         self._simulated = evaluation.simulated
         self._title.object = heading(
             "Comparison with the published Table 1",
-            "Newest run of each experiment; published value below.",
+            f"Newest run of each experiment; published value below.{_PLAIN if evaluation.conditions else ''}",
             simulated=evaluation.simulated,
         )
         self._status.begin("Reading the runs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from html import escape
 from pathlib import Path
 
 import panel as pn
@@ -11,10 +12,12 @@ import panel_material_ui as pmui
 import param
 
 from app.runtime.tasks import LatestTask
+from app.services.evaluation import Evaluation
 from app.services.store import Store
 from app.session.selection import Selection
 from app.ui.card import card, heading
 from app.ui.status_line import StatusLine
+from gsm3core.evaluation.reference_scaling import NO_SCALING
 
 
 class ReportCard:
@@ -67,7 +70,7 @@ class ReportCard:
         if run:
             self._command.object = (
                 '<p style="font-size:12.5px;margin:8px 0 0;color:var(--panel-on-surface-color)">From the command line: '
-                f"<code>gsm3 report {run} --runs {self._store.runs_folder} --out report</code></p>"
+                f"<code>gsm3 report {run} --runs {self._store.runs_folder} --out report{_options(evaluation)}</code></p>"
             )
 
     def _create(self, _: param.parameterized.Event) -> None:
@@ -75,6 +78,7 @@ class ReportCard:
         if evaluation is None or not evaluation.run:
             return
         run, reference = self._store.run(evaluation.run), evaluation.reference
+        scaling, masks = evaluation.scaling, evaluation.masks
         self._download_button.visible = False
         self._status.begin(f"Creating the report of {run.title}")
 
@@ -82,7 +86,10 @@ class ReportCard:
             from gsm3core.report import write_report  # draws with matplotlib, which nothing else here needs
 
             with tempfile.TemporaryDirectory() as folder:
-                return Path(write_report([run], Path(folder) / "report", reference=reference)).read_bytes()
+                page = write_report(
+                    [run], Path(folder) / "report", reference=reference, scaling=scaling, masks=masks
+                )
+                return page.read_bytes()
 
         self._task.run_in_background(make_report)
 
@@ -93,3 +100,10 @@ class ReportCard:
 
     def _fail(self, problem: str) -> None:
         self._status.fail(problem, "The report was not created.")
+
+
+def _options(evaluation: Evaluation) -> str:
+    """Return the options of the command that give the page's scaling and masks."""
+    scaling = f" --scaling {evaluation.scaling}" if evaluation.scaling != NO_SCALING else ""
+    masks = f" --mask {','.join(evaluation.masks)}" if evaluation.masks else ""
+    return escape(scaling + masks)

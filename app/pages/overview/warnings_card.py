@@ -1,4 +1,4 @@
-"""Warnings: experiments that stopped, the region with the worst scores, and sites without a score."""
+"""Warnings: experiments that stopped, the region with the worst scores, suspect records, and sites without a score."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WarningsCard:
         self._shown: list[ScoreWarning] | None = None
         self._rows = pn.Column(sizing_mode="stretch_width", margin=0)
         title = pn.pane.HTML(
-            heading("Warnings", "Stopped experiments, the worst region, and sites without a score."),
+            heading("Warnings", "Stopped experiments, the worst region, suspect in-situ records, and sites without a score."),
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         self.card = card(title, self._rows)

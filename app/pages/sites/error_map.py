@@ -203,7 +203,7 @@ class SiteMap:
             return
         self._shown_product = product
         self._unscored.data = _columns(
-            evaluation.table(product).assign(alpha=alpha)[without], "reason", "alpha"
+            evaluation.table(product, self._selection.metric).assign(alpha=alpha)[without], "reason", "alpha"
         )
 
     def _alphas(self, evaluation: Evaluation) -> NDArray[np.float64]:

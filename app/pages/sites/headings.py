@@ -6,12 +6,13 @@ import numpy as np
 import panel as pn
 import param
 
-from app.services.evaluation import ALL_YEAR, Evaluation
+from app.services.evaluation import Evaluation
 from app.services.metric_labels import metric_label, metric_name
 from app.session.selection import Selection
 from app.ui.card import heading
 from app.ui.theme import SCALES
 from gsm3core import vocabulary as v
+from gsm3core.metrics import TRIPLE_METRICS
 
 _GROUPING = {"mean_soil_moisture": "mean soil moisture ({})", "aspect": "poleward aspect"}
 
@@ -56,8 +57,8 @@ class MapHeading(_Heading):
         where = f"at {values.size - missing} sites{subset}"
         return (
             f"{metric_label(s.metric)} of {s.product}",
-            f"Against {evaluation.against} {where}{_days(evaluation)}.{hollow} Click a site for its time series, or select "
-            "several with the box or lasso tool. Web Mercator projection.",
+            f"Against {evaluation.against} {where}{evaluation.conditions}.{_triplet(s, evaluation)}{hollow} Click a site for its "
+            "time series, or select several with the box or lasso tool. Web Mercator projection.",
         )
 
 
@@ -84,12 +85,15 @@ class BoxHeading(_Heading):
             by = _GROUPING.get(s.grouping, s.grouping.replace("_", " ")).format(_record_name(s.moisture_of))
             return (
                 f"{metric_label(s.metric)} of {s.product} by {by}",
-                f"Box: interquartile range; whiskers: 5th to 95th percentile; number of sites in brackets.{dashed} "
+                f"Box: interquartile range; whiskers: 5th to 95th percentile; number of sites in brackets"
+                f"{evaluation.conditions}.{dashed} "
                 "Click a row to highlight its sites on the map.",
             )
+        own_third = ", with a third product of its own" if s.metric in TRIPLE_METRICS else ""
         return (
             f"{metric_label(s.metric)} by product",
-            f"Over {s.shown.words}; each product at the sites where it has a score. Click a row to show the product on the map.",
+            f"Over {s.shown.words}{evaluation.conditions}; each product at the sites where it has a score{own_third}. "
+            "Click a row to show the product on the map.",
         )
 
 
@@ -99,14 +103,15 @@ class TableHeading(_Heading):
     def _title_and_explanation(self, evaluation: Evaluation) -> tuple[str, str]:
         return (
             f"Scores of {self._selection.product} at each site",
-            f"Worst {metric_name(self._selection.metric)} first{_days(evaluation)}. Click a column heading to sort, a row to "
+            f"Worst {metric_name(self._selection.metric)} first{evaluation.conditions}. Click a column heading to sort, a row to "
             "show its time series. Errors in m³ m⁻³.",
         )
 
 
-def _days(evaluation: Evaluation) -> str:
-    """Return the season of the scores, as part of a sentence; empty for all days."""
-    return "" if evaluation.season == ALL_YEAR else f", {evaluation.season} days only"
+def _triplet(selection: Selection, evaluation: Evaluation) -> str:
+    """Return the triplet of the product shown, as a sentence; empty for a score that is not of triple collocation."""
+    text = evaluation.triplet(selection.product) if selection.metric in TRIPLE_METRICS else ""
+    return f" {text}." if text else ""
 
 
 def _record_name(name: str) -> str:

@@ -9,10 +9,10 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from app.services.evaluation import ALL_YEAR
 from app.services.metric_labels import metric_label
 from app.session.selection import Selection
 from app.ui.theme import SCALES, product_colour
+from gsm3core.metrics import TRIPLE_METRICS
 
 _CARD = """
 :host { width: 100% !important; }
@@ -76,10 +76,9 @@ class MedianCards:
         selection, evaluation = self._selection, self._selection.evaluation
         if evaluation is None or not evaluation.products:
             return ""
-        season = "" if evaluation.season == ALL_YEAR else f", {evaluation.season}"
         text = (
             f"Median {metric_label(selection.metric)} against {evaluation.against}, "
-            f"{selection.shown.words}{season}"
+            f"{selection.shown.words}{evaluation.conditions}"
         )
         return f'<div class="caption">{text}</div>'
 
@@ -97,10 +96,15 @@ class MedianCards:
             if missing
             else ""
         )
+        if selection.metric in TRIPLE_METRICS:
+            triplet = selection.evaluation.triplet(product)
+            explanation = triplet
+            third = triplet.rpartition(" and ")[2]
+            count += f", with {third}" if triplet.startswith("Triplet") else ", no triplet"
         chosen = "chosen" if product == selection.product else ""
         return (
             f'<div class="card {chosen}" style="--tint:{product_colour(product, dark=selection.dark)}">'
             f'<div class="name" title="{escape(product)}">{escape(product)}</div>'
             f'<div class="value">{median}</div>'
-            f'<div class="sites" title="{explanation}">{count}</div></div>'
+            f'<div class="sites" title="{escape(explanation)}">{escape(count)}</div></div>'
         )

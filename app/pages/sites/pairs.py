@@ -60,7 +60,10 @@ class PairPlots:
         selection, evaluation = self._selection, self._selection.evaluation
         if self._series is None or evaluation is None:
             return None
-        return paired_days(self._series, selection.product, evaluation.reference, evaluation.season)
+        return paired_days(
+            self._series, selection.product, evaluation.reference, evaluation.season, evaluation.scaling,
+            evaluation.masks,
+        )  # fmt: skip
 
     def show(self, series: SiteSeries) -> None:
         """Draw one site."""
@@ -74,7 +77,7 @@ class PairPlots:
         months = found.seasonal_cycle()
         self._update_sources(found, months)
         self._update_ranges(found, months, found.time if len(found.time) else series.time)
-        self._update_titles(len(found.time), evaluation.against)
+        self._update_titles(len(found.time), evaluation.against, evaluation.conditions)
         self._colour()
 
     def _update_sources(self, found: PairedDays, months: pd.DataFrame) -> None:
@@ -97,14 +100,15 @@ class PairPlots:
         means = means if means.size else np.array([0.0, 0.5])
         _set_range(self._mean_range, means.min(), means.max(), max(np.ptp(means), 0.01))
         highest = max([0.1, *found.observed.tolist(), *found.predicted.tolist()])
-        self._moisture_range.end = 1.05 * highest
+        lowest = min([0.0, *found.predicted.tolist()])  # scaling may lead below 0
+        self._moisture_range.update(start=1.05 * lowest, end=1.05 * highest)
 
-    def _update_titles(self, n_days: int, reference: str) -> None:
+    def _update_titles(self, n_days: int, reference: str, conditions: str) -> None:
         product = self._selection.product
         self.scatter.xaxis.axis_label = f"{reference} ({_UNITS})"
         self.scatter.yaxis.axis_label = f"{product} ({_UNITS})"
         explanations = (
-            f"{n_days} days; dashed: 1:1 line.",
+            f"{n_days} days{conditions}; dashed: 1:1 line.",
             f"{product} minus {reference}: positive is too wet.",
             f"Mean of each month; thick line: {product}, thin line: {reference}.",
         )

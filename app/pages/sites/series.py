@@ -26,6 +26,7 @@ from app.session.selection import Selection
 from app.ui.theme import Colours, colours, product_colour, style_figure
 from app.ui.workarounds.model_freeze import batched_models
 from gsm3core import vocabulary as v
+from gsm3core.metrics import censored_normal, gaussian_interval
 
 _TEST, _TRAINING = ", test days", ", training days"
 _VISIBLE_AT_FIRST = (v.IN_SITU, v.SMAP)
@@ -58,7 +59,7 @@ _LEGEND = {
 }
 _PATCH = "& .MuiToggleButton-root:nth-of-type({})::before"
 _DAY = np.timedelta64(1, "D")
-_Z_90 = 1.645  # half-width of the central 90 % interval of a Gaussian, in standard deviations
+_BAND_LEVEL = 0.9
 
 
 class SeriesPlot:
@@ -133,10 +134,9 @@ class SeriesPlot:
             self._band_source.data = {"time": [], "low": [], "high": []}
             return
         both = np.isfinite(series.predicted) & np.isfinite(series.std)
-        middle, half = series.predicted[both], _Z_90 * series.std[both]
-        self._band_source.data = {
-            "time": series.time[both], "low": np.clip(middle - half, 0, None), "high": np.clip(middle + half, None, 1)
-        }  # fmt: skip
+        location, scale = censored_normal(series.predicted[both], series.std[both])
+        low, high = gaussian_interval(location, scale, _BAND_LEVEL, low=0.0, high=1.0)
+        self._band_source.data = {"time": series.time[both], "low": low, "high": high}
 
     def _make_figure(self) -> figure:
         fig = figure(

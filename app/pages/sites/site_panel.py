@@ -60,7 +60,7 @@ class SitePanel:
             self._scores.pane,
             margin=0,
             sizing_mode="stretch_width",
-            stylesheets=[":host { flex-wrap: wrap; gap: 14px !important; }"],
+            stylesheets=[":host { flex-wrap: wrap; gap: 14px !important; max-height: none !important; }"],
         )
         below = [self._pairs.row] if has_products else []
         heading_row = export.heading_row(self._title, self._item(has_products))

@@ -9,15 +9,19 @@ import pandas as pd
 import panel as pn
 import param
 
+from app.pages.sites.site_periods import periods_html
+from app.pages.sites.site_triplets import triplet_html
+from app.services.evaluation import Evaluation
 from app.services.metric_labels import metric_name
 from app.services.site_series import SiteSeries
 from app.session.selection import Selection
 from app.ui.formatting import number
 from app.ui.theme import SCALES, product_colour
-from gsm3core.metrics import ALL_METRICS, METRICS
+from gsm3core.metrics import ALL_METRICS, METRICS, MORE_METRICS
+from gsm3core.statistics.block_bootstrap import COVERAGE_NOTE
 
 _TABLE = """
-:host { overflow-x: auto; color: var(--panel-on-surface-color); }
+:host { overflow-x: auto; max-height: none !important; color: var(--panel-on-surface-color); }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 th { text-align: right; font-weight: 600; padding: 4px 5px; white-space: nowrap; cursor: help; }
 td { text-align: right; padding: 4px 5px; white-space: nowrap; line-height: 1.25;
@@ -30,6 +34,8 @@ i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin
 p { font-size: 12px; opacity: .85; line-height: 1.45; margin: 8px; }
 dl { display: grid; grid-template-columns: minmax(110px, 1.4fr) 1fr; gap: 2px 12px; font-size: 12.5px; margin: 10px 8px; }
 dt { opacity: .8; } dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
+h4 { font-size: 13.5px; margin: 14px 5px 2px; }
+p.suspect { border-left: 4px solid #c4500a; padding: 4px 10px; opacity: 1; }
 summary { cursor: pointer; font-size: 13px; margin: 8px; }
 """
 
@@ -65,7 +71,9 @@ class SiteScores:
         if not evaluation.products:
             self.pane.object = f"<p>There is no product to compare with the reference.</p>{attributes}"
             return
-        metrics = [*METRICS, *([selection.metric] if selection.metric not in METRICS else [])]
+        # Triple collocation has a table of its own.
+        further = selection.metric in MORE_METRICS
+        metrics = [*METRICS, *([selection.metric] if further else [])]
         head = "".join(
             f'<th scope="col" title="{escape(ALL_METRICS[m].meaning)}">{escape(metric_name(m))}</th>'
             for m in metrics
@@ -78,14 +86,22 @@ class SiteScores:
             for name, row in evaluation.at_site(selection.site_shown).iterrows()
         )  # fmt: skip
         days = "the test days" if evaluation.run else "all days"
-        if evaluation.season != "all":
-            days += f" of {evaluation.season}"
+        days += evaluation.conditions
         self.pane.object = (
             f'<table><tr><th scope="col">Product</th>{head}<th scope="col" title="Paired days; below, their effective '
             f'sample size">days</th></tr>{rows}</table><p>Against {evaluation.against}, on the paired days among '
-            f"{days}. Errors in m³ m⁻³. Below each score: 95 % confidence interval, corrected for temporal "
-            f"autocorrelation.</p>{attributes}"
+            f'{days}. Errors in m³ m⁻³. Below each score: <span title="{COVERAGE_NOTE}">95 % confidence interval, corrected '
+            f"for temporal autocorrelation</span>.</p>{self._more_html(evaluation, self._series)}{attributes}"
         )
+
+    def _more_html(self, evaluation: Evaluation, series: SiteSeries) -> str:
+        """Return the reason why the in-situ record is suspect, triple collocation, and scores by year and season."""
+        selection = self._selection
+        site, product = selection.site_shown, selection.product
+        why = str(evaluation.sites.loc[site, "suspect"])
+        suspect = f'<p class="suspect"><b>Suspect in-situ record</b>: {escape(why)}.</p>' if why else ""
+        triplets = triplet_html(evaluation, site, product, dark=selection.dark)
+        return suspect + triplets + periods_html(series, evaluation, product)
 
 
 def _row(name: str, row: pd.Series, metrics: list[str], *, selected: bool, colour: str) -> str:

@@ -17,6 +17,7 @@ from gsm3core import vocabulary as v
 from gsm3core.metrics import ALL_METRICS, METRICS
 
 _ID = v.SITE  # hidden column
+SUSPECT = "suspect"
 # Column of the selected score where it is not one of the four that are always shown; it comes first.
 _FURTHER_SCORE = "chosen"
 _TITLES = {
@@ -29,7 +30,9 @@ _TITLES = {
     "ubRMSE": "ubRMSE",
     "bias": "Bias",
     "n_valid": "Days",
+    v.DEPTH: "Depth (m)",
     "reason": "Reason for no score",
+    SUSPECT: "Suspect in-situ record",
 }
 _FORMATS = {
     _FURTHER_SCORE: "0.000",
@@ -38,6 +41,7 @@ _FORMATS = {
     "ubRMSE": "0.000",
     "bias": "0.000",
     "n_valid": "0",
+    v.DEPTH: "0.00",
 }
 
 
@@ -57,9 +61,10 @@ class SiteTable:
             **self._columns(),
             formatters={n: NumberFormatter(format=f, nan_format="–") for n, f in _FORMATS.items()},
             header_tooltips={m: ALL_METRICS[m].meaning for m in METRICS}
-            | {"n_valid": "Paired days: both the product and the reference have a value."},
+            | {"n_valid": "Paired days: both the product and the reference have a value."}
+            | {v.DEPTH: "Depth of the in-situ sensor."},
             text_align=dict.fromkeys(_FORMATS, "right"),
-            widths={v.STATION: 190, v.NETWORK: 130, v.REGION: 120, "reason": 260}
+            widths={v.STATION: 190, v.NETWORK: 130, v.REGION: 120, "reason": 260, SUSPECT: 260}
             | dict.fromkeys(_FORMATS, 92),
             show_index=False,
             disabled=True,
@@ -82,7 +87,7 @@ class SiteTable:
         selection, metric = self._selection, self._selection.metric
         if selection.evaluation is None:
             return pd.DataFrame({name: [] for name in (_ID, *_TITLES)})
-        table = selection.evaluation.table(selection.product)[selection.shown.mask].reset_index()
+        table = selection.evaluation.table(selection.product, metric)[selection.shown.mask].reset_index()
         if metric not in METRICS and metric in table:
             table[_FURTHER_SCORE] = table[metric]
         for name in _TITLES:

@@ -79,7 +79,7 @@ def test_csv_of_sites_has_a_header(store):
         .decode()
     )
     assert any(line.startswith("# SIMULATED") for line in text.splitlines())
-    assert "# sites: Europe; days: all" in text
+    assert "# sites: Europe; days: all days" in text
     back = pd.read_csv(io.StringIO(text), comment="#", index_col=0)
     assert list(back.index) == list(selection.evaluation.sites.index[selection.shown.mask])
     np.testing.assert_allclose(

@@ -10,15 +10,20 @@ import pytest
 
 from app.pages.experiments.form import ExperimentForm, readable_error
 from app.pages.experiments.holdout_form import HOLDOUTS
-from app.services.fold_preview import TEST_SITE, TRAINING_SITE, UNUSED_SITE, preview_folds
+from app.services.fold_preview import TEST_SITE, TRAINING_SITE, UNUSED_SITE, FoldPreview, preview_folds
 from app.services.medians import median_scores
 from app.services.run_progress import Progress
 from app.services.run_settings import differing, settings
+from app.services.site_table import site_table_of
 from app.session.selection import Selection
 from gsm3core import vocabulary as v
-from gsm3core.config import ExperimentConfig
-from gsm3core.errors import ConfigError
-from gsm3core.experiment.folds import folds_of
+from gsm3core.config import ExperimentConfig, HoldoutConfig
+from gsm3core.errors import ConfigError, DatasetError
+from gsm3core.experiment import create_run
+from gsm3core.experiment.folds import divide, folds_of
+from gsm3core.experiment.footprint import footprint_notes
+from gsm3core.scaling import fold_attributes
+from support.places import PLACES, dataset_at
 
 DATASET = "bucket.zarr"
 
@@ -70,6 +75,23 @@ def test_configuration_has_the_values_of_the_form(form):
     assert config.data.targets == (v.SM_SMAP,)
 
 
+def test_preview_states_what_a_run_would_change(form, store):
+    """The attributes and the training sites within a footprint, in the words of the run; a distance keeps these apart."""
+    hold_out(form, "random_spatial")
+    notes = preview_folds(store, DATASET, form.config()).notes
+    ds = store.dataset(DATASET)
+    folds, _ = divide(ds, form.config())
+    assert list(notes) == [
+        *fold_attributes(ds, folds[0], form.config().data)[1].notes, *footprint_notes(ds, folds, form.config())
+    ]  # fmt: skip
+    assert any("held-out sites have a training site within 33 km" in n for n in notes)
+    fill(form.holdout.folds, "2")
+    fill(form.holdout.group, "33")
+    assert form.config().holdout.group_km == 33
+    apart = preview_folds(store, DATASET, form.config()).notes
+    assert any(n.startswith("0 of ") for n in apart)
+
+
 def test_baseline_has_no_epochs(form):
     form.model.value = "climatology"
     assert form.config().model.name == "climatology"
@@ -83,6 +105,38 @@ def test_preset_periods_apply_to_its_holdout_only(form):
     assert form.config().data.targets == (v.SM_SMAP,)
     hold_out(form, "cross_continental")
     assert form.config().holdout.test is None
+
+
+def test_all_records_override_the_targets_of_a_preset(form):
+    form.preset.value = "smap-temporal"
+    form.targets.value = "all"
+    assert form.config().data.targets is None
+
+
+def test_periods_of_a_preset_do_not_stay_in_the_next(form):
+    form.preset.value = "paper-spatial"
+    assert form.config().holdout == ExperimentConfig.load("paper-spatial").holdout
+    form.preset.value = "quick"
+    assert form.config().holdout.train is None
+    fill(form.holdout.train, "2015-05-01 to 2016-01-31")
+    form.preset.value = "gsm3"
+    assert form.config().holdout.train.start == dt.date(2015, 5, 1), "typed days stay"
+
+
+@pytest.mark.parametrize("preset", ["paper-temporal", "paper-spatial", "paper-cross-continental"])
+def test_missing_inputs_are_shown_in_one_list(form, store, preset):
+    form.preset.value = preset
+    problem = preview_folds(store, DATASET, form.config()).problem
+    missing = [n for n in form.config().data.forcings if n != "precipitation" and n != "air_temperature"]
+    assert all(f"{n!r} (source " in problem for n in missing)
+    assert "'ndvi' (source mod13c2)" in problem
+    assert problem in str(_refusal(form, store))
+
+
+def _refusal(form, store) -> str:
+    with pytest.raises(DatasetError) as error:
+        create_run(form.config(), store.data / "runs")
+    return str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +174,46 @@ def test_previewed_folds_are_those_of_the_experiment(form, store, name):
     tested = preview.test_fold_names()
     assert all(tested[k] == f.name.replace("_", " ") for f in expected for k in np.flatnonzero(f.test_sites))
     assert not preview.splits_days
+
+
+def test_regions_buffer_and_sites_in_no_region(form, store):
+    hold_out(form, "cross_continental")
+    assert form.config().holdout == HoldoutConfig(name="cross_continental")
+    form.holdout.regions.value = "continents"
+    fill(form.holdout.buffer, "350.5")
+    form.holdout.outside.value = "exclude"
+    config = form.config()
+    assert (config.holdout.regions, config.holdout.buffer_km) == ("continents", 350.5)
+    assert config.holdout.outside == "exclude"
+    preview = preview_folds(store, DATASET, config)
+    folds, division = divide(store.dataset(DATASET), config)
+    assert preview.division == division
+    assert {f.name for f in folds} <= {"Africa", "Asia", "Europe", "North_America", "Oceania"}
+    for fold in folds:
+        for reason, mask in fold.left_out.items():
+            assert (np.array(preview.roles(fold.name)) == reason).tolist() == mask.tolist()
+    fill(form.holdout.buffer, "wide")
+    with pytest.raises(ConfigError, match=r"Buffer \(km\): 'wide' is not a number"):
+        form.config()
+
+
+def test_preset_of_the_paper_sets_its_regions(form):
+    form.preset.value = "paper-cross-continental"
+    assert form.config().holdout == ExperimentConfig.load("paper-cross-continental").holdout
+    assert (form.config().holdout.buffer_km, form.config().holdout.outside) == (0, "exclude")
+
+
+def test_sites_that_no_fold_uses_are_named():
+    sites = dataset_at()
+    config = ExperimentConfig.from_mapping({"holdout": {"name": "cross_continental", "outside": "exclude"}})
+    folds, division = divide(sites, config)
+    preview = FoldPreview(
+        "x", site_table_of(sites), pd.DatetimeIndex(sites.time.values), tuple(folds), "", division
+    )
+    tested = dict(zip(PLACES, preview.test_fold_names(), strict=True))
+    assert tested["Nakuru"] == tested["Windsor"] == "in no region, not used"
+    assert (tested["Juneau"], tested["Detroit"]) == ("Alaska", "CONUS")
+    assert dict(zip(PLACES, preview.roles("CONUS"), strict=True))["Hilo"] == "in no region"
 
 
 def test_temporal_holdout_splits_days(form, store):

@@ -81,7 +81,9 @@ def test_band_is_the_90_percent_prediction_interval(store, run):
     plot.show(replace(series, std=np.full(len(series.time), 0.02)))
     assert plot._band.visible
     half = (plot._band_source.data["high"] - plot._band_source.data["low"]) / 2
-    inside = (plot._band_source.data["low"] > 0) & (plot._band_source.data["high"] < 1)
+    # Nearer to 0 the distribution with this mean and std is not normal: part of its probability lies on 0.
+    inside = (plot._band_source.data["low"] > 3 * 0.02) & (plot._band_source.data["high"] < 1 - 3 * 0.02)
+    assert inside.any() and plot._band_source.data["low"].min() >= 0
     np.testing.assert_allclose(half[inside], 0.02 * norm.ppf(0.95), rtol=1e-3)
 
 

@@ -12,8 +12,10 @@ from app.services.run_progress import Progress
 from app.services.score_warnings import find_warnings, stopped_experiments
 from app.services.site_filters import shown_sites
 from gsm3core import vocabulary as v
+from gsm3core.config import HoldoutConfig
 from gsm3core.evaluation.site_selection import SiteFilter
 from gsm3core.evaluation.stratified import stratified_scores
+from gsm3core.run import Run
 
 DATASET = "bucket.zarr"
 
@@ -56,6 +58,20 @@ def test_the_papers_numbers_stand_beside_a_run_of_the_same_experiment(store, mak
     assert row["run"] == run.id
     assert found.loc[("cross_continental", "R", "Global"), "paper"] == 0.624
     assert np.isnan(found.loc[("cross_continental", "R", "Global"), "ours"])
+
+
+@pytest.mark.parametrize("regions", ["gsm3-paper", "continents"])
+def test_other_regions_are_not_the_papers_experiment(store, make_run, regions):
+    temporal = make_run("20260101-000000-a")
+    holdout = HoldoutConfig(name="cross_continental", regions=regions)
+    config = temporal.config.model_copy(update={"holdout": holdout})
+    run = Run.create(store.runs_folder, config, temporal.provenance, run_id="20260102-000000-b")
+    run.write_predictions(temporal.predictions())
+    run.write_scores(v.SM_INSITU, temporal.scores())
+    run.append_event("run_finished", seconds=2.0)
+    found = paper_comparison(store, DATASET).loc[("cross_continental", "R", "Global")]
+    assert found["run"] == (run.id if regions == "gsm3-paper" else "")
+    assert np.isfinite(found["ours"]) == (regions == "gsm3-paper")
 
 
 def test_sites_without_a_score_are_counted_with_their_reasons(evaluation):
