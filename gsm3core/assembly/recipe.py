@@ -120,7 +120,9 @@ class Recipe(_RecipeModel):
     @classmethod
     def _divides_the_globe(cls, given: float | None) -> float | None:
         if given is not None and abs(180 / given - round(180 / given)) > 1e-6:
-            raise ValueError(f"resolution {given:g} does not divide 180 degrees; expected such as 0.25, 0.5 or 1")
+            raise ValueError(
+                f"resolution {given:g} does not divide 180 degrees; expected such as 0.25, 0.5 or 1"
+            )
         return given
 
     def variables(self, period: Period | None = None) -> tuple[VariableSpec, ...]:

@@ -169,7 +169,9 @@ def data_build(
     several = any(inputs.values()) or in_situ or name in SITE_TABLES or name.endswith((".yaml", ".yml"))
     several = several or (days and name in INSITU)
     if resolution is not None and not several and name not in selections():
-        raise ConfigError("--resolution needs gridded sources: name some with --forcing, --attribute or --product.")
+        raise ConfigError(
+            "--resolution needs gridded sources: name some with --forcing, --attribute or --product."
+        )
     if several or name in selections():
         recipe = recipe_from(
             name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, folders=files or [],

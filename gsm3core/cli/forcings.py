@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gsm3core.cli.common import console, format_number, make_table, name_column, number_column, print_path
 from gsm3core.cli.progress import progress_bar, show_event
+from gsm3core.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +29,17 @@ def run_alternatives(experiment: Any, text: str, out: Path, table: Path | None) 
         ``LABEL=NAME,NAME,...``.
     out, table
         Folder of all runs, and the CSV file of the comparison.
+
+    Raises
+    ------
+    ConfigError
+        Before the first run, if the table cannot be written.
     """
     from gsm3core.experiment import compare_forcings, prepare_process
     from gsm3core.experiment.forcing_comparison import parse_alternatives
 
+    if table is not None and (table.suffix != ".csv" or table.is_dir() or not table.parent.is_dir()):
+        raise ConfigError(f"--comparison {table}: expected the name of a .csv file in a folder that exists.")
     label, names = parse_alternatives(text)
     prepare_process()
     with progress_bar() as (progress, task):

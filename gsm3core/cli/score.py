@@ -20,10 +20,11 @@ from gsm3core.cli.common import (
     print_path,
     score_table,
 )
-from gsm3core.cli.score_by_period import score_by_period
+from gsm3core.cli.score_by_period import at_depth, score_by_period
 from gsm3core.errors import ConfigError
 
 _MOST_SUSPECTS = 10
+_METRICS_IN_TABLE = 5
 _ALL = "all"
 
 
@@ -129,7 +130,9 @@ def score_command(
         scores = scores.isel({v.SITE: (suspect == "").values})
     _print_triplets(scores)
     scores = append_training_scores(scores, training)
-    console.print(score_table(scores, against, names))
+    # More metrics in one table would be cut at 80 columns.
+    for start in range(0, len(names), _METRICS_IN_TABLE):
+        console.print(score_table(scores, against, names[start : start + _METRICS_IN_TABLE]))
     print_conditions(scores, against)
     if suspect is not None:
         _print_suspects(suspect, left_out=without_suspect)
@@ -159,30 +162,15 @@ def _score_dataset_or_run(
     path = Path(name)
     if _is_dataset(path):
         dataset = open_dataset(path)
-        dataset = _at_depth(dataset, depth)
+        dataset = at_depth(dataset, depth)
         scores = score_products(dataset, **options | {"reference": options["reference"] or v.SM_INSITU})
         return scores, None, dataset
     run = open_run(name, runs_folder)
     dataset = dataset_of(run)
-    dataset = _at_depth(dataset, depth)
+    dataset = at_depth(dataset, depth)
     of_training = {name: value for name, value in options.items() if name != "third"}
     training = score_training(run, dataset=dataset, **of_training)
     return score_run(run, dataset=dataset, **options), training, dataset
-
-
-def _at_depth(dataset: Any, depth: tuple[float, float] | None) -> Any:
-    from gsm3core.evaluation.site_selection import select_sites
-
-    if depth is None:
-        return dataset
-    chosen = select_sites(dataset, depth=depth)
-    if not chosen.sizes[v.SITE]:
-        known = dataset[v.DEPTH].values[dataset[v.DEPTH].notnull().values]
-        raise ConfigError(
-            f"--depth {depth[0]:g}:{depth[1]:g}: no site has a sensor at this depth. The dataset has depths of {known.min():g} to "
-            f"{known.max():g} m."
-        )
-    return chosen
 
 
 def _is_dataset(path: Path) -> bool:

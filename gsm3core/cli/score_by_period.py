@@ -18,6 +18,7 @@ from gsm3core.cli.common import (
     print_conditions,
     print_path,
 )
+from gsm3core.errors import ConfigError
 
 
 def score_by_period(
@@ -40,14 +41,13 @@ def score_by_period(
     """
     from gsm3core.evaluation.period_scoring import score_periods
     from gsm3core.evaluation.scoring import dataset_of
-    from gsm3core.evaluation.site_selection import select_sites
     from gsm3core.evaluation.stability import score_trends
     from gsm3core.files import atomic_write
     from gsm3core.schema import open_dataset
 
     run = None if isinstance(source, Path) else source
     dataset = open_dataset(source) if run is None else dataset_of(run)
-    dataset = select_sites(dataset, depth=depth) if depth else dataset
+    dataset = at_depth(dataset, depth)
     scores = score_periods(dataset, run, by=by, metrics=metrics, **options)  # type: ignore[arg-type]
     reference = str(scores.attrs["reference"])
     console.print(_period_table(scores, reference, by, metrics))
@@ -96,3 +96,25 @@ def _trend_table(trends: Any, metrics: Sequence[str]) -> Any:
                 str(int(known.sum())), format_number(falling, 2), format_number(rising, 2),
             )  # fmt: skip
     return table
+
+
+def at_depth(dataset: Any, depth: tuple[float, float] | None) -> Any:
+    """Return the sites of a dataset with a sensor at a depth.
+
+    Raises
+    ------
+    ConfigError
+        If no site has one.
+    """
+    from gsm3core.evaluation.site_selection import select_sites
+
+    if depth is None:
+        return dataset
+    chosen = select_sites(dataset, depth=depth)
+    if not chosen.sizes[v.SITE]:
+        known = dataset[v.DEPTH].values[dataset[v.DEPTH].notnull().values]
+        raise ConfigError(
+            f"--depth {depth[0]:g}:{depth[1]:g}: no site has a sensor at this depth. The dataset has depths of "
+            f"{known.min():g} to {known.max():g} m."
+        )
+    return chosen

@@ -37,9 +37,13 @@ class RandomSpatial:
         """
         n_groups = len(np.unique(sites.group))
         if n_groups < self.config.folds:
+            km = self.config.group_km
+            joined, lower = (
+                (f" (joined within holdout.group_km = {km:g})", " or holdout.group_km") if km else ("", "")
+            )
             raise ConfigError(
-                f"holdout.folds is {self.config.folds}, but the dataset has only {n_groups} separate satellite cells. "
-                "Lower holdout.folds or use more sites."
+                f"holdout.folds is {self.config.folds}, but the dataset has only {n_groups} separate satellite cells{joined}. "
+                f"Lower holdout.folds{lower}, or use more sites."
             )
         fold = assign_folds(sites.group, sites.has_insitu, self.config.folds, self.config.seed)
         days = spatial_days(sites, self.config.train)

@@ -45,7 +45,9 @@ def error_tables(found: xr.Dataset) -> list[Table]:
         found[n].drop_vars("meaning", errors="ignore").to_dataframe().reset_index()
         for n in (names, level_names)
     ]
-    frames[0]["dominant"] = frames[0][v.REGION].map(found["dominant"].to_series()).where(frames[0]["error_type"] == "C", "")
+    frames[0]["dominant"] = (
+        frames[0][v.REGION].map(found["dominant"].to_series()).where(frames[0]["error_type"] == "C", "")
+    )
     frames[1] = pd.concat([frames[1], residual.assign(experiment=RESIDUAL)], ignore_index=True)
     notes = (FEW_NETWORKS_NOTE,) if (found["resampled"] == "sites").any() else ()
     return [

@@ -112,7 +112,11 @@ def _holdout_details(run: Run) -> str:
         block = f" of {holdout.block_km:g} km" if holdout.name == "spatial_block" else ""
         return f", {holdout.folds} folds{block}, seed {holdout.seed}"
     if holdout.name == "cross_continental":
-        outside = {"fold": "tested as a fold of their own", "exclude": "not used", "train": "in training in every fold"}
+        outside = {
+            "fold": "tested as a fold of their own",
+            "exclude": "not used",
+            "train": "in training in every fold",
+        }
         return (
             f", regions {Path(holdout.regions).name}, buffer {holdout.buffer_km:g} km, sites in no region "
             f"{outside[holdout.outside]}"

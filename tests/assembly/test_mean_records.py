@@ -124,7 +124,9 @@ def test_joined_datasets_of_an_earlier_version_state_the_days_of_both(sources: P
     for sites, days in (([0, 1], "2015-04-01 to 2016-03-31"), ([2], "2017-01-01 to 2018-12-31")):
         part = ds.isel(site=sites)
         attrs = {"units": "K", "source": "x", "averaged": f"{days}, at least 30 days"}
-        parts.append(part.assign(mean_air_temperature=part.mean_air_temperature.drop_attrs().assign_attrs(attrs)))
+        parts.append(
+            part.assign(mean_air_temperature=part.mean_air_temperature.drop_attrs().assign_attrs(attrs))
+        )
     for pair in (parts, parts[::-1]):
         attrs = join(*pair).mean_air_temperature.attrs
         assert (attrs["period_start"], attrs["period_end"]) == ("2015-04-01", "2018-12-31")

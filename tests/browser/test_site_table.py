@@ -57,7 +57,18 @@ def test_worst_sites_by_the_selected_score_come_first(page, demo, metric, loss):
 def test_further_score_has_its_own_column(page, demo):
     heads = page.locator(".tabulator-col:visible .tabulator-col-title")
     expect(heads).to_have_text(
-        ["Station", "Network", "Region", "R", "RMSE", "ubRMSE", "Bias", "Days", "Depth (m)", "Reason for no score"]
+        [
+            "Station",
+            "Network",
+            "Region",
+            "R",
+            "RMSE",
+            "ubRMSE",
+            "Bias",
+            "Days",
+            "Depth (m)",
+            "Reason for no score",
+        ]
     )
     page.get_by_role("combobox", name=re.compile("^Further scores")).click()
     page.get_by_role("menuitem", name="KGE", exact=True).click()

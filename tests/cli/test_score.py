@@ -99,3 +99,15 @@ def test_invalid_options_are_named(path: Path) -> None:
     with pytest.raises(DatasetError, match=r"'AMSR' is not among the products.*AMSR2"):
         call(path, "--third", "AMSR", "--metrics", "TC_R")
     assert "TC_R" in ALL_METRICS
+
+
+def test_a_depth_without_sensors_is_named(path: Path, tmp_path: Path) -> None:
+    ds = open_dataset(path).load()
+    deep = save_dataset(
+        ds.assign_coords({v.DEPTH: (v.SITE, np.full(ds.sizes[v.SITE], 0.05))}), tmp_path / "deep.nc"
+    )
+    for more in ((), ("--by", "year")):
+        with pytest.raises(
+            ConfigError, match=r"--depth 5:6: no site has a sensor .* depths of 0\.05 to 0\.05 m"
+        ):
+            call(deep, "--depth", "5:6", *more)

@@ -109,7 +109,7 @@ def test_representativeness_is_the_residual_not_a_loss(noise: float) -> None:
     observed = truth + rng.normal(size=truth.shape) * np.sqrt(noise)
     r = np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(truth, observed, strict=True)])
     scores = xr.Dataset({"R": ("site", r)}, coords={"site": np.arange(80), "region": ("site", ["Asia"] * 80)})
-    found = error_types({n: scores for n in experiments()}).sel(region="Asia")
+    found = error_types(dict.fromkeys(experiments(), scores)).sel(region="Asia")
     np.testing.assert_array_equal(found.error, 0.0)
     assert float(found.residual) == pytest.approx(1 - 1 / np.sqrt(1 + noise), abs=0.003)
     assert str(found.dominant.values) == ""

@@ -152,6 +152,17 @@ def test_one_command_prints_and_writes_the_table(world: Path, tmp_path: Path) ->
     assert again.exit_code == 0 and again.output.count("finished before") == 3
 
 
+def test_a_table_that_cannot_be_written_is_refused_before_the_first_run(world: Path, tmp_path: Path) -> None:
+    toml = tmp_path / "bucket.toml"
+    toml.write_text(bucket(world).to_toml())
+    for csv in (tmp_path / "table.txt", tmp_path / "missing" / "table.csv", tmp_path):
+        command = ["run", str(toml), "--compare-forcing", f"precipitation={','.join(RAIN)}", "--out", str(tmp_path / "runs"),
+                   "--comparison", str(csv)]  # fmt: skip
+        found = CliRunner().invoke(app, command)
+        assert "expected the name of a .csv file" in str(found.exception)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("text", ["precipitation", "precipitation=", "p=a", "p=a,a", "=a,b"])
 def test_alternatives_need_a_label_and_two_names(text: str) -> None:
     with pytest.raises(ConfigError, match="at least two different forcings"):

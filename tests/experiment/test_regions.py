@@ -102,7 +102,7 @@ def test_a_run_keeps_its_file_of_regions(
 
 
 def test_describe_lists_the_sites_of_every_scheme(places: Path, tmp_path: Path) -> None:
-    shown = TEXT.invoke(app, ["data", "describe", str(places)]).output
+    shown = " ".join(TEXT.invoke(app, ["data", "describe", str(places)]).output.split())
     assert "CONUS 6, Alaska 3, Africa_North 2, Europe 2, " in shown
     assert shown.count("Other 12") == 1
     assert "North_America 13, Africa 7, Central_America 2" in shown
@@ -120,7 +120,7 @@ def test_describe_lists_the_sites_of_every_scheme(places: Path, tmp_path: Path) 
         "Detroit": "Other, now CONUS",
         "Juneau": "Other, now Alaska",
     }
-    shown = TEXT.invoke(app, ["data", "describe", str(path)]).output
+    shown = " ".join(TEXT.invoke(app, ["data", "describe", str(path)]).output.split())
     assert (
         "2 sites were stored under other polygons: Detroit (Other, now CONUS), Juneau (Other, now Alaska)"
         in shown

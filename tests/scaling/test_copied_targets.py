@@ -85,7 +85,10 @@ def test_one_extreme_site_does_not_make_a_copy() -> None:
     extreme = [s._replace(values=np.r_[1e3, s.values[1:]]) for s in statistics]
     other[0] = 1e4
     assert np.corrcoef(other, extreme[0].values)[0, 1] > 0.99
-    assert copied_statistic(other, [s for s in extreme if s.name == "mean"]) != ("sm_smap", "near copy of the mean")
+    assert copied_statistic(other, [s for s in extreme if s.name == "mean"]) != (
+        "sm_smap",
+        "near copy of the mean",
+    )
 
 
 @pytest.mark.parametrize("target", ["sm_insitu", "sm_smap"])
