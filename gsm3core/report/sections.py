@@ -24,7 +24,9 @@ CALIBRATION = "calibration"
 ERROR_METRICS = ("R", "RMSE")
 _BOX = "box: quartiles, whiskers: 5th to 95th percentile"
 _FEW_NETWORKS_NOTE = "Fewer than five networks: single sites are resampled, and intervals are too narrow where networks differ."
-_TRAINING_NOTE = "A product named (training) is the run at its training sites on its training days: a fit, not a test."
+_TRAINING_NOTE = (
+    "A product named (training) is the run at its training sites on its training days: a fit, not a test."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
