@@ -24,6 +24,8 @@ from gsm3core.statistics.hypothesis_tests import wilcoxon_p
 TRAIN = "train"
 EXPERIMENTS = (TRAIN, "temporal", "random_spatial", "cross_continental")
 GLOBAL = "Global"
+# Region schemes under which each region of the paper is held out whole: countries and climates leave neighbours in training.
+_WHOLE_REGIONS = (v.PAPER_REGIONS, "continents")
 _RESIDUAL_NAMES = ("residual", "residual_lower", "residual_upper", "residual_sites")
 
 
@@ -69,7 +71,8 @@ def experiments_of(
     Parameters
     ----------
     runs
-        The first of each holdout is used; other holdouts than those of the paper are left out.
+        The first of each holdout is used; other holdouts than those of the paper are left out, and so are cross-continental
+        runs by country, climate or a user's regions, which leave parts of the paper's regions in training.
     dataset, reference
         As for :func:`gsm3core.score_run`. Without a dataset, training scores are those stored with the runs.
     **options
@@ -84,8 +87,11 @@ def experiments_of(
     """
     by_holdout: dict[str, Run] = {}
     for run in runs:
-        if run.config.holdout.name in EXPERIMENTS:
-            by_holdout.setdefault(run.config.holdout.name, run)
+        holdout = run.config.holdout
+        if holdout.name == "cross_continental" and holdout.regions not in _WHOLE_REGIONS:
+            continue
+        if holdout.name in EXPERIMENTS:
+            by_holdout.setdefault(holdout.name, run)
     found = {}
     for name in (e for e in EXPERIMENTS if e in by_holdout):
         run = by_holdout[name]

@@ -139,6 +139,13 @@ def test_error_types_need_nothing_but_the_runs(world: Path, runs: dict[str, Run]
     assert list(experiments_of([runs["random_spatial"]])) == ["train", "random_spatial"]
 
 
+def test_runs_by_country_are_no_extrapolation(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runs["cross_continental"]
+    for regions, used in (("continents", True), ("countries", False), ("climates", False)):
+        monkeypatch.setattr(run, "config", run.config.replace("holdout", regions=regions))
+        assert ("cross_continental" in experiments_of([run])) == used
+
+
 def test_validation_sites_have_no_training_score(world: Path, tmp_path: Path) -> None:
     run = run_experiment(config(world, TEMPORAL, validation_share=0.2), out=tmp_path)
     made, ds = run.training_predictions(), open_dataset(world)
