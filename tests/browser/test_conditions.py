@@ -25,7 +25,7 @@ def url(serve, finished_run):
 def open_page(page, url):
     page.goto(url)
     expect(page.locator("#loader")).to_be_hidden()
-    expect(page.get_by_text("Reading the", exact=False)).to_have_count(0)
+    expect(page.get_by_text("Reading the", exact=False)).to_have_count(0, timeout=SLOW)
 
 
 def test_scaling_and_mask_change_the_medians(clean_page, url, finished_run):

@@ -68,6 +68,7 @@ def test_further_score_has_its_own_column(page, demo):
             "Days",
             "Depth (m)",
             "Reason for no score",
+            "Suspect in-situ record",
         ]
     )
     page.get_by_role("combobox", name=re.compile("^Further scores")).click()
