@@ -174,7 +174,7 @@ def _score_dataset_or_run(
 
 
 def _is_dataset(path: Path) -> bool:
-    return path.suffix in (".nc", ".nc4") or (path.is_dir() and not (path / "config.toml").exists())
+    return path.suffix in (".nc", ".nc4", ".zarr") or (path.is_dir() and not (path / "config.toml").exists())
 
 
 def _suspect(scores: Any, dataset: Any) -> Any:

@@ -49,10 +49,11 @@ def provenance_of(config: ExperimentConfig, path: Path, ds: xr.Dataset) -> dict[
 
 
 def with_absolute_regions(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the configuration with the absolute path of its GeoJSON file of regions, if it names one."""
-    if not _has_region_file(config):
+    """Return the configuration with the absolute path of its GeoJSON file of regions, if it names one that exists."""
+    path = Path(config.holdout.regions)
+    if not _has_region_file(config) or not path.is_file():
         return config
-    return config.replace("holdout", regions=str(Path(config.holdout.regions).resolve()))
+    return config.replace("holdout", regions=str(path.resolve()))
 
 
 def _has_region_file(config: ExperimentConfig) -> bool:

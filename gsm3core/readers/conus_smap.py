@@ -10,12 +10,11 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.readers.base import Conversion, convert_classes, convert_variables, open_netcdf, select_period
+from gsm3core.readers.era5_climatology import CLASSES, CLIMATE
 
 _NLDAS = "NLDAS-2 {}, daily, as distributed with hydroDL"
 _SOIL = "soil map, as distributed with hydroDL"
 _FLAGS = "SMAP L3 retrieval parameters and flags, as distributed with hydroDL"
-_ERA5 = "ERA5 monthly climatology 2000-2025"
-_ERA5_DAYS = ("2000-01-01", "2025-12-31")
 
 _DAILY = {
     v.SM_SMAP: Conversion(theirs="smap_am", units="m3 m-3", source="SMAP L3 (36 km), morning overpass"),
@@ -26,20 +25,6 @@ _DAILY = {
     "specific_humidity": Conversion(theirs="spfh", units="kg kg-1", source=_NLDAS.format("SPFH 2 m")),
     "wind_u": Conversion(theirs="u10", units="m s-1", source=_NLDAS.format("UGRD 10 m")),
     "wind_v": Conversion(theirs="v10", units="m s-1", source=_NLDAS.format("VGRD 10 m")),
-}
-CLIMATE = {
-    "mean_air_temperature": Conversion(
-        theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5, days=_ERA5_DAYS
-    ),
-    "air_temperature_range": Conversion(
-        theirs="era5_clim_t2m_range", units=None, source=_ERA5, days=_ERA5_DAYS
-    ),
-    "mean_annual_precipitation": Conversion(
-        theirs="era5_clim_tp", units="mm/year", source=_ERA5, days=_ERA5_DAYS
-    ),
-    "precipitation_seasonality": Conversion(
-        theirs="era5_clim_tp_cv", units=None, source=_ERA5, days=_ERA5_DAYS
-    ),
 }
 _STATIC = CLIMATE | {
     "sand": Conversion(theirs="static_sand", units=None, scale=0.01, source=_SOIL),
@@ -55,7 +40,6 @@ _STATIC = CLIMATE | {
     ),
     "smap_water": Conversion(theirs="static_flag_waterbody", units=None, source=_FLAGS, long_name="SMAP water fraction"),
 }  # fmt: skip
-CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
 
 
 class ConusSmapReader:

@@ -10,10 +10,9 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.readers.base import Conversion, convert_classes, convert_variables, open_netcdf, select_period
+from gsm3core.readers.era5_climatology import CLASSES, CLIMATE
 
 _STATION = "USCRN daily product CRND0103, {}"
-_ERA5 = "ERA5 monthly climatology 2000-2025"
-_ERA5_DAYS = ("2000-01-01", "2025-12-31")
 _MJ_PER_DAY_IN_W = 1e6 / 86400.0
 
 _DAILY = {
@@ -48,21 +47,6 @@ _DAILY = {
         theirs="ts5", units="degC", offset=273.15, source=_STATION.format("soil temperature at 5 cm")
     ),
 }
-_STATIC = {
-    "mean_air_temperature": Conversion(
-        theirs="era5_clim_t2m", units="degC", offset=273.15, source=_ERA5, days=_ERA5_DAYS
-    ),
-    "air_temperature_range": Conversion(
-        theirs="era5_clim_t2m_range", units=None, source=_ERA5, days=_ERA5_DAYS
-    ),
-    "mean_annual_precipitation": Conversion(
-        theirs="era5_clim_tp", units="mm/year", source=_ERA5, days=_ERA5_DAYS
-    ),
-    "precipitation_seasonality": Conversion(
-        theirs="era5_clim_tp_cv", units=None, source=_ERA5, days=_ERA5_DAYS
-    ),
-}
-_CLASSES = {"climate": "koppen_main", "land_cover": "igbp_mcd12c1"}
 
 
 class UscrnReader:
@@ -83,16 +67,16 @@ class UscrnReader:
         DatasetError
             If the file is missing or has another layout.
         """
-        needed = [t.theirs for t in (_DAILY | _STATIC).values()] + [
-            *_CLASSES.values(),
+        needed = [t.theirs for t in (_DAILY | CLIMATE).values()] + [
+            *CLASSES.values(),
             "station",
             "static_depth",
         ]
         with open_netcdf(root, needed, "a USCRN file") as ds:
-            converted = convert_variables(ds, _DAILY | _STATIC, root)
+            converted = convert_variables(ds, _DAILY | CLIMATE, root)
             converted |= {
                 ours: convert_classes(ds[theirs], ours, ds[theirs].attrs.get("long_name", theirs))
-                for ours, theirs in _CLASSES.items()
+                for ours, theirs in CLASSES.items()
             }
             out = xr.Dataset(converted, coords={n: ds[n] for n in (v.SITE, v.TIME, v.LAT, v.LON)})
             names = np.array([str(s).replace("_", " ") for s in ds["station"].values])

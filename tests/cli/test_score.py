@@ -111,3 +111,8 @@ def test_a_depth_without_sensors_is_named(path: Path, tmp_path: Path) -> None:
             ConfigError, match=r"--depth 5:6: no site has a sensor .* depths of 0\.05 to 0\.05 m"
         ):
             call(deep, "--depth", "5:6", *more)
+
+
+def test_a_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere.zarr does not exist"):
+        call(tmp_path / "nowhere.zarr")
