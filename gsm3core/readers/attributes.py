@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.catalog import source_entry
+from gsm3core.catalog import SourceEntry, source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.geotiff import read_geotiff
-from gsm3core.readers.granules import Granule, find_granules, open_granule
-from gsm3core.readers.grid_axes import spatial_axes
+from gsm3core.readers.geotiff import open_geotiff
+from gsm3core.readers.granules import Granule, Roots, describe_roots, find_granules, open_granule
+from gsm3core.readers.grid_axes import single_band, spatial_axes
 from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
 from gsm3core.readers.land_cover import IGBP_OF_LCCS, igbp_of_lccs
+from gsm3core.readers.layouts import describe_layout
+from gsm3core.readers.time_axes import single_time
 
 _MAX_CLOSURE_ERROR = 0.02  # of sand + silt + clay
+_COARSER = 1.5  # times the producer's cell: a resampled map
 _LCCS, _IGBP, _ASPECT = "land_cover_lccs", "land_cover", "poleward_aspect"
 
 
@@ -27,7 +30,7 @@ class HwsdReader:
     """Reads topsoil sand, silt, clay and bulk density, regridded to 0.05 degree (doi:10.3334/ORNLDAAC/1247)."""
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used.
 
@@ -37,7 +40,8 @@ class HwsdReader:
             Also if sand, silt and clay do not add up to 1.
         """
         entry = source_entry("hwsd")
-        raw_granules = (_netcdf(g, "HWSD topsoil") for g in find_granules(entry, root))
+        notes: list[str] = []
+        raw_granules = (_soil(g, entry) for g in find_granules(entry, root, notes=notes))
         out = read_grid(
             entry,
             raw_granules,
@@ -46,13 +50,14 @@ class HwsdReader:
             step=None,
             transform=transform,
             allow_missing=True,
+            notes=notes,
         )
         if {"sand", "silt", "clay"} <= set(out.data_vars):
             total = out["sand"] + out["silt"] + out["clay"]
             off = float(abs(total - 1).median()) if total.notnull().any() else 0.0
             if off > _MAX_CLOSURE_ERROR:
                 raise DatasetError(
-                    f"{root}: sand, silt and clay add up to {1 + off:.2f} or {1 - off:.2f}; expected 1."
+                    f"{describe_roots(root)}: sand, silt and clay add up to {1 + off:.2f} or {1 - off:.2f}; expected 1."
                 )
         return out
 
@@ -76,11 +81,12 @@ class AmatulliReader:
         self.variables = None if variables is None else tuple(variables)
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``(lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`. The period is not used."""
         entry = source_entry("amatulli-topography")
-        raw_granules = (_terrain(g) for g in find_granules(entry, root))
+        notes: list[str] = []
+        raw_granules = (_terrain(g) for g in find_granules(entry, root, notes=notes))
         out = read_grid(
             entry,
             raw_granules,
@@ -89,6 +95,7 @@ class AmatulliReader:
             step=None,
             transform=transform,
             allow_missing=True,
+            notes=notes,
         )
         if _ASPECT in out:
             sign = xr.where(out[v.LAT] < 0, -1.0, 1.0)
@@ -110,7 +117,7 @@ class EsaCciLandCoverReader:
         self.cells = cells
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``land_cover_lccs`` and ``land_cover`` ``(lat, lon)`` with their classes as CF flags.
 
@@ -125,12 +132,18 @@ class EsaCciLandCoverReader:
         granules = find_granules(entry, root)
         if len(granules) > 1:
             raise DatasetError(
-                f"{root} has maps of {', '.join(g.parts['year'] for g in granules)}; pass the file of one year."
+                f"{describe_roots(root)} has maps of {', '.join(g.parts['year'] for g in granules)}; pass the file of one year."
             )
         flags: dict[str, object] = {}
-        raw_granules = (self._open_raw(g, flags) for g in granules)
+        raw_granules = (self._open_raw(g, flags, entry) for g in granules)
         out = read_grid(
-            entry, raw_granules, [entry.variable(_LCCS)], period=None, step=None, transform=transform
+            entry,
+            raw_granules,
+            [entry.variable(_LCCS)],
+            period=None,
+            step=None,
+            transform=transform,
+            native=False,
         )
         out[_LCCS].attrs |= flags | {"year": granules[0].parts["year"]}
         igbp = v.CLASSES[_IGBP]
@@ -143,12 +156,16 @@ class EsaCciLandCoverReader:
         return out
 
     @contextmanager
-    def _open_raw(self, granule: Granule, flags: dict[str, object]) -> Iterator[RawGranule]:
-        with open_granule(granule.path, "ESA CCI land cover", decode=False) as opened:
-            ds = spatial_axes(opened, granule.path)
+    def _open_raw(
+        self, granule: Granule, flags: dict[str, object], entry: SourceEntry
+    ) -> Iterator[RawGranule]:
+        with open_granule(
+            granule.path, "ESA CCI land cover", decode=False, wanted=("lccs_class",), entry=entry
+        ) as opened:
+            ds = single_band(spatial_axes(opened, granule.path), granule.path, "lccs_class")
             if "lccs_class" not in ds:
                 raise DatasetError(
-                    f"{granule.path} has no variable lccs_class; it has {', '.join(map(str, ds.data_vars))}."
+                    f"{granule.path} has no variable lccs_class; it has {describe_layout(ds)}."
                 )
             classes = ds["lccs_class"]
             classes = classes.isel({d: 0 for d in classes.dims if d not in (v.LAT, v.LON)})
@@ -161,7 +178,7 @@ class EsaCciLandCoverReader:
                         if key == "flag_meanings"
                         else np.atleast_1d(value).astype(np.uint8).astype(np.int16)
                     )
-            n = self.cells
+            n, notes = self._cells_to_join(classes, entry)
             rows, columns = (classes.sizes[d] // n for d in (v.LAT, v.LON))
             if not rows or not columns:
                 raise DatasetError(
@@ -177,7 +194,18 @@ class EsaCciLandCoverReader:
             }
             known = {"flag_values": flags.get("flag_values", np.array(list(IGBP_OF_LCCS), np.int16))}
             raw = xr.Dataset({"lccs_class": ((v.LAT, v.LON), majority, known)}, coords=centre)
-            yield RawGranule(path=granule.path, raw=raw)
+            yield RawGranule(path=granule.path, raw=raw, notes=notes)
+
+    def _cells_to_join(self, classes: xr.DataArray, entry: SourceEntry) -> tuple[int, tuple[str, ...]]:
+        """Return how many cells of the file give one of the reader's, with a sentence if they are not the producer's."""
+        cell = float(np.median(np.abs(np.diff(classes[v.LAT].values)))) if classes.sizes[v.LAT] > 1 else 0.0
+        native = entry.grid.degrees
+        if not native or not _COARSER * native < cell < self.cells * native * 2:
+            return self.cells, ()
+        n = max(1, round(self.cells * native / cell))
+        return n, (
+            f"cells of {cell:.4g} degrees, not of {native:g}: the map was resampled; {n} x {n} are joined",
+        )
 
 
 def _majority(strip: np.ndarray, n: int) -> np.ndarray:
@@ -191,14 +219,17 @@ def _majority(strip: np.ndarray, n: int) -> np.ndarray:
 
 
 @contextmanager
-def _netcdf(granule: Granule, what: str) -> Iterator[RawGranule]:
-    with open_granule(granule.path, what) as opened:
-        ds = spatial_axes(opened, granule.path)
-        data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]]
-        yield RawGranule(path=granule.path, raw=data.transpose(v.LAT, v.LON))
+def _soil(granule: Granule, entry: SourceEntry) -> Iterator[RawGranule]:
+    path = granule.path
+    name = granule.parts["variable"].upper()
+    with open_granule(path, "HWSD topsoil", wanted=(name,), entry=entry) as opened:
+        ds = single_band(spatial_axes(opened, path), path, name)
+        maps = single_time(ds, path, pd.Timestamp(0)).isel({v.TIME: 0}, drop=True)
+        yield RawGranule(path=path, raw=maps)
 
 
 @contextmanager
 def _terrain(granule: Granule) -> Iterator[RawGranule]:
-    raster = read_geotiff(granule.path, "terrain at 10 km")
-    yield RawGranule(path=granule.path, raw=raster.to_dataset(name=granule.parts["variable"]))
+    raster, notes = open_geotiff(granule.path, "terrain at 10 km")
+    name = granule.parts["variable"].lower()
+    yield RawGranule(path=granule.path, raw=raster.to_dataset(name=name), notes=notes)

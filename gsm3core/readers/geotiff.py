@@ -1,9 +1,10 @@
-"""One-band GeoTIFFs in geographic coordinates, read with Pillow instead of GDAL."""
+"""One-band GeoTIFFs of any projection, scale and orientation, read with rasterio."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,72 +12,89 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError
 
-_SCALE, _TIEPOINT, _KEYS, _NODATA = 33550, 33922, 34735, 42113
-_MODEL_TYPE, _GEOGRAPHIC = 1024, 2
-_RASTER_TYPE, _POINT = 1025, 2
 
+def open_geotiff(path: Path, what: str) -> tuple[xr.DataArray, tuple[str, ...]]:
+    """Return a raster with the coordinates of its cell centres, and sentences about what was done to it.
 
-def read_geotiff(path: Path, what: str) -> xr.DataArray:
-    """Return a raster with the coordinates of its cell centres, nodata as NaN.
+    Nodata are NaN, and the scale and offset of the band are applied. A projected or rotated raster is brought to longitude
+    and latitude with the nearest cell.
 
     Parameters
     ----------
-    path
-        File with one band, north up, longitude and latitude.
     what
         Expected content, for messages.
 
     Raises
     ------
     DatasetError
-        If the file is not such a GeoTIFF.
+        If the file cannot be read, has several bands or no georeference.
 
     Notes
     -----
-    Tags of OGC GeoTIFF 1.1 (OGC 19-008r4): ModelPixelScale, ModelTiepoint, GeoKeyDirectory; nodata is GDAL's tag.
+    GDAL's raster data model: https://gdal.org/user/raster_data_model.html.
     """
-    from PIL import Image, UnidentifiedImageError
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.vrt import WarpedVRT
 
+    notes: tuple[str, ...] = ()
     try:
         with warnings.catch_warnings():
-            # Pillow only warns of a truncated header.
-            warnings.simplefilter("error", UserWarning)
-            # A global map is large; Pillow's limit guards against untrusted images.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                tags = dict(getattr(image, "tag_v2", {}))
-                bands = len(image.getbands())
-                values = np.asarray(image, dtype=np.float64)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, UserWarning) as error:
+            # A file without georeference is refused below.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            opened = rasterio.open(path)
+        with opened as source:
+            if source.count != 1 or (source.crs is None and source.transform.is_identity):
+                raise DatasetError(
+                    f"{path} is not a GeoTIFF of {what}: it has {source.count} band(s) and "
+                    f"{'no' if source.transform.is_identity else 'a'} georeference; expected one band with a georeference. "
+                    "Write the band that is needed with gdal_translate -b 1 -of GTiff, with -a_srs EPSG:4326 -a_ullr if the "
+                    "georeference is lost."
+                )
+            known = source.crs is not None and (source.crs.is_geographic or source.crs.is_projected)
+            if not known and (source.crs is not None or not _in_degrees(source.bounds)):
+                raise DatasetError(
+                    f"{path} is a GeoTIFF of {what} in an unknown projection; expected longitude and latitude. Convert it with "
+                    "gdalwarp -t_srs EPSG:4326, with -s_srs for its projection."
+                )
+            turned = source.transform.b != 0 or source.transform.d != 0
+            if (source.crs is not None and source.crs.is_projected) or turned:
+                notes = (
+                    f"brought from {_name_of(source.crs)} to longitude and latitude with the nearest cell",
+                )
+                with WarpedVRT(
+                    source, crs="EPSG:4326", resampling=rasterio.enums.Resampling.nearest
+                ) as warped:
+                    return _read(warped), notes
+            return _read(source), notes
+    except (RasterioError, OSError, ValueError) as error:
         raise DatasetError(
-            f"{path} cannot be read as a TIFF of {what}: {error}. The file is truncated or damaged: download it again."
+            f"{path} cannot be read as a TIFF of {what}: {error}. Compare its size ({path.stat().st_size} bytes) with the "
+            "distributor's: if it is smaller, download it again."
         ) from error
-    if bands != 1 or _SCALE not in tags or _TIEPOINT not in tags:
-        raise DatasetError(
-            f"{path} is not a GeoTIFF of {what}: it has {bands} band(s) and "
-            f"{'no' if _SCALE not in tags else 'a'} pixel scale; expected one band with ModelPixelScale and "
-            "ModelTiepoint. Convert it with gdal_translate -of GTiff."
-        )
-    keys = np.asarray(tags.get(_KEYS, ()), int)[4:].reshape(-1, 4)
-    table = {int(k): int(value) for k, location, _, value in keys if location == 0}
-    if table.get(_MODEL_TYPE, _GEOGRAPHIC) != _GEOGRAPHIC:
-        raise DatasetError(
-            f"{path} is a projected GeoTIFF; expected longitude and latitude. Convert it with gdalwarp -t_srs EPSG:4326."
-        )
-    dx, dy = (float(x) for x in tags[_SCALE][:2])
-    column, row, _, x, y = (float(t) for t in tags[_TIEPOINT][:5])
-    # A tie point is a corner of a cell; with PixelIsPoint it is the centre.
-    half = 0.0 if table.get(_RASTER_TYPE) == _POINT else 0.5
-    rows, columns = values.shape
-    if _NODATA in tags:
-        nodata = float(str(tags[_NODATA]).strip("\0 "))
+
+
+def _read(source: Any) -> xr.DataArray:
+    values = source.read(1).astype(np.float64)
+    nodata, scale, offset = source.nodata, source.scales[0], source.offsets[0]
+    if nodata is not None and not np.isnan(nodata):
         # Nodata is decimal text, the raster single precision.
         values[np.isclose(values, nodata, rtol=1e-6, atol=0.0)] = np.nan
+    if (scale, offset) != (1.0, 0.0):
+        values = values * scale + offset
+    t, (rows, columns) = source.transform, values.shape
     return xr.DataArray(
         values,
         dims=(v.LAT, v.LON),
-        coords={
-            v.LAT: y - (np.arange(rows) - row + half) * dy,
-            v.LON: x + (np.arange(columns) - column + half) * dx,
-        },
+        coords={v.LAT: t.f + (np.arange(rows) + 0.5) * t.e, v.LON: t.c + (np.arange(columns) + 0.5) * t.a},
     )
+
+
+def _in_degrees(bounds: Any) -> bool:
+    return bool(
+        max(abs(bounds.bottom), abs(bounds.top)) <= 90.1 and -180.1 <= bounds.left < bounds.right <= 360.1
+    )
+
+
+def _name_of(crs: Any) -> str:
+    return str(crs.to_string())[:60] if crs is not None else "a rotated grid"

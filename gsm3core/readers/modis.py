@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,18 +14,23 @@ from gsm3core import vocabulary as v
 from gsm3core.catalog import SourceEntry, source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.granules import Granule, find_granules, open_granule
-from gsm3core.readers.grid_axes import decoded_times, spatial_axes
+from gsm3core.readers.geotiff import open_geotiff
+from gsm3core.readers.granules import Granule, Roots, find_granules, matching_files, open_granule
+from gsm3core.readers.grid_axes import spatial_axes
 from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
+from gsm3core.readers.modis_ndvi import CMG_GROUP, NDVI, RELIABILITY, vegetation_maps
+from gsm3core.readers.time_axes import check_step, single_time, time_series
+
+Masks = Callable[[xr.Dataset], Mapping[str, Mapping[str, xr.DataArray]]]
 
 _HDF4 = (
     "which need the HDF4 library and are not supported. For tiles (MCD43A3, MYD11A1) order netCDF-4 in projection "
-    "Geographic from AppEEARS (https://appeears.earthdatacloud.nasa.gov); for MOD13C2 run h4toh5 on each file (HDF Group), "
-    "or gdal_translate -of netCDF."
+    "Geographic from AppEEARS (https://appeears.earthdatacloud.nasa.gov). For MOD13C2 run h4toh5 FILE.hdf FILE.h5 (HDF Group), "
+    'or gdal_translate -of netCDF \'HDF4_EOS:EOS_GRID:"FILE.hdf":MOD_Grid_monthly_CMG_VI:"CMG 0.05 Deg Monthly NDVI"\' '
+    "FILE.nc, and keep the producer's name before the suffix."
 )
 _ALBEDO_QUALITY = "BRDF_Albedo_Band_Mandatory_Quality_shortwave"
-_CMG_GROUP = "MOD_Grid_monthly_CMG_VI/Data Fields"
-_RELIABILITY = ("CMG 0.05 Deg Monthly pixel reliability", "CMG_0_05_Deg_Monthly_pixel_reliability")
+_STEP = pd.Timedelta("1D")
 
 
 class ModisAlbedoReader:
@@ -41,7 +46,7 @@ class ModisAlbedoReader:
         self.max_quality = max_quality
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
 
@@ -65,7 +70,7 @@ class ModisLstReader:
         self.max_error = max_error
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
 
@@ -96,11 +101,12 @@ class ModisNdviReader:
         self.max_reliability = max_reliability
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``ndvi`` ``(time, lat, lon)``, labelled by the first day of the month."""
         entry = source_entry("mod13c2")
-        raw_granules = (self._open_raw(g) for g in _granules(entry, root, period))
+        notes: list[str] = []
+        raw_granules = (self._open_raw(g, entry) for g in _granules(entry, root, period, notes))
         return read_grid(
             entry,
             raw_granules,
@@ -108,76 +114,75 @@ class ModisNdviReader:
             period=period,
             step=pd.Timedelta("30D"),
             transform=transform,
+            notes=notes,
         )
 
     @contextmanager
-    def _open_raw(self, granule: Granule) -> Iterator[RawGranule]:
-        path, group = granule.path, _CMG_GROUP if granule.path.suffix == ".h5" else None
+    def _open_raw(self, granule: Granule, entry: SourceEntry) -> Iterator[RawGranule]:
+        path, known = granule.path, entry.variable("ndvi").theirs
+        if path.suffix.lower() in (".tif", ".tiff"):
+            raster, said = open_geotiff(path, "MOD13C2 vegetation index")
+            maps, notes = vegetation_maps(raster.to_dataset(name=NDVI), path)
+            raw = single_time(maps, path, granule.stamp).rename({NDVI: known[0]})
+            yield RawGranule(path=path, raw=raw, notes=(*said, *notes))
+            return
         # decode=False: the file's scale_factor of 10000 divides, against the CF convention that xarray follows.
-        with open_granule(path, "MOD13C2 vegetation index", group=group, decode=False) as ds:
-            known = source_entry("mod13c2").variable("ndvi").theirs
-            name = next((n for n in known if n in ds.data_vars), None)
-            if name is None:
-                raise DatasetError(
-                    f"{path} has no {' or '.join(map(repr, known))}; it has {', '.join(map(str, ds.data_vars))}."
-                )
-            array = ds[name]
-            rows, columns = array.shape
-            if columns != 2 * rows:
-                raise DatasetError(
-                    f"{path}: {name!r} has shape {array.shape}; expected a global map, 3600 x 7200."
-                )
-            axes = dict(zip(array.dims, (v.LAT, v.LON), strict=True))
-            raw = (
-                xr.Dataset({name: array, **{n: ds[n] for n in _RELIABILITY if n in ds}})
-                .reset_coords(drop=True)
-                .rename(axes)
-            )
-            cell = 180.0 / rows
-            raw = raw.assign_coords({
-                v.LAT: 90 - (np.arange(rows) + 0.5) * cell,
-                v.LON: -180 + (np.arange(columns) + 0.5) * cell,
-            })  # fmt: skip
-            raw[name].attrs["units"] = ""
-            flag = next((raw[n] for n in _RELIABILITY if n in raw), None)
+        with open_granule(
+            path, "MOD13C2 vegetation index", group=CMG_GROUP, decode=False, wanted=known, entry=entry
+        ) as ds:
+            maps, notes = vegetation_maps(ds, path)
+            if granule.start is None:
+                raw, times = time_series(maps, path)
+                check_step(times, pd.Timedelta("30D"), path, entry)
+                raw = raw.assign_coords({v.TIME: times.normalize()})
+            else:
+                raw = single_time(maps, path, granule.stamp)
+            flag = raw.get(RELIABILITY)
             masks = {} if flag is None else {"unreliable": (flag < 0) | (flag > self.max_reliability)}
-            yield RawGranule(path=path, raw=raw.expand_dims({v.TIME: [granule.stamp]}), masks={name: masks})
+            yield RawGranule(
+                path=path, raw=raw.rename({NDVI: known[0]}), masks={known[0]: masks}, notes=notes
+            )
 
 
-def _granules(entry: SourceEntry, root: Path, period: Period | None) -> list[Granule]:
+def _granules(entry: SourceEntry, root: Roots, period: Period | None, notes: list[str]) -> list[Granule]:
     """Find the files; raise with advice if there are only the producer's HDF4-EOS files."""
-    root = Path(root)
-    if root.is_dir():
-        short = entry.example.split(".")[0]
-        hdf4 = sorted(p.name for p in root.rglob(f"{short}.*.hdf"))
-        if hdf4 and not any(p for p in root.rglob(f"{short}*") if p.suffix in (".nc", ".nc4", ".h5")):
-            raise DatasetError(f"{root} has {len(hdf4)} HDF4-EOS files ({hdf4[0]}, ...), {_HDF4}")
-    elif root.suffix == ".hdf":
-        raise DatasetError(f"{root} is one of the HDF4-EOS files, {_HDF4}")
-    return find_granules(entry, root, period)
+    short = entry.example.split(".")[0]
+    roots = [Path(root)] if isinstance(root, str | Path) else [Path(p) for p in root]
+    for one in roots:
+        if one.is_file() and one.suffix.lower() == ".hdf":
+            raise DatasetError(f"{one} is one of the HDF4-EOS files, {_HDF4}")
+        hdf4 = sorted(p.name for p in one.rglob("*") if p.name.startswith(f"{short}.") and p.suffix == ".hdf")
+        if hdf4 and not matching_files(entry, one):
+            raise DatasetError(f"{one} has {len(hdf4)} HDF4-EOS files ({hdf4[0]}, ...), {_HDF4}")
+    return find_granules(entry, root, period, notes=notes)
 
 
 def _open_appeears(
-    name: str, root: Path, period: Period | None, transform: Transform | None, masks: object
+    name: str, root: Roots, period: Period | None, transform: Transform | None, masks: Masks
 ) -> xr.Dataset:
-    entry = source_entry(name)
+    entry, notes = source_entry(name), list[str]()
+    wanted = [t for x in entry.variables for t in x.theirs]
 
     @contextmanager
     def open_raw(granule: Granule) -> Iterator[RawGranule]:
-        with open_granule(granule.path, entry.title) as opened:
-            ds = spatial_axes(opened, granule.path)
-            ds = ds.assign_coords({v.TIME: decoded_times(ds, granule.path)})
-            data = ds[[n for n in ds.data_vars if set(ds[n].dims) == {v.TIME, v.LAT, v.LON}]]
-            data = data.transpose(v.TIME, v.LAT, v.LON)
-            yield RawGranule(path=granule.path, raw=data, masks=masks(data))  # type: ignore[operator]
+        path = granule.path
+        with open_granule(path, entry.title, wanted=wanted, entry=entry) as opened:
+            data, times = time_series(spatial_axes(opened, path), path)
+            check_step(times, _STEP, path, entry)
+            data = data.assign_coords({v.TIME: times.normalize()})
+            found = masks(data)
+            unscreened = [n for n in wanted if n in data and not found.get(n)]
+            said = (f"no quality flags for {', '.join(unscreened)}: not screened",) if unscreened else ()
+            yield RawGranule(path=path, raw=data, masks=found, notes=said)
 
-    raw_granules = (open_raw(g) for g in _granules(entry, root, period))
+    raw_granules = (open_raw(g) for g in _granules(entry, root, period, notes))
     return read_grid(
         entry,
         raw_granules,
         select_variables(entry, None),
         period=period,
-        step=pd.Timedelta("1D"),
+        step=_STEP,
         transform=transform,
         allow_missing=True,
+        notes=notes,
     )

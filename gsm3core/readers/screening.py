@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from gsm3core import vocabulary as v
 from gsm3core.catalog import SourceVariable
 from gsm3core.errors import DatasetError
+from gsm3core.readers.layouts import UnreadableFileError
+
+_MOST = 0.95  # of the values that are not missing
 
 
 def convert(
@@ -45,7 +49,7 @@ def convert(
     Raises
     ------
     DatasetError
-        If the file states units that are not in the catalogue, or the values cannot be read.
+        If the file states units that are not in the catalogue; ``UnreadableFileError`` if the values cannot be read.
     """
     array = raw[theirs]
     stated = str(array.attrs.get("units", "")).strip()
@@ -63,8 +67,8 @@ def convert(
             for reason, m in masks.items()
         }
     except (OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(
-            f"{path}: {theirs!r} cannot be read: {error}. The file is damaged: download it again."
+        raise UnreadableFileError(
+            f"{path}: {theirs!r} cannot be read: {error}. The file is damaged: download it again.", path
         ) from error
     counts = tally.setdefault(variable.ours, {})
     out = np.empty(stored.shape, np.float32)
@@ -106,6 +110,10 @@ def _screen(
         below, above = (max(variable.tolerance, 1e-6 * abs(end)) for end in (low, high))
         outside = (values < low - below) | (values > high + above)
         count("outside_valid_range", int(outside.sum()))
+        if values.size:
+            known = cast("list[float]", counts.get("found", [np.inf, -np.inf]))
+            ends = [min(known[0], float(np.nanmin(values))), max(known[1], float(np.nanmax(values)))]
+            counts["found"] = cast(int, ends)
         np.clip(values, low, high, out=values)
         values[outside] = np.nan
     count("kept", int((~np.isnan(values)).sum()))
@@ -114,10 +122,50 @@ def _screen(
     return out
 
 
+def screening_record(counts: Mapping[str, Any]) -> str:
+    """Return the counts of a variable as JSON; with ``found``, the range of its values, if most are outside the valid range."""
+    outside, kept = counts.get("outside_valid_range", 0), counts.get("kept", 0)
+    mostly = outside > _MOST * (outside + kept)
+    return json.dumps({
+        k: [float(f"{x:.4g}") for x in n] if k == "found" else n
+        for k, n in counts.items()
+        if k != "found" or mostly
+    })  # fmt: skip
+
+
+def describe_screening(variable: SourceVariable, record: Mapping[str, Any]) -> str:
+    """Return which rule removed most values of a variable, with its bounds and the range found; empty if none did.
+
+    Parameters
+    ----------
+    record
+        Counts by rule, as in the attribute ``screening``.
+    """
+    left = record.get("read", 0) - record.get("fill", 0)
+    for reason, number in record.items():
+        if reason in ("read", "fill", "kept", "found") or not number or number <= _MOST * left:
+            continue
+        share = "all" if number == left else f"{100 * number / left:.1f} %"
+        if reason != "outside_valid_range" or variable.valid_range is None:
+            return f"{variable.ours}: {share} of the {left} values were removed by the rule {reason}"
+        low, high = variable.valid_range
+        found = record.get("found")
+        values = f"; the files have {found[0]:g} to {found[1]:g}" if found else ""
+        return (
+            f"{variable.ours}: {share} of the {left} values are outside the valid range of {low:g} to {high:g} "
+            f"{variable.our_units}{values}. Their units, scaling or accumulation are not those of the catalogue"
+        )
+    return ""
+
+
 def merge_counts(*records: str) -> str:
     """Return the sum of several ``screening`` records, for datasets read in parts."""
-    total: dict[str, int] = {}
+    total: dict[str, Any] = {}
     for record in records:
         for reason, count in json.loads(record).items():
-            total[reason] = total.get(reason, 0) + count
+            if reason == "found":
+                known = total.get(reason, count)
+                total[reason] = [min(known[0], count[0]), max(known[1], count[1])]
+            else:
+                total[reason] = total.get(reason, 0) + count
     return json.dumps(total)

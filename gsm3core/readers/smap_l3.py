@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,13 +12,14 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.catalog import source_entry
+from gsm3core.catalog import SourceEntry, source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.granules import Granule, find_granules, open_granule
+from gsm3core.readers.granules import Granule, Roots, describe_roots, find_granules, open_granule
 from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
+from gsm3core.readers.smap_layouts import place_map
 
-_GRIDS = {(1624, 3856): "M09", (406, 964): "M36"}
+_COARSE_TITLE = "SMAP L3 radiometer soil moisture, daily, 36 km (SPL3SMP)"
 _NOT_RECOMMENDED, _NOT_SUCCESSFUL = 1, 4
 _NO_FLAG = 0xFFFF
 
@@ -46,12 +46,13 @@ class SmapL3Reader:
         self.screening = screening
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``sm_smap`` ``(time, y, x)``; see :class:`gsm3core.readers.gridded.GridReader`.
 
         ``y`` and ``x`` are the producer's row and column. The file's latitudes and longitudes are fill values where
-        there is no retrieval; use :func:`gsm3core.geography.grids.cell_centres`.
+        there is no retrieval; use :func:`gsm3core.geography.grids.cell_centres`. Files in geographic coordinates, of NSIDC's
+        reformatting (HEG) or of AppEEARS, give ``(time, lat, lon)``.
         """
         if self.overpass != "both":
             return self._open(root, period, transform, self.overpass)
@@ -68,12 +69,19 @@ class SmapL3Reader:
         return out
 
     def _open(
-        self, root: Path, period: Period | None, transform: Transform | None, overpass: str
+        self, root: Roots, period: Period | None, transform: Transform | None, overpass: str
     ) -> xr.Dataset:
         entry = source_entry("smap-l3e")
-        granules = find_granules(entry, root, period)
+        notes: list[str] = []
+        granules = find_granules(entry, root, period, notes=notes)
+        enhanced = {"grid" in g.parts for g in granules}
+        if len(enhanced) == 2:
+            raise DatasetError(
+                f"{describe_roots(root)} has files of SPL3SMP_E (9 km, SMAP_L3_SM_P_E_...) and of SPL3SMP (36 km, "
+                "SMAP_L3_SM_P_...). Put them into different folders."
+            )
         grids: set[str] = set()
-        raw_granules = (self._open_raw(g, overpass, grids) for g in granules)
+        raw_granules = (self._open_raw(g, overpass, grids, entry) for g in granules)
         out = read_grid(
             entry,
             raw_granules,
@@ -81,43 +89,47 @@ class SmapL3Reader:
             period=period,
             step=pd.Timedelta("1D"),
             transform=transform,
+            notes=notes,
         )
-        out.attrs["grid"] = grids.pop()
-        # An area mean of the transform has named the grid of its cells already.
-        out[v.SM_SMAP].attrs.setdefault("grid", out.attrs["grid"])
+        if len(grids) > 1:
+            raise DatasetError(
+                f"{describe_roots(root)} has maps on {' and '.join(sorted(grids))}; put them into different folders."
+            )
+        if grid := grids.pop():
+            out.attrs["grid"] = grid
+            # An area mean of the transform has named the grid of its cells already.
+            out[v.SM_SMAP].attrs.setdefault("grid", grid)
         out[v.SM_SMAP].attrs |= {"overpass": overpass, "cell_methods": "time: point"}
+        if grid == "M36" or not enhanced.pop():
+            out[v.SM_SMAP].attrs["source"] = _COARSE_TITLE
+            said = [
+                "the files are SPL3SMP of 36 km, not SPL3SMP_E of 9 km",
+                *json.loads(out.attrs.get("notes", "[]")),
+            ]
+            out.attrs["notes"] = json.dumps(said, ensure_ascii=False)
         return out
 
     @contextmanager
-    def _open_raw(self, granule: Granule, overpass: str, grids: set[str]) -> Iterator[RawGranule]:
+    def _open_raw(
+        self, granule: Granule, overpass: str, grids: set[str], entry: SourceEntry
+    ) -> Iterator[RawGranule]:
         group, tail = f"Soil_Moisture_Retrieval_Data_{overpass}", "" if overpass == "AM" else "_pm"
-        needed = [f"soil_moisture{tail}", f"retrieval_qual_flag{tail}"]
-        with open_granule(granule.path, "SMAP L3 soil moisture", group=group) as ds:
-            if absent := [n for n in needed if n not in ds]:
+        moisture, quality = f"soil_moisture{tail}", f"retrieval_qual_flag{tail}"
+        path = granule.path
+        with open_granule(path, "SMAP L3 soil moisture", group=group, wanted=(moisture,), entry=entry) as ds:
+            if moisture not in ds:
+                # The first days have no passes of one direction.
+                yield RawGranule(path=path, raw=ds)
+                return
+            if quality not in ds:
                 raise DatasetError(
-                    f"{granule.path} lacks {' and '.join(absent)} in {group}; expected the layout of SPL3SMP_E."
+                    f"{path} lacks {quality} in {group}, which the screening needs. Order the flag with the soil moisture."
                 )
-            value, flag = (ds[n] for n in needed)
-            if value.shape not in _GRIDS:
-                raise DatasetError(
-                    f"{granule.path}: {needed[0]} has shape {value.shape}; expected a global EASE-Grid 2.0 map, "
-                    f"{' or '.join(f'{r} x {c} ({n})' for (r, c), n in _GRIDS.items())}. Spatial subsets are not supported."
-                )
-            grids.add(_GRIDS[value.shape])
-            rows, columns = value.shape
-            as_rows = dict(zip(value.dims, ("y", "x"), strict=True))
-            axes = {"y": np.arange(rows), "x": np.arange(columns), v.TIME: [granule.stamp]}
-            bits = flag.fillna(_NO_FLAG).astype(np.uint16).rename(as_rows)
+            raw, grid = place_map(ds, moisture, quality, tail, granule, "grid" in granule.parts)
+            grids.add(grid)
+            bits = raw[quality].fillna(_NO_FLAG).astype(np.uint16)
             bad = _NOT_RECOMMENDED if self.screening == "recommended" else _NOT_SUCCESSFUL
             reason = "not_recommended" if self.screening == "recommended" else "not_successful"
-            raw = (
-                value.rename(as_rows)
-                .expand_dims(v.TIME)
-                .to_dataset()
-                .drop_vars(list(ds.coords), errors="ignore")
-            )
             yield RawGranule(
-                path=granule.path,
-                raw=raw.assign_coords(axes),
-                masks={needed[0]: {reason: (bits & bad) != 0}},
+                path=path, raw=raw[[moisture]], masks={moisture: {reason: (bits & bad) != 0}}, grid=grid
             )

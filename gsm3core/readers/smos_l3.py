@@ -12,12 +12,13 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.catalog import source_entry
+from gsm3core.catalog import SourceEntry, source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
-from gsm3core.readers.granules import Granule, find_granules, open_granule
+from gsm3core.readers.granules import Granule, Roots, find_granules, open_granule
 from gsm3core.readers.grid_axes import spatial_axes
 from gsm3core.readers.gridded import RawGranule, Transform, read_grid, select_variables
+from gsm3core.readers.time_axes import single_time
 
 _EPOCH = pd.Timestamp("2000-01-01")
 
@@ -42,13 +43,27 @@ class SmosL3Reader:
         self.limits = {"Rfi_Prob": max_rfi, "Soil_Moisture_Dqx": max_dqx}
 
     def open(
-        self, root: Path, period: Period | None = None, *, transform: Transform | None = None
+        self, root: Roots, period: Period | None = None, *, transform: Transform | None = None
     ) -> xr.Dataset:
         """Return ``sm_product`` ``(time, lat, lon)``; see :class:`gsm3core.readers.gridded.GridReader`."""
         entry = source_entry("smos-l3")
-        granules = find_granules(entry, root, period, keep=lambda parts: parts.get("orbit") == self.orbit)
+        notes: list[str] = []
+        granules = find_granules(
+            entry,
+            root,
+            period,
+            keep=lambda parts: parts.get("orbit", "").upper() == self.orbit,
+            notes=notes,
+            what=f"the orbit {self.orbit} (option orbit)",
+        )
+        if len({g.parts["kind"].upper() for g in granules}) == 2:
+            daily = [g for g in granules if g.parts["kind"] == "1"]
+            notes.append(
+                f"{len(granules) - len(daily)} files of the Simple User Data Product (CLF3S) are not read"
+            )
+            granules = daily
         absent: set[str] = set()
-        raw_granules = (self._open_raw(g, absent) for g in granules)
+        raw_granules = (self._open_raw(g, entry, absent) for g in granules)
         out = read_grid(
             entry,
             raw_granules,
@@ -56,6 +71,7 @@ class SmosL3Reader:
             period=period,
             step=pd.Timedelta("1D"),
             transform=transform,
+            notes=notes,
         )
         out[v.SM_PRODUCT].attrs |= {"orbit": self.orbit, "cell_methods": "time: point"}
         if absent:
@@ -63,20 +79,23 @@ class SmosL3Reader:
         return out
 
     @contextmanager
-    def _open_raw(self, granule: Granule, absent: set[str]) -> Iterator[RawGranule]:
-        with open_granule(granule.path, "SMOS L3 soil moisture") as opened:
-            ds = spatial_axes(opened, granule.path)
-            day = granule.stamp
-            _check_day(ds, day, granule.path)
+    def _open_raw(self, granule: Granule, entry: SourceEntry, absent: set[str]) -> Iterator[RawGranule]:
+        path, day = granule.path, granule.stamp
+        if granule.parts["end"] != granule.parts["day"]:
+            raise DatasetError(
+                f"{path} covers {granule.parts['day']} to {granule.parts['end']} by its name; expected a map of one day "
+                f"({entry.title})."
+            )
+        with open_granule(path, "SMOS L3 soil moisture", wanted=("Soil_Moisture",), entry=entry) as opened:
+            raw = single_time(spatial_axes(opened, path), path, day)
+            _check_day(raw, day, path)
             masks = {}
             for flag, limit in self.limits.items():
-                if flag in ds:
-                    masks[f"{flag}_above_{limit:g}"] = ds[flag].transpose(v.LAT, v.LON) > limit
+                if flag in raw:
+                    masks[f"{flag}_above_{limit:g}"] = raw[flag] > limit
                 else:
                     absent.add(flag)
-            data = ds[[n for n in ds.data_vars if {v.LAT, v.LON} == set(ds[n].dims)]]
-            raw = data.transpose(v.LAT, v.LON).expand_dims({v.TIME: [day]})
-            yield RawGranule(path=granule.path, raw=raw, masks={"Soil_Moisture": masks})
+            yield RawGranule(path=path, raw=raw, masks={"Soil_Moisture": masks})
 
 
 def _check_day(ds: xr.Dataset, day: pd.Timestamp, path: Path) -> None:

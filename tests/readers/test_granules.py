@@ -12,7 +12,8 @@ from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 from gsm3core.readers import make_grid_reader
 from gsm3core.readers.availability import check_availability, source_folder
-from gsm3core.readers.granules import find_granules, open_granule
+from gsm3core.readers.file_listing import listed_once
+from gsm3core.readers.granules import candidate_files, find_granules, matching_files, open_granule
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -90,13 +91,28 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
 
 
 def test_folder_or_invalid_file(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"cannot be read"):
-        open_granule(tmp_path, "x")
+    with pytest.raises(DatasetError, match=r"cannot be read"), open_granule(tmp_path, "x"):
+        pass
     touch(tmp_path, "x.nc")
-    with pytest.raises(DatasetError, match=r"x.nc is neither netCDF nor HDF5 .rain."):
-        open_granule(tmp_path / "x.nc", "rain")
+    with (
+        pytest.raises(DatasetError, match=r"x.nc is neither netCDF nor HDF5 .rain.: it has 5 bytes"),
+        open_granule(tmp_path / "x.nc", "rain"),
+    ):
+        pass
 
 
 def test_unknown_reader() -> None:
     with pytest.raises(DatasetError, match=r"unknown gridded reader 'erra5'. Did you mean 'era5'"):
         make_grid_reader("erra5")
+
+
+def test_folders_are_listed_once_in_a_build(tmp_path: Path) -> None:
+    """A file that comes later is of the next build; outside of one, every call lists the folder."""
+    entry, name = source_entry("gldas-noah025"), "GLDAS_NOAH025_3H.A20160101.{}.021.nc4"
+    (tmp_path / name.format("0300")).touch()
+    with listed_once():
+        assert len(find_granules(entry, tmp_path)) == 1
+        (tmp_path / name.format("0600")).write_bytes(b"x")
+        assert len(find_granules(entry, [tmp_path])) == len(matching_files(entry, tmp_path)) == 1
+        assert len(candidate_files(entry, tmp_path, None)) == 1
+    assert len(find_granules(entry, tmp_path)) == len(matching_files(entry, tmp_path)) == 2
