@@ -1,8 +1,9 @@
-"""Atomic writes of datasets, checksums of files, and fixed-width text arrays."""
+"""Atomic writes of datasets, checksums and order of files, and fixed-width text arrays."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -97,3 +98,9 @@ def texts(labels: ArrayLike) -> NDArray[np.str_]:
     return np.array(
         [x.decode() if isinstance(x, bytes) else str(x) for x in np.asarray(labels).ravel()], dtype=str
     )
+
+
+def copy_order(path: str) -> tuple[str, int]:
+    """Return the sort key by which a copy follows its original: browsers add `` (1)`` to the name of a second download."""
+    found = re.search(r" ?\((\d+)\)(?=\.\w+$)", path)
+    return (path[: found.start()] + path[found.end() :], int(found[1])) if found else (path, 0)

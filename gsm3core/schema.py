@@ -65,37 +65,6 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     return ds
 
 
-def open_series(path: str | Path) -> xr.DataArray:
-    """Return the only soil-moisture series of a netCDF file.
-
-    Parameters
-    ----------
-    path
-        A netCDF-4 file with one variable of dimensions ``(site, time)`` or ``(product, site, time)``.
-
-    Raises
-    ------
-    DatasetError
-        If the file cannot be read, or has none or several such variables.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise DatasetError(f"{path} does not exist or is not a file; expected a netCDF-4 file.")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as ds:
-            ds = _with_fixed_strings(ds.load())
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read as netCDF-4: {error}.") from error
-    shapes = ({v.SITE, v.TIME}, {v.PRODUCT, v.SITE, v.TIME})
-    # The predictive standard deviation in a run's predictions is not a soil-moisture series.
-    candidates = [a for a in ds.data_vars.values() if a.name != v.SM_PREDICTED_STD]
-    series = [a for a in candidates if set(a.dims) in shapes and a.dtype.kind == "f"]
-    if len(series) != 1:
-        names = ", ".join(str(a.name) for a in series) or "none"
-        raise DatasetError(f"{path} has {names}; expected one soil-moisture variable (site, time).")
-    return series[0]
-
-
 def save_dataset(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> Path:
     """Check a SiteDataset and write it atomically (Zarr for ``.zarr``, netCDF-4 for ``.nc`` and ``.nc4``).
 

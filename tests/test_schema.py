@@ -13,14 +13,12 @@ import pytest
 import xarray as xr
 
 from gsm3core import open_dataset
-from gsm3core import vocabulary as v
 from gsm3core.errors import DatasetError, DatasetWarning
 from gsm3core.files import fingerprint
 from gsm3core.schema import (
     attribute_names,
     check_dataset,
     forcing_names,
-    open_series,
     products,
     save_dataset,
     target_names,
@@ -224,17 +222,6 @@ def test_datasets_are_overwritten_only_on_request(dataset: xr.Dataset, tmp_path:
     assert fingerprint(path) != before
     with pytest.raises(DatasetError, match=r"\.csv"):
         save_dataset(dataset, tmp_path / "world.csv")
-
-
-def test_open_series_expects_one_variable(dataset: xr.Dataset, tmp_path: Path) -> None:
-    dataset[["sm_insitu"]].to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
-    dataset.to_netcdf(tmp_path / "many.nc", engine="h5netcdf")
-    np.testing.assert_array_equal(open_series(tmp_path / "one.nc"), dataset.sm_insitu)
-    with_std = {v.SM_PREDICTED: dataset.sm_insitu, v.SM_PREDICTED_STD: dataset.sm_insitu * 0.1}
-    xr.Dataset(with_std).to_netcdf(tmp_path / "predictions.nc", engine="h5netcdf")
-    np.testing.assert_array_equal(open_series(tmp_path / "predictions.nc"), dataset.sm_insitu)
-    with pytest.raises(DatasetError, match="expected one soil-moisture variable"):
-        open_series(tmp_path / "many.nc")
 
 
 def test_a_long_gap_is_counted_as_by_pandas(dataset: xr.Dataset) -> None:

@@ -33,12 +33,14 @@ def score_command(
         str,
         typer.Argument(
             help="A dataset (.zarr, .nc), whose products are scored on all days; or the id or path of a run, scored on its test "
-            "days; or, with OBSERVED, a netCDF file with one soil-moisture variable (site, time)."
+            "days; or, with OBSERVED, a netCDF file or Zarr store with one soil-moisture variable (site, time)."
         ),
     ],
     observed: Annotated[
         Path | None,
-        typer.Argument(help="Observations: netCDF file with one soil-moisture variable (site, time)."),
+        typer.Argument(
+            help="Observations: netCDF file or Zarr store with one soil-moisture variable (site, time)."
+        ),
     ] = None,
     metrics: Annotated[
         str,
@@ -134,6 +136,8 @@ def score_command(
     for start in range(0, len(names), _METRICS_IN_TABLE):
         console.print(score_table(scores, against, names[start : start + _METRICS_IN_TABLE]))
     print_conditions(scores, against)
+    for note in filter(None, str(scores.attrs.get("notes", "")).split("\n")):
+        console.print(f"Note: {escape(note)}.", highlight=False, soft_wrap=True)
     if suspect is not None:
         _print_suspects(suspect, left_out=without_suspect)
     if out:
@@ -143,11 +147,15 @@ def score_command(
 
 def _score_files(predicted: Path, observed: Path, metrics: list[str], min_days: int, scaling: Any) -> Any:
     from gsm3core.evaluation.site_scores import site_scores
-    from gsm3core.schema import open_series
+    from gsm3core.readers.series_file import open_series
 
-    scores = site_scores(
-        open_series(predicted), open_series(observed), metrics=metrics, min_days=min_days, scaling=scaling
-    )
+    first, second = open_series(predicted), open_series(observed)
+    notes = [
+        f"{p.name}: {n}" for p, s in ((predicted, first), (observed, second)) for n in s.attrs.pop("notes")
+    ]
+    scores = site_scores(first, second, metrics=metrics, min_days=min_days, scaling=scaling)
+    if notes:
+        scores.attrs["notes"] = "\n".join(filter(None, [*notes, scores.attrs.get("notes", "")]))
     return scores if v.PRODUCT in scores.dims else scores.expand_dims({v.PRODUCT: [predicted.name]})
 
 

@@ -61,7 +61,8 @@ def site_scores(
     predicted
         ``(site, time)`` or ``(product, site, time)``, m3 m-3; NaN is missing.
     observed
-        ``(site, time)``, m3 m-3. Sites and days are matched by label; only common ones are used.
+        ``(site, time)``, m3 m-3. Sites and UTC days are matched by label; only common ones are used. Values within the day
+        are averaged, on either side (:func:`gsm3core.readers.utc_days.to_utc_days`).
     min_days
         Minimum number of paired days for a score.
     confidence
@@ -85,7 +86,8 @@ def site_scores(
         Dimensions of ``predicted`` without time. ``R``, ``bias`` (product minus observed), ``RMSE``, ``ubRMSE``;
         ``n_valid`` and ``n_effective`` (paired days and effective sample size); ``R_lower``, ``R_upper`` and, for every
         metric of the values, ``bias_lower``, ``bias_upper`` and so on (not for ranks and anomalies); ``reason``, empty
-        where there is a score. A constant series has bias and errors but no R.
+        where there is a score. A constant series has bias and errors but no R. The attribute ``notes`` says what was
+        assumed to match the two, if anything.
 
     Raises
     ------
@@ -127,6 +129,8 @@ def site_scores(
     scores = xr.Dataset(
         coords=both.coords, attrs={"min_days": min_days, "confidence": confidence, "scaling": scaling}
     )
+    if both.notes:
+        scores.attrs["notes"] = "\n".join(both.notes)
     for metric in requested:
         metric_moments = _moments_of(metric, both.observed, x, y, moments)
         found = np.where(enough & (metric_moments.n >= min_days), metric.from_moments(metric_moments), np.nan)
