@@ -106,11 +106,13 @@ def add(store: Store, request: UploadRequest) -> UploadResult:
             days = joined[v.SM_PRODUCT].sel({v.PRODUCT: request.name}).notnull().sum(v.TIME)
             sites = pd.DataFrame({"site": joined[v.SITE].values.astype(str), "days": days.values.astype(int)})
             sites = sites[sites["days"] > 0].assign(outcome="used", note="")
-            unknown = pd.DataFrame({"site": step["unknown_sites"], "days": 0})
-            sites = pd.concat(
-                [sites, unknown.assign(outcome="refused", note="not a site of the dataset")],
-                ignore_index=True,
-            )[["site", "outcome", "note", "days"]]
+            reasons = dict.fromkeys(step["unknown_sites"], "not a site of the dataset") | step.get(
+                "refused", {}
+            )
+            refused = pd.DataFrame(
+                {"site": list(reasons), "days": 0, "outcome": "refused", "note": list(reasons.values())}
+            )
+            sites = pd.concat([sites, refused], ignore_index=True)[["site", "outcome", "note", "days"]]
         save_dataset(joined, path)
     used = sites["outcome"] == "used"
     return UploadResult(

@@ -17,6 +17,8 @@ from gsm3core.readers.step_counts import StepCounts
 from gsm3core.user_tables.add_product import LICENSE, MAX_LISTED, align_table, check_name, with_history_step
 from gsm3core.user_tables.tables import read_table
 
+MAX_REASONS = 3
+
 
 def add_network(
     ds: xr.Dataset,
@@ -77,8 +79,10 @@ def add_network(
     used = (report["outcome"] == "used").to_numpy()
     if not used.any():
         reasons = "; ".join(f"{c} site(s): {n}" for n, c in report["note"].value_counts().items())
+        more = "".join(f" {why}" for why in list(table.refused.values())[:MAX_REASONS])
         raise DatasetError(
-            f"{table.file}: no site can be used ({reasons}). The nearest is {report['km'].min():g} km from a site of the dataset."
+            f"{table.file}: no site can be used ({reasons}).{more} The nearest is {report['km'].min():g} km from a site of the "
+            "dataset."
         )
     selected = report[used]
     new = _from_neighbours(ds, selected, nearest[used], values[used], name)
@@ -100,11 +104,17 @@ def add_network(
         both[v.SM_INSITU].attrs["source"] = f"{before} + {name}: {table.file}"
     both = describe_coordinates(both.transpose(..., v.SITE, v.TIME), known_regions=True)
     step = table.as_step("add-network", name) | days.as_step("days")
+    refused = dict(zip(report["site"][~used], report["note"][~used], strict=True)) | table.refused
     step |= {
-        "within_km": within_km, "sites_used": int(used.sum()), "sites_refused": int((~used).sum()),
+        "within_km": within_km, "sites_used": int(used.sum()), "sites_refused": len(refused),
+        "refused": dict(list(refused.items())[:MAX_LISTED]),
         "farthest_km": float(selected["km"].max()),
         "neighbours": dict(zip(selected["site"][:MAX_LISTED], selected["neighbour"][:MAX_LISTED], strict=True)),
     }  # fmt: skip
+    others = pd.DataFrame(
+        {"site": list(table.refused), "outcome": "refused", "note": list(table.refused.values()), "days": 0}
+    )
+    report = pd.concat([report, others], ignore_index=True) if table.refused else report
     return with_history_step(both, ds, step, f"the dataset with {name}"), report
 
 

@@ -81,6 +81,8 @@ def add_product(
     out = ds.assign({v.SM_PRODUCT: joined.astype(np.float32).assign_attrs(attrs)})
     step = table.as_step("add-product", name) | days.as_step("days")
     step |= {"unknown_sites": unknown[:MAX_LISTED], "unknown_sites_count": len(unknown)}
+    if table.refused:
+        step["refused"] = dict(list(table.refused.items())[:MAX_LISTED])
     return with_history_step(out, ds, step, f"the dataset with {name}"), step
 
 

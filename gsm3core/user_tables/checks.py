@@ -6,17 +6,13 @@ import numpy as np
 import pandas as pd
 
 from gsm3core.errors import DatasetError
+from gsm3core.readers.moisture_units import moisture_factor
+from gsm3core.readers.time_texts import parse_times
 
-FRACTION = {
-    "m3 m-3", "m3/m3", "m^3 m^-3", "m^3/m^3", "m**3 m**-3", "m**3/m**3", "m³ m⁻³", "m³/m³", "cm3/cm3", "cm3 cm-3", "cm^3/cm^3",
-    "cm**3/cm**3", "v/v", "1",
-}  # fmt: skip
-PERCENT = {"%", "percent", "vol%", "vol.%", "vol.-%", "% vol", "%vol", "volumetric percent"}
 # Names are shown in web pages and written to tables, where a spreadsheet must not read them as formulas.
 SITE_NAME = r"(?![=+@])(?!-.*[^\d._-])[^\x00-\x1f\x7f<>]{1,80}"
 SITE_NAME_RULE = "expected 1 to 80 characters without < and >, not starting like a formula (= + @ -)"
 _SHOWN = 3
-_ZONE = r"(?:[zZ]|\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*[+-]\d{2}(?::?\d{2})?)$"
 
 
 def unit_factor(raw: pd.DataFrame, units: str, file: str) -> tuple[float, str]:
@@ -39,11 +35,10 @@ def unit_factor(raw: pd.DataFrame, units: str, file: str) -> tuple[float, str]:
     unit = (stated or [units])[0]
     if not unit:
         raise DatasetError(f"{file} has no units: add a column 'units' (m3 m-3 or %), or set --units.")
+    factor = moisture_factor(unit)
+    if factor is not None:
+        return factor, unit
     plain = " ".join(unit.lower().split())
-    if plain in FRACTION:
-        return 1.0, unit
-    if plain in PERCENT:
-        return 0.01, unit
     more = (
         " Divide a water column by the depth of its layer first."
         if plain in {"mm", "kg m-2", "kg/m2", "m"}
@@ -54,28 +49,31 @@ def unit_factor(raw: pd.DataFrame, units: str, file: str) -> tuple[float, str]:
     )
 
 
-def times(column: pd.Series, rows: pd.DataFrame, file: str) -> tuple[np.ndarray, list[str]]:
-    """Return UTC times, and a note if some have a time zone.
+def times(column: pd.Series, rows: pd.DataFrame, file: str, order: str = "") -> tuple[np.ndarray, list[str]]:
+    """Return UTC times, and notes on how they were read.
+
+    Parameters
+    ----------
+    order
+        ``day`` or ``month`` if the header says which comes first.
 
     Raises
     ------
     DatasetError
-        If a time is not ISO 8601; 01/02/2020 is ambiguous.
+        If a time is invalid, or 01/02/2020 is ambiguous.
     """
     notes: list[str] = []
-    if column.dtype.kind == "M":
+    bad = column.isna().to_numpy()
+    if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
         stamps = pd.to_datetime(column, utc=True)
     elif column.dtype.kind in "iuf":
         raise DatasetError(
             f"{file}: times are numbers ({column.iloc[0]}); expected dates such as 2020-02-01."
         )
     else:
-        texts = column.astype("str").str.strip()
-        zoned = texts.str.contains(_ZONE, regex=True)
-        if zoned.any():
-            rest = "; those without a zone are read as UTC" if not zoned.all() else ""
-            notes.append(f"{int(zoned.sum()):,} times with a zone converted to UTC{rest}")
-        stamps = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
+        stamps = pd.Series(pd.NaT, index=column.index, dtype="datetime64[ns, UTC]")
+        found, notes = parse_times(column[~bad], file, order=order)
+        stamps[~bad] = found.astype(stamps.dtype)
     bad = stamps.isna().to_numpy()
     if bad.any():
         given = column[bad].iloc[0]

@@ -82,6 +82,23 @@ def check_hdf5(path: Path, max_values: int) -> None:
     _check_size(path, longest, size, max_values)
 
 
+def check_classic(path: Path, max_values: int) -> None:
+    """Raise if a classic netCDF file has too many values by its header; its variables may share their bytes.
+
+    Raises
+    ------
+    DatasetError
+        If it has too many values or variables.
+    """
+    from scipy.io import netcdf_file
+
+    with netcdf_file(path, mmap=True) as opened:
+        sizes = [(x.data.size, x.data.nbytes) for x in opened.variables.values()]
+    if len(sizes) > MAX_COLUMNS:
+        raise DatasetError(f"{path.name} has {len(sizes):,} variables; expected at most {MAX_COLUMNS}.")
+    _check_size(path, max((n for n, _ in sizes), default=0), sum(n for _, n in sizes), max_values)
+
+
 def _check_size(path: Path, values: int, size: int, max_values: int) -> None:
     if values > max_values or size > _MEAN_VALUE_BYTES * max_values:
         raise DatasetError(

@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 import pandas as pd
 
 from gsm3core.errors import DatasetError
-from gsm3core.user_tables.files import SUFFIXES
+from gsm3core.user_tables.files import SUFFIXES, unknown_suffix
 from gsm3core.user_tables.tables import Table, read_table
 
 MAX_UPLOAD_BYTES = 50 << 20
@@ -126,9 +126,7 @@ def safe_name(filename: str) -> str:
     stem, dot, suffix = last.rpartition(".")
     suffix = f".{suffix.lower()}" if dot else ""
     if suffix not in SUFFIXES:
-        raise DatasetError(
-            f"{last[:_MAX_STEM]!r} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}."
-        )
+        raise DatasetError(unknown_suffix(repr(last[:_MAX_STEM]), suffix))
     plain = re.sub(r"[^\w .-]", "_", stem).strip(" .")[:_MAX_STEM].strip(" .") or "table"
     if _WINDOWS_DEVICES.fullmatch(plain.split(".")[0]):
         plain = f"table {plain}"

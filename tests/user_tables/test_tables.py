@@ -116,7 +116,8 @@ def test_times_with_zones_are_converted_to_utc_days(tmp_path: Path) -> None:
     assert [f"{d:%m-%d}" for d in table.daily["day"]] == ["05-01", "05-02", "05-03", "05-04"]
     assert list(table.daily["value"]) == pytest.approx([0.2, 0.5, 0.4, 0.6])
     assert table.notes == [
-        "3 times with a zone converted to UTC; those without a zone are read as UTC", "5 values averaged to 4 UTC days",
+        "3 times with a zone converted to UTC; those without a zone are read as UTC",
+        "several values a day at irregular times averaged", "5 values averaged to 4 UTC days",
     ]  # fmt: skip
 
 
@@ -143,14 +144,14 @@ def test_refused_rows_are_counted(dataset: xr.Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rows", "head", "message"), [
-    ([row()], "site,date,value,units", r"has no column 'time'; it has site, date, value, units"),
+    ([row()], "site,when,value,units", r"has no column 'time'; it has site, when, value, units"),
     ([row()], "site,time,valeu,units", r"no column 'value'.*Did you mean 'valeu'"),
     (["S000,2015-05-01,0.2"], "site,time,value", "has no units: add a column 'units'"),
     ([row(units="mm")], HEAD, "units 'mm'; expected volumetric .* depth of its layer"),
     ([row(), row(units="%")], HEAD, "has several units: '%', 'm3 m-3'"),
     ([row(value=v) for v in (25.0,)], HEAD, r"1 of 1 values are outside 0 to 1.*It looks like percent: set units '%'"),
     ([row(value=0.25, units="%")], HEAD, "has units of percent, but values up to 0.25 only"),
-    ([row(time="01/05/2015")], HEAD, r"invalid time '01/05/2015' in line 2"),
+    ([row(time="01/05/2015")], HEAD, r"ambiguous time '01/05/2015': the day or the month may come first"),
     ([row(), row(time="2015-02-30")], HEAD, "invalid time '2015-02-30' in line 3"),
     ([row(time="2015-05-01 12:00 CET")], HEAD, r"invalid time .*2020-02-01T06:00\+02:00"),
     (['S000,2015-05-01,"0,2",m3 m-3'], HEAD, "invalid value '0,2' in line 2 .* Write decimals with a point"),
@@ -173,6 +174,17 @@ def test_errors_in_a_table_are_named(
         add_product(dataset, path, "Mine")
 
 
+def test_sites_with_fractions_among_percent_are_named(tmp_path: Path) -> None:
+    """A dry site has such values too, so it is read; the note asks."""
+    days = [f"2015-05-{d:02d}" for d in range(1, 11)]
+    rows = [row(site=s, time=d, value=x, units="%") for s, x in (("a", 0.25), ("b", 25)) for d in days]
+    table = read_table(csv(tmp_path / "t.csv", *rows))
+    assert table.notes == ["1 of 2 sites have values up to 1 % only, such as 'a' (0.25 %): are these m3 m-3?"]
+    assert sorted(set(table.daily["value"])) == pytest.approx([0.0025, 0.25])
+    zeros = read_table(csv(tmp_path / "t.csv", *(row(time=d, value=0, units="%") for d in days)))
+    assert not zeros.daily["value"].any()
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     contents = {
         "binary.csv": b"\x00\x01\x02", "hdf.csv": b"\x89HDF\r\n\x1a\n",
@@ -182,7 +194,8 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     }  # fmt: skip
     messages = {
         "binary.csv": "is not text", "hdf.csv": "is not text", "latin.csv": "is not UTF-8", "empty.csv": "is empty",
-        "text.nc": "is not a netCDF-4 file", "classic.nc": "classic netCDF file; convert it", "cut.nc": "may be truncated",
+        "text.nc": "is not a netCDF file", "classic.nc": "classic.nc cannot be read.*may be truncated",
+        "cut.nc": "may be truncated",
         "code.pkl": "has the suffix '.pkl'", "text.parquet": "is not a parquet file", "missing.csv": "does not exist",
     }  # fmt: skip
     for name, content in contents.items():
@@ -275,7 +288,7 @@ def test_a_network_is_added_to_a_satellite_dataset(dataset: xr.Dataset, tmp_path
     ([network_row("a", 40.0, 500.0)], NETWORK_HEAD, "lon 500 of site 'a'"),
     ([network_row("a", 40.0, -100.0), network_row("a", 41.0, -100.0, "2015-05-02")], NETWORK_HEAD, "'a' has several coordinates"),
     ([network_row("a", 0.0, 0.0)], NETWORK_HEAD, r"no site can be used .* within 25 km.*The nearest is"),
-    (["a,2015-05-01,0.2,m3 m-3,north,0"], NETWORK_HEAD, "invalid lat 'north' in line 2"),
+    (["a,2015-05-01,0.2,m3 m-3,north,0"], NETWORK_HEAD, "invalid lat 'north' of site 'a' in line 2"),
 ])  # fmt: skip
 def test_errors_in_a_network_are_named(
     dataset: xr.Dataset, tmp_path: Path, rows: list[str], head: str, message: str

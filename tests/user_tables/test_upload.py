@@ -57,10 +57,10 @@ class Evil:
         (GOOD, "a.xlsx", "'a.xlsx' has the suffix '.xlsx'; expected one of .csv"),
         (GOOD, "a", "expected one of"),
         (GOOD, "../../etc/passwd", "'passwd' has the suffix ''; expected one of"),
-        (b"PK\x03\x04" + b"0" * 90, "a.csv", "is not text; expected CSV"),
+        (b"PK\x03\x04" + b"0" * 90, "a.csv", "is an Excel workbook or another zip archive; save the sheet as"),
         (b"\x89HDF\r\n\x1a\n" + b"0" * 90, "a.csv", "is not text"),
-        (GOOD, "a.nc", "is not a netCDF-4 file"),
-        (b"\x89HDF\r\n\x1a\n" + b"0" * 90, "a.nc", "cannot be read as netCDF-4"),
+        (GOOD, "a.nc", "is not a netCDF file"),
+        (b"\x89HDF\r\n\x1a\n" + b"0" * 90, "a.nc", "cannot be read as netCDF"),
         (GOOD, "a.parquet", "is not a parquet file"),
         (pickle.dumps(Evil()), "a.csv", "not text|no column"),
         (b"site,time,value,units\n<script>alert(1)</script>,2015-05-01,0.2,1\n", "a.csv", "invalid site name"),
@@ -171,3 +171,20 @@ def test_file_names_stay_in_their_folder(stem: str, suffix: str) -> None:
 )  # fmt: skip
 def test_unsafe_file_names_are_cleaned(given_name: str, expected: str) -> None:
     assert safe_name(given_name) == expected
+
+
+def test_a_classic_file_with_more_values_than_the_limit_is_refused(tmp_path: Path) -> None:
+    """40,000 values of one byte each are few bytes, but a large table."""
+    n = 40_000
+    ds = xr.Dataset(
+        {"sm": (("site", "time"), np.full((4, n // 4), 20, np.int8), {"units": "%"})},
+        coords={
+            "site": np.arange(4, dtype=np.int32),
+            "time": ("time", np.arange(n // 4, dtype=np.int32), {"units": "hours since 2000-01-01"}),
+        },
+    )
+    ds.to_netcdf(tmp_path / "t.nc", engine="scipy", format="NETCDF3_CLASSIC")
+    content = (tmp_path / "t.nc").read_bytes()
+    with pytest.raises(DatasetError, match=r"t\.nc has 40,000 values in one column"):
+        check_upload(content, "t.nc", max_bytes=100_000)
+    assert check_upload(content, "t.nc", max_bytes=200_000).sites_count == 4
