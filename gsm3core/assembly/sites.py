@@ -11,6 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from gsm3core import vocabulary as v
+from gsm3core.assembly.site_checks import check_sites
+from gsm3core.assembly.twins import Duplicates, drop_duplicates, twin_notes
 from gsm3core.catalog import dataset_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
@@ -41,6 +43,11 @@ def build(name: str, source: Path, *, period: Period | None = None) -> xr.Datase
     entry = dataset_entry(name)
     ds = make_reader(entry.reader).open(Path(source), period)
     ds = describe_coordinates(ds.transpose(v.SITE, v.TIME, ...))
+    step: dict[str, object] = {
+        "step": "build", "entry": name, "file": Path(source).name, "sha256": fingerprint(source),
+    }  # fmt: skip
+    if v.SM_INSITU in ds and (notes := check_sites(ds)[1]):
+        step["notes"] = notes
     ds.attrs = {
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
@@ -48,16 +55,20 @@ def build(name: str, source: Path, *, period: Period | None = None) -> xr.Datase
         "source": entry.provider,
         "license": entry.license,
         "references": f"{entry.citation} doi:{entry.doi}" if entry.doi else entry.citation,
-        "history": json.dumps(
-            [{"step": "build", "entry": name, "file": Path(source).name, "sha256": fingerprint(source)}]
-        ),
+        "history": json.dumps([step]),
     }
     check_dataset(ds, name=f"{name} from {source}")
     return ds
 
 
-def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "all"] = "shared") -> xr.Dataset:
-    """Join two SiteDatasets into one.
+def join(
+    first: xr.Dataset,
+    second: xr.Dataset,
+    *,
+    inputs: Literal["shared", "all"] = "shared",
+    duplicates: Duplicates = "first",
+) -> xr.Dataset:
+    """Join two SiteDatasets into one; a station that is in both counts once.
 
     Parameters
     ----------
@@ -66,6 +77,9 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
     inputs
         ``shared``: only the forcings and attributes that both have. ``all``: those of either, missing at the other's
         sites; a model should then get flags of missing inputs (``data.flag_missing``).
+    duplicates
+        Which site of a station that is in both is kept (:func:`gsm3core.assembly.twins.drop_duplicates`). The step ``join``
+        in the history says which were left out, and which others are within 1 km of each other.
 
     Returns
     -------
@@ -76,13 +90,16 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
     Raises
     ------
     DatasetError
-        If a site is in both, they share no forcing, or a shared variable differs in units, grid or classes.
+        If a site's name is in both, they share no forcing, or a shared variable differs in units, grid or classes; with
+        ``duplicates = "error"``, if a station is in both.
     """
     shared_sites = np.intersect1d(first[v.SITE].values.astype(str), second[v.SITE].values.astype(str))
     if len(shared_sites):
         raise DatasetError(
-            f"duplicate site {str(shared_sites[0])!r} ({len(shared_sites)} sites are in both datasets); expected different sites."
+            f"duplicate site {str(shared_sites[0])!r} ({len(shared_sites)} sites are in both datasets); expected different "
+            "sites. If these are years of one source, build it from both: --from for each folder or archive."
         )
+    (first, second), twins, _ = drop_duplicates([first, second], duplicates)
     dynamic, static = (
         [set(names(ds)) for ds in (first, second)] for names in (forcing_names, attribute_names)
     )
@@ -126,7 +143,10 @@ def join(first: xr.Dataset, second: xr.Dataset, *, inputs: Literal["shared", "al
         for key, text in ((k, str(t)) for k, t in first.attrs.items() if k not in ("history", "simulated"))
     }
     steps = [*json.loads(first.attrs.get("history", "[]")), *json.loads(second.attrs.get("history", "[]"))]
-    out.attrs["history"] = json.dumps([*steps, {"step": "join", "inputs": inputs, "only_in": only_in}])
+    step: dict[str, object] = {"step": "join", "inputs": inputs, "only_in": only_in}
+    if notes := twin_notes(twins):
+        step |= {"twins": twins, "notes": notes}
+    out.attrs["history"] = json.dumps([*steps, step])
     if is_simulated(first) or is_simulated(second):
         out.attrs["simulated"] = "true"
     check_dataset(out, name="the joined dataset")

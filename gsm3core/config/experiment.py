@@ -102,7 +102,7 @@ class ExperimentConfig(Section):
 
 # Keys that the configuration of an earlier run lacks, and what that version did.
 _BEFORE: dict[str, dict[str, Any]] = {
-    "holdout": {"buffer_km": 0.0, "outside": "train"},
+    "holdout": {"buffer_km": 0.0, "outside": "train", "group_km": 0.0},
     "training": {"spin_up_days": "warmup"},
 }
 

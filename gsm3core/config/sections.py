@@ -98,11 +98,12 @@ class HoldoutConfig(Section):
         description="EASE-Grid 2.0 whose cells hold out their sites together: M09 (9 km), M36 (36 km); None: that of sm_smap",
     )
     group_km: float = Field(
-        0.0,
+        1.0,
         ge=0,
         le=5000,
         description="sites up to this distance apart, km, are held out together, through chains of sites; 0: only the sites "
-        "of a cell. 33 is the footprint of SMAP on the 9 km grid",
+        "of a cell, as in runs stored before. 1 keeps a station that is in the dataset twice in one fold, 33 is the footprint "
+        "of SMAP on the 9 km grid",
     )
     sites: tuple[str, ...] | None = Field(None, description="ids of the sites that custom holds out")
     networks: tuple[str, ...] | None = Field(None, description="networks that custom holds out")

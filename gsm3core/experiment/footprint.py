@@ -9,7 +9,8 @@ import xarray as xr
 
 from gsm3core import vocabulary as v
 from gsm3core.config import ExperimentConfig
-from gsm3core.experiment.folds import satellite_grid, targets_of
+from gsm3core.experiment.folds import group_grid, satellite_grid, satellite_groups, targets_of
+from gsm3core.geography.grids import cell_of
 from gsm3core.geography.neighbours import near_any
 from gsm3core.holdouts.base import Fold
 
@@ -45,6 +46,25 @@ def sites_within_footprint(
         held_out += int(tested.sum())
         near += int(near_any(lat, lon, tested, trained, km).sum())
     return near, held_out
+
+
+def group_notes(ds: xr.Dataset, config: ExperimentConfig) -> list[str]:
+    """Return a sentence on sites of different cells that ``holdout.group_km`` keeps together; none without such sites."""
+    holdout = config.holdout
+    if holdout.name == "temporal" or not holdout.group_km:
+        return []
+    cell = cell_of(ds[v.LAT].values, ds[v.LON].values, group_grid(ds, holdout))
+    group = satellite_groups(ds, holdout)
+    # A site poleward of the grid is a cell of its own.
+    cell = np.where(cell < 0, -1 - np.arange(len(cell)), cell)
+    pairs = np.unique(np.stack([group, cell]), axis=1)
+    joined = np.isin(group, np.flatnonzero(np.bincount(pairs[0]) > 1))
+    if not joined.any():
+        return []
+    return [
+        f"{int(joined.sum())} sites in different cells are held out together, because they are within "
+        f"{holdout.group_km:g} km of each other (holdout.group_km)."
+    ]
 
 
 def footprint_notes(ds: xr.Dataset, folds: Sequence[Fold], config: ExperimentConfig) -> list[str]:

@@ -15,7 +15,7 @@ from gsm3core.config import ExperimentConfig
 from gsm3core.errors import CancelledError, ConfigError, GSM3Error, did_you_mean
 from gsm3core.experiment.devices import device_slots
 from gsm3core.experiment.folds import divide, folds_of, split_validation_sites, targets_of
-from gsm3core.experiment.footprint import footprint_notes
+from gsm3core.experiment.footprint import footprint_notes, group_notes
 from gsm3core.experiment.progress import RunProgress
 from gsm3core.experiment.provenance import provenance_of, refuse_changed_dataset, with_absolute_regions
 from gsm3core.experiment.scoring import merge_predictions, score, spin_up_notes
@@ -157,7 +157,10 @@ def _execute(
         division = divide(ds, run.config)[1]
         emit(
             "run_started", folds=[f.name for f in folds], device=run.config.training.device, division=division,
-            notes=[*division_lines(division), *footprint_notes(ds, folds, run.config), *spin_up_notes(ds, folds, run.config)],
+            notes=[
+                *division_lines(division), *group_notes(ds, run.config), *footprint_notes(ds, folds, run.config),
+                *spin_up_notes(ds, folds, run.config),
+            ],
         )  # fmt: skip
         _run_folds(run, ds, folds, emit, cancelled)
         predictions = merge_predictions(run, ds, folds)

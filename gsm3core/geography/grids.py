@@ -123,6 +123,24 @@ def cell_centres(grid: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.asarray(lat), np.asarray(lon)
 
 
+def cell_box(cell: int, grid: str) -> tuple[float, float, float, float]:
+    """Return the west, south, east and north edges of a cell of an EASE-Grid 2.0, degrees.
+
+    Parameters
+    ----------
+    cell
+        Number of :func:`cell_of`. The western and the northern edge belong to the cell.
+    grid
+        ``M09`` (9 km) or ``M36`` (36 km).
+    """
+    g = GRIDS[grid]
+    row, column = divmod(cell, g.columns)
+    y = _Y_ORIGIN - (row + np.arange(2)) * g.cell
+    _, (north, south) = _transformer(6933, 4326).transform(np.zeros(2), y)
+    west, east = (-180 + 360 * (column + k) / g.columns for k in (0, 1))
+    return west, float(south), east, float(north)
+
+
 @cache
 def _transformer(source: int, target: int) -> Transformer:
     """Return a cached transformer: creation takes 20 ms; threads may share it (pyproj 3.1 and later)."""

@@ -40,14 +40,35 @@ def joined_groups(lat: ArrayLike, lon: ArrayLike, group: ArrayLike, km: float) -
     _, number = np.unique(np.asarray(group), return_inverse=True)
     if km <= 0:
         return np.asarray(number, np.int64)
-    points = _unit_vectors(lat, lon)
-    pairs = _tree(points).query_pairs(_chord(km), output_type="ndarray")
-    lat, lon = np.asarray(lat, float), np.asarray(lon, float)
-    pairs = pairs[_geodesic_km(lat, lon, pairs[:, 0], pairs[:, 1]) <= km]
+    pairs, _ = pairs_within(lat, lon, km)
     edges = (np.ones(len(pairs)), (number[pairs[:, 0]], number[pairs[:, 1]]))
     count = int(number.max(initial=-1)) + 1
     _, label = connected_components(coo_matrix(edges, shape=(count, count)), directed=False)
     return np.asarray(label[number], np.int64)
+
+
+def pairs_within(lat: ArrayLike, lon: ArrayLike, km: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return all pairs of sites at most some geodesic distance apart.
+
+    Parameters
+    ----------
+    lat, lon
+        ``(site)`` degrees.
+    km
+        Largest distance.
+
+    Returns
+    -------
+    pairs, distances
+        ``(pair, 2)`` numbers of sites, the lower first, in ascending order; ``(pair)`` km.
+    """
+    lat, lon = np.asarray(lat, float), np.asarray(lon, float)
+    if len(lat) < 2 or km <= 0:
+        return np.empty((0, 2), np.int64), np.empty(0)
+    pairs = np.sort(_tree(_unit_vectors(lat, lon)).query_pairs(_chord(km), output_type="ndarray"), axis=1)
+    pairs = pairs[np.lexsort(pairs.T[::-1])].astype(np.int64)
+    distances = _geodesic_km(lat, lon, pairs[:, 0], pairs[:, 1])
+    return pairs[distances <= km], distances[distances <= km]
 
 
 def near_any(

@@ -16,7 +16,7 @@ from gsm3core.errors import ConfigError
 
 Mask = NDArray[np.bool_]
 
-SAME_CELL = "in the satellite cell of a test site"
+SAME_CELL = "in the satellite cell of a test site, or grouped with it"
 NO_REGION = "in no region"
 
 

@@ -4,63 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
+from gsm3core.files import copy_order
 from gsm3core.readers.step_counts import StepCounts
+from gsm3core.readers.uscrn_stations import COLUMNS, SPLIT_KM, UscrnStation, read_file, stations_of
 
-FILE_NAME = re.compile(r"^CRND0103-(?P<year>\d{4})-(?P<station>[A-Z]{2}_[A-Za-z0-9._'-]+)\.txt$")
+FILE_NAME = re.compile(
+    r"^CRND0103-(?P<year>\d{4})-(?P<station>[A-Z]{2}_[A-Za-z0-9._'-]+)(?: ?\(\d+\))?\.txt$"
+)
 STATION_TABLE = "stations.tsv"
-_FIELDS = 28
-_WBAN, _DATE, _LON, _LAT = 0, 1, 3, 4
 _FOOT = 0.3048
-_MAX_MOVE = 0.05  # degrees: more than the rounding in the files, less than a 9 km cell
+_SHOWN = 5
 _SOURCE = "USCRN daily product CRND0103, {}"
 _NO_SOIL = "no soil moisture at 5 cm"
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One of the 28 fields; ``value * scale + offset`` is in canonical units."""
-
-    field: int
-    missing: float
-    what: str
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-# Field numbers of the readme minus one. The missing value is "the lowest possible integer for a given column format" (note C).
-_COLUMNS = {
-    v.SM_INSITU: _Column(18, -99.0, "soil moisture at 5 cm, mean of three probes"),
-    "precipitation": _Column(9, -9999.0, "precipitation"),
-    "air_temperature": _Column(8, -9999.0, "mean of all 5-minute air temperatures", offset=273.15),
-    "air_temperature_max": _Column(5, -9999.0, "maximum air temperature", offset=273.15),
-    "air_temperature_min": _Column(6, -9999.0, "minimum air temperature", offset=273.15),
-    "shortwave_down": _Column(10, -9999.0, "global solar radiation", scale=1e6 / 86400),
-    "surface_temperature": _Column(14, -9999.0, "mean infrared surface temperature", offset=273.15),
-    "relative_humidity": _Column(17, -9999.0, "mean relative humidity", scale=0.01),
-    "soil_temperature": _Column(23, -9999.0, "soil temperature at 5 cm", offset=273.15),
-}
-
-
-@dataclass(slots=True)
-class _Station:
-    wban: str = ""
-    lat: float = np.nan
-    lon: float = np.nan
-    parts: list[tuple[NDArray[np.datetime64], NDArray[np.float64]]] = field(default_factory=list)
-    rows: StepCounts = field(default_factory=StepCounts)
-    refused: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 class UscrnDailyReader:
@@ -71,14 +36,17 @@ class UscrnDailyReader:
         return read_uscrn_daily(Path(root), period)[0]
 
 
-def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Read all daily files in a folder and its subfolders.
+def read_uscrn_daily(
+    root: Path | Sequence[Path], period: Period | None = None
+) -> tuple[xr.Dataset, pd.DataFrame]:
+    """Read all daily files in one or several folders and their subfolders.
 
     Parameters
     ----------
     root
-        Folder with ``CRND0103-YYYY-SS_Name.txt`` files, with or without subfolders for years; the optional
-        ``stations.tsv`` has the elevations, which the daily files lack.
+        Folder with ``CRND0103-YYYY-SS_Name.txt`` files, with or without subfolders for years, or several; the optional
+        ``stations.tsv`` has the elevations, which the daily files lack. A station is what has one WBAN number, whatever its
+        files are called: a renamed station is one, with its latest name.
     period
         Days to keep.
 
@@ -99,110 +67,93 @@ def read_uscrn_daily(root: Path, period: Period | None = None) -> tuple[xr.Datas
     Layout: readme.txt of https://www.ncei.noaa.gov/pub/data/uscrn/products/daily01 (2017-07-06). Diamond et al. (2013),
     doi:10.1175/BAMS-D-12-00170.1; Bell et al. (2013), doi:10.1175/JHM-D-12-0146.1. A day is the station's local
     standard day (note D), not a UTC day; daily values cannot be shifted, so the date is kept, as each variable's comment
-    states. Flagged values are already missing in the files (note E).
+    states. Flagged values are already missing in the files (note E). Places more than 5 km apart are sites of their own,
+    with the coordinates in their names; of smaller moves the last place is used.
     """
-    files = sorted((m["station"], p) for p in root.rglob("CRND0103-*.txt") if (m := FILE_NAME.match(p.name)))
+    roots = [root] if isinstance(root, (str, Path)) else list(root)
+    # In the order of the folders, so that of equal files the one given last counts.
+    files = [
+        (m["station"], p)
+        for r in roots
+        for p in sorted(Path(r).rglob("CRND0103-*.txt"), key=lambda p: copy_order(p.as_posix()))
+        if (m := FILE_NAME.match(p.name))
+    ]
     if not files:
         raise DatasetError(
-            f"{root} has no USCRN daily file; expected names like CRND0103-2020-TX_Monahans_6_ENE.txt."
+            f"{', '.join(map(str, roots))} has no USCRN daily file; expected names like CRND0103-2020-TX_Monahans_6_ENE.txt."
         )
-    stations: dict[str, _Station] = {}
-    for name, path in files:
-        _read_file(path, stations.setdefault(name, _Station()))
-    table, used = [], {}
-    for name, station in stations.items():
-        days, values = _join_years(station)
-        if period is not None and len(days):
-            inside = (days >= np.datetime64(period.start)) & (days <= np.datetime64(period.end))
-            days, values = days[inside], values[inside]
-        with_soil = int(np.isfinite(values[:, 0]).sum()) if len(days) else 0
+    ignored = [
+        p.name for r in roots for p in Path(r).rglob("CRN*") if p.is_file() and not FILE_NAME.match(p.name)
+    ]
+    stations = stations_of([read_file(path, name) for name, path in files])
+    table, used = [], []
+    for station in stations:
+        if period is not None and len(station.days):
+            inside = (station.days >= np.datetime64(period.start)) & (
+                station.days <= np.datetime64(period.end)
+            )
+            station.days, station.values = station.days[inside], station.values[inside]
+        with_soil = int(np.isfinite(station.values[:, 0]).sum())
         if not with_soil:
-            station.notes.insert(0, _NO_SOIL if len(days) else "no day in the period")
+            station.notes.insert(0, _NO_SOIL if len(station.days) else "no day in the period")
         else:
-            used[name] = (station, days, values)
+            used.append(station)
         notes = [
             *station.notes,
             *(f"{count:,} {reason}" for reason, count in sorted(station.refused.items())),
         ]
         table.append({
-            "site": f"USCRN|{name}", "network": "USCRN", "station": name, "outcome": "used" if with_soil else "refused",
-            "wban": station.wban, "days": len(days), "days_with_soil_moisture": with_soil,
-            "rows_read": station.rows.read, "rows_used": station.rows.used, "note": "; ".join(notes),
+            "site": station.site, "network": "USCRN", "station": station.name,
+            "outcome": "used" if with_soil else "refused", "wban": station.wban, "days": len(station.days),
+            "days_with_soil_moisture": with_soil, "rows_read": station.rows.read, "rows_used": station.rows.used,
+            "note": "; ".join(notes),
         })  # fmt: skip
     if not used:
         raise DatasetError(
-            f"{root}: none of {len(stations)} stations has soil moisture at 5 cm"
+            f"{', '.join(map(str, roots))}: none of {len(stations)} stations has soil moisture at 5 cm"
             + (f" from {period.start} to {period.end}." if period else ".")
         )
-    elevations = _elevations(root)
+    elevations = {w: e for r in roots for w, e in _elevations(Path(r)).items()}
     ds = _dataset(used, elevations)
-    rows = StepCounts.total(s.rows for s in stations.values())
-    step = {
+    rows = StepCounts.total(s.rows for s in stations)
+    step: dict[str, object] = {
         "step": "read uscrn-daily", "files": len(files), "stations_read": len(stations), "stations_used": len(used),
         "elevations": len(elevations), **rows.as_step("rows"),
     }  # fmt: skip
+    notes = _summary(used)
+    if ignored:
+        notes.append(
+            f"{len(ignored)} file(s) are not named like CRND0103-2020-TX_Monahans_6_ENE.txt and not read: {_some(ignored)}."
+        )
+    if notes:
+        step["notes"] = notes
     ds.attrs["steps"] = json.dumps([step])
     return ds, pd.DataFrame(table)
 
 
-def _read_file(path: Path, station: _Station) -> None:
-    lines = [f for line in path.read_bytes().decode("ascii", "replace").splitlines() if (f := line.split())]
-    complete = [f for f in lines if len(f) == _FIELDS]
-    numbers, days = (
-        np.full((len(complete), len(_COLUMNS)), np.nan),
-        np.full(len(complete), "NaT", "datetime64[D]"),
-    )
-    for k, fields in enumerate(complete):
-        try:
-            days[k] = np.datetime64(f"{fields[_DATE][:4]}-{fields[_DATE][4:6]}-{fields[_DATE][6:]}", "D")
-            numbers[k] = [float(fields[c.field]) for c in _COLUMNS.values()]
-            station.lat, station.lon = _check_location(
-                station, float(fields[_LAT]), float(fields[_LON]), path
-            )
-        except ValueError:  # counted below; the other values of the line are not used either
-            days[k] = "NaT"
-    dated = ~np.isnat(days)
-    damaged = len(lines) - int(dated.sum())
-    station.rows.add(StepCounts(len(lines), {"line without 28 readable fields": damaged}))
-    if damaged:
-        station.notes.append(f"{path.name}: {damaged} damaged lines")
-    if complete:
-        station.wban = complete[0][_WBAN]
-    station.parts.append((days[dated], numbers[dated]))
-
-
-def _check_location(station: _Station, lat: float, lon: float, path: Path) -> tuple[float, float]:
-    if not (abs(lat) <= 90 and abs(lon) <= 180):
-        raise ValueError("invalid coordinates")
-    if abs(lat - station.lat) > _MAX_MOVE or abs(lon - station.lon) > _MAX_MOVE:
-        station.notes.append(
-            f"moved from {station.lat:g}, {station.lon:g} to {lat:g}, {lon:g} in {path.name}; the last location is used"
+def _summary(stations: Sequence[UscrnStation]) -> list[str]:
+    """Return sentences on renamed and moved stations."""
+    notes = []
+    if renamed := [s for s in stations if len(s.names) > 1]:
+        notes.append(
+            f"{len(renamed)} station(s) have several names and one WBAN number: each is one site with its latest name "
+            f"({_some([' and '.join(s.names) for s in renamed])})."
         )
-    return lat, lon
-
-
-def _join_years(station: _Station) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    """Return sorted days and values in canonical units; missing and out-of-range values are NaN, the latter counted."""
-    days = np.concatenate([d for d, _ in station.parts])
-    raw = np.concatenate([n for _, n in station.parts])
-    # The last line of a duplicate day is used: files are appended to.
-    days, first = np.unique(days[::-1], return_index=True)
-    station.rows.refuse("duplicate day", len(raw) - len(days))
-    raw = raw[::-1][first]
-    values = np.empty_like(raw)
-    for k, (name, column) in enumerate(_COLUMNS.items()):
-        one = np.where(
-            np.isclose(raw[:, k], column.missing), np.nan, raw[:, k] * column.scale + column.offset
+    if moved := [s for s in stations if s.suffix]:
+        notes.append(
+            f"places of one WBAN number are more than {SPLIT_KM:g} km apart: each is a site, with its coordinates in the name "
+            f"({_some([s.site for s in moved])})."
         )
-        known = v.VARIABLES[name]
-        low, high = known.valid_min, known.valid_max
-        assert low is not None and high is not None  # each of these variables has a range
-        invalid = (one < low) | (one > high)
-        if invalid.any():
-            reason = f"values of {name} outside {low:g} to {high:g} {known.units}"
-            station.refused[reason] = station.refused.get(reason, 0) + int(invalid.sum())
-        values[:, k] = np.where(invalid, np.nan, one)
-    return days, values
+    if moved := [s for s in stations if s.moved]:
+        notes.append(
+            f"{len(moved)} station(s) moved by less than {SPLIT_KM:g} km; their last place is used "
+            f"({_some([s.site for s in moved])})."
+        )
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _elevations(root: Path) -> dict[str, float]:
@@ -220,28 +171,24 @@ def _elevations(root: Path) -> dict[str, float]:
     }
 
 
-def _dataset(
-    used: dict[str, tuple[_Station, NDArray[np.datetime64], NDArray[np.float64]]],
-    elevations: dict[str, float],
-) -> xr.Dataset:
-    first, last = min(d[0] for _, d, _ in used.values()), max(d[-1] for _, d, _ in used.values())
+def _dataset(used: Sequence[UscrnStation], elevations: dict[str, float]) -> xr.Dataset:
+    first, last = min(s.days[0] for s in used), max(s.days[-1] for s in used)
     axis = np.arange(first, last + 1)
-    cube = np.full((len(_COLUMNS), len(used), len(axis)), np.nan, np.float32)
-    for row, (_, days, values) in enumerate(used.values()):
-        cube[:, row, (days - first).astype(np.int64)] = values.T
-    stations = [s for s, _, _ in used.values()]
+    cube = np.full((len(COLUMNS), len(used), len(axis)), np.nan, np.float32)
+    for row, station in enumerate(used):
+        cube[:, row, (station.days - first).astype(np.int64)] = station.values.T
     ds = xr.Dataset(
         coords={
-            v.SITE: np.array([f"USCRN|{name}" for name in used]),
+            v.SITE: np.array([s.site for s in used]),
             v.TIME: pd.DatetimeIndex(axis.astype("datetime64[ns]")),
-            v.LAT: (v.SITE, np.array([s.lat for s in stations])),
-            v.LON: (v.SITE, np.array([s.lon for s in stations])),
+            v.LAT: (v.SITE, np.array([s.lat for s in used])),
+            v.LON: (v.SITE, np.array([s.lon for s in used])),
             v.NETWORK: (v.SITE, np.full(len(used), "USCRN")),
-            v.STATION: (v.SITE, np.array([name.replace("_", " ") for name in used])),
+            v.STATION: (v.SITE, np.array([s.name.replace("_", " ") for s in used])),
             v.DEPTH: (v.SITE, np.full(len(used), 0.05), {"units": "m", "long_name": "sensor depth"}),
         }
     )
-    for (name, column), series in zip(_COLUMNS.items(), cube, strict=True):
+    for (name, column), series in zip(COLUMNS.items(), cube, strict=True):
         known = v.VARIABLES[name]
         attrs = {
             "units": known.units, "long_name": known.long_name, "source": _SOURCE.format(column.what),
@@ -252,7 +199,7 @@ def _dataset(
         ds[name] = ((v.SITE, v.TIME), series, attrs)
     if elevations:
         ds["elevation"] = (
-            v.SITE, np.array([elevations.get(s.wban.zfill(5), np.nan) for s in stations], np.float32),
+            v.SITE, np.array([elevations.get(s.wban.zfill(5), np.nan) for s in used], np.float32),
             {"units": "m", "long_name": v.VARIABLES["elevation"].long_name, "source": "USCRN station table"},
         )  # fmt: skip
     return ds

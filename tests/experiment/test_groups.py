@@ -14,7 +14,7 @@ from gsm3core import run_experiment
 from gsm3core.config import ExperimentConfig
 from gsm3core.experiment import satellite_groups
 from gsm3core.experiment.folds import folds_of, split_validation_sites
-from gsm3core.experiment.footprint import footprint_notes, sites_within_footprint
+from gsm3core.experiment.footprint import footprint_notes, group_notes, sites_within_footprint
 from gsm3core.geography.grids import cell_of
 from gsm3core.schema import save_dataset
 from support.small_world import TINY, make_dataset
@@ -83,6 +83,58 @@ def test_cells_of_the_chosen_grid_are_held_out_whole(name: str) -> None:
     np.testing.assert_array_equal(
         satellite_groups(ds, config(name, group_grid="M36").holdout), satellite_groups(crowded("M36"))
     )
+
+
+@pytest.mark.parametrize("name", SPATIAL)
+def test_a_twin_is_never_on_both_sides_by_default(name: str) -> None:
+    """Every site has a twin 0.7 km away, some in another cell; cells alone divide these."""
+    ds = crowded().isel(site=slice(0, 30))
+    edge = 0.7 / 111.2
+    twin = ds.assign_coords(
+        site=[f"T{i}" for i in range(30)],
+        lat=("site", ds.lat.values + edge),
+        network=("site", ["twins"] * 30),
+    )
+    both = xr.concat([ds, twin], "site")
+    both.sm_smap.attrs["grid"] = "M09"
+    if name == "cross_continental":
+        border = np.median(ds.lat.values) + edge / 2
+        both = both.assign_coords(region=("site", np.where(both.lat.values < border, "CONUS", "Europe")))
+    cell = cell_of(both.lat.values, both.lon.values, "M09")
+    assert (cell[:30] != cell[30:]).any()
+    divided = []
+    for settings in (config(name), config(name, group_km=0)):
+        folds = folds_of(both, settings)
+        both_sides = [
+            f.test_sites[:30] & f.train_sites[30:] | f.train_sites[:30] & f.test_sites[30:] for f in folds
+        ]
+        divided.append(sum(int(b.sum()) for b in both_sides))
+    assert divided[0] == 0
+    if name == "random_spatial":
+        assert divided[1] > 0, "the cells alone divide twins"
+    (note,) = group_notes(both, config(name))
+    assert note.startswith(
+        f"{2 * int((cell[:30] != cell[30:]).sum())} sites in different cells are held out together"
+    )
+    assert group_notes(both, config(name, group_km=0)) == []
+
+
+def test_groups_without_twins_are_the_cells() -> None:
+    """The default changes no folds where no two cells have sites within 1 km."""
+    ds = make_dataset(n_sites=12, n_days=60)
+    settings = ExperimentConfig.from_mapping({"holdout": {"name": "random_spatial", "folds": 4}})
+    before = ExperimentConfig.from_mapping({"holdout": {"name": "random_spatial", "folds": 4, "group_km": 0}})
+    for new, old in zip(folds_of(ds, settings), folds_of(ds, before), strict=True):
+        np.testing.assert_array_equal(new.test_sites, old.test_sites)
+
+
+def test_stored_runs_keep_their_groups(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[holdout]\nname = "random_spatial"\n')
+    assert ExperimentConfig.load_stored(path).holdout.group_km == 0
+    path.write_text('[holdout]\nname = "random_spatial"\ngroup_km = 0.0\n')
+    assert ExperimentConfig.load_stored(path).holdout.group_km == 0
+    assert ExperimentConfig().holdout.group_km == 1
 
 
 def test_validation_sites_are_split_by_the_same_groups() -> None:

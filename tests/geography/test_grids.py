@@ -8,7 +8,7 @@ from pyproj import Geod
 
 from gsm3core.errors import GSM3Error
 from gsm3core.geography.aspect import poleward_aspect
-from gsm3core.geography.grids import GRIDS, cell_centres, cell_of, distance_km
+from gsm3core.geography.grids import GRIDS, cell_box, cell_centres, cell_of, distance_km
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -68,3 +68,22 @@ def test_adjacent_cells_and_unknown_grids() -> None:
     assert b - a == 1
     with pytest.raises(GSM3Error, match=r"unknown EASE-Grid 2.0 'M9'. Did you mean 'M09'"):
         cell_of(0, 0, "M9")
+
+
+@pytest.mark.parametrize("grid", ["M09", "M36"])
+@pytest.mark.parametrize("place", [(0.01, 36.8), (-84.9, 179.99), (-12.0, -180.0), (64.9, 25.0), (0.0, 0.0)])
+def test_edges_of_a_cell(place: tuple[float, float], grid: str) -> None:
+    """The box contains the place; a little inside its corners is the cell, a little outside another one."""
+    cell = int(cell_of(*place, grid))
+    west, south, east, north = cell_box(cell, grid)
+    assert west - 1e-9 <= place[1] < east and south < place[0] <= north + 1e-9
+    e = 1e-6
+    inside = [(a, b) for a in (south + e, north - e) for b in (west + e, east - e)]
+    assert {int(cell_of(a, b, grid)) for a, b in inside} == {cell}
+    outside = [(south - e, west + e), (north + e, west + e)] + [
+        (south + e, x) for x in (west - e, east + e) if abs(x) < 180
+    ]
+    assert cell not in {int(cell_of(a, b, grid)) for a, b in outside}
+    row, column = divmod(cell, GRIDS[grid].columns)
+    lat, lon = cell_centres(grid)
+    assert south < lat[row] < north and lon[column] == pytest.approx((west + east) / 2)

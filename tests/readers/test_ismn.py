@@ -294,7 +294,8 @@ def test_damaged_files_exclude_only_their_sensor(tmp_path: Path) -> None:
     add_sensor(tmp_path, raw=good)
     add_sensor(tmp_path, station="empty", raw=b"")
     add_sensor(tmp_path, station="html", raw=b"<html>please log in</html>")
-    add_sensor(tmp_path, station="nowhere", raw=good.replace(b"50.00000", b"95.00000"))
+    lost = stm(hours("2020/01/01", [0.1] * 24), station="nowhere").replace(b"50.00000", b"95.00000")
+    add_sensor(tmp_path, station="nowhere", raw=lost)
     (tmp_path / "NET" / "one" / "strange name.stm").write_bytes(good)
     add_sensor(tmp_path / "again", raw=good)
     ds, table = read_ismn(tmp_path)
@@ -302,7 +303,7 @@ def test_damaged_files_exclude_only_their_sensor(tmp_path: Path) -> None:
     notes = table.set_index("site")["note"].to_dict()
     assert "is empty; expected" in notes["NET_NET_empty"] and "starts with '<html>" in notes["NET_NET_html"]
     assert "invalid coordinates, latitude 95" in notes["NET_NET_nowhere"]
-    assert any("duplicate of the station in" in n for n in table["note"])
+    assert "a copy of a file was not read again" in notes["NET_one"]
     assert json.loads(ds.attrs["steps"])[0]["unrecognized_files"] == 1
 
 

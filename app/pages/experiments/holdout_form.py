@@ -110,9 +110,9 @@ class HoldoutForm(param.Parameterized):
         )
         self.group = pmui.TextInput(
             label="Held out together within (km)",
-            value="0",
+            value=f"{HoldoutConfig().group_km:g}",
             description="Sites up to this distance apart, also through other sites, are in one fold. 0: only the sites of a "
-            "satellite cell; 33: footprint of SMAP.",
+            "satellite cell; 1: also a station that is in the dataset twice; 33: footprint of SMAP.",
             **WIDE,
         )
         self.networks = pmui.MultiChoice(label="Networks", options=[], value=[], **_without_size())

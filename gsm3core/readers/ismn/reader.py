@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,45 +14,22 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
+from gsm3core.geography.places import place_suffix
 from gsm3core.readers.ismn.archive import (
-    UNREADABLE,
-    Archive,
-    SensorFile,
+    Archives,
     StationFiles,
+    by_header,
     list_stations,
-    open_archive,
+    open_archives,
+    plain_name,
 )
 from gsm3core.readers.ismn.sensor_choice import SensorChoice
-from gsm3core.readers.ismn.static_variables import as_attributes, read_static
-from gsm3core.readers.ismn.stm import DailySeries, Header, read_stm
+from gsm3core.readers.ismn.static_variables import as_attributes
+from gsm3core.readers.ismn.station import Station, read_station
+from gsm3core.readers.ismn.summary import summary_notes
 from gsm3core.readers.step_counts import StepCounts
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(slots=True)
-class _Station:
-    files: StationFiles
-    counts: StepCounts = field(default_factory=StepCounts)
-    notes: list[str] = field(default_factory=list)
-    used: list[SensorFile] = field(default_factory=list)
-    header: Header | None = None
-    series: DailySeries | None = None
-    static: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def site(self) -> str:
-        return f"{self.header.network}_{self.header.station}" if self.header else self.files.name
-
-    def row(self) -> dict[str, object]:
-        found = self.header
-        return {
-            "site": self.site, "network": found.network if found else "", "station": found.station if found else "",
-            "outcome": "used" if self.used else "refused", "sensors": "; ".join(s.sensor for s in self.used),
-            "depth_m": round(self.used[0].depth, 4) if self.used else np.nan,
-            "days": len(self.series.day) if self.series else 0, "rows_read": self.counts.read,
-            "rows_used": self.counts.used, "note": "; ".join(self.notes),
-        }  # fmt: skip
 
 
 class IsmnReader:
@@ -68,17 +44,18 @@ class IsmnReader:
 
 
 def read_ismn(
-    root: Path,
+    root: Path | Sequence[Path],
     period: Period | None = None,
     choice: SensorChoice | None = None,
     progress: Progress | None = None,
 ) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Read an ISMN archive.
+    """Read one or several ISMN archives as one.
 
     Parameters
     ----------
     root
-        The downloaded ``.zip``, or its folder. Nothing is unpacked or written.
+        The downloaded ``.zip``, its folder, a folder with zip files in it, or several of these. Nothing is unpacked or
+        written. One network, station, depth and sensor is one record, whatever files it lies in.
     period
         Days to keep.
     choice
@@ -90,7 +67,7 @@ def read_ismn(
     -------
     xarray.Dataset
         ``sm_insitu`` (site, time), static attributes (site), coordinates; ``attrs["steps"]`` is a JSON list for the
-        dataset's history.
+        dataset's history, with ``notes`` for the summary.
     pandas.DataFrame
         One row per station of the archive: used or refused, sensors, counts, and a note with the reasons.
 
@@ -105,28 +82,31 @@ def read_ismn(
     is not used here: it opens every file of an archive twice, deep sensors too, writes a cache, depends on 14 packages
     with a second netCDF library, and takes twice the time for one depth per station.
     """
-    choice, stations, folders = choice or SensorChoice(), list[_Station](), dict[str, str]()
-    with open_archive(root) as archive:
-        found, unrecognized = list_stations(archive, root)
-        for k, files in enumerate(found):
-            station = _read_station(archive, files, choice, period)
-            if station.used and station.site in folders:
-                station.notes.insert(0, f"duplicate of the station in {folders[station.site]!r}")
-                station.used = []
-            elif station.used:
-                folders[station.site] = files.folder
-            stations.append(station)
+    choice, stations = choice or SensorChoice(), list[Station]()
+    roots = [root] if isinstance(root, (str, Path)) else list(root)
+    label = ", ".join(str(r) for r in roots)
+    with open_archives(roots) as archive:
+        try:
+            found, unrecognized = list_stations(archive, label)
+        except DatasetError as error:
+            raise DatasetError("\n  - ".join([str(error), *archive.problems])) from error
+        identified = _identify(archive, found, choice)
+        for k, files in enumerate(identified):
+            stations += read_station(archive, files, choice, period)
             if progress:
-                progress(k + 1, len(found))
+                progress(k + 1, len(identified))
+        problems = list(archive.problems)
+    _make_names_unique(stations)
     table = pd.DataFrame([s.row() for s in stations])
     used = [s for s in stations if s.used]
     if not used:
         reasons = Counter(s.notes[-1] for s in stations if s.notes).most_common(5)
         listed = "\n".join(f"  - {count} station(s): {reason}" for reason, count in reasons)
         raise DatasetError(
-            f"{root}: none of {len(stations)} station(s) can be used"
+            f"{label}: none of {len(stations)} station(s) can be used"
             + (f" ({len(unrecognized)} file names do not follow ISMN's pattern)" if unrecognized else "")
             + (f":\n{listed}" if listed else ".")
+            + "".join(f"\n  - not read: {p}" for p in problems)
         )
     ds = _dataset(used, choice)
     rows = StepCounts.total(s.counts for s in stations)
@@ -139,89 +119,41 @@ def read_ismn(
         "stations_used": len(used),
         "unrecognized_files": len(unrecognized),
         **rows.as_step("rows"),
+        "notes": summary_notes(stations, choice, problems, unrecognized),
     }
     ds.attrs["steps"] = json.dumps([step])
     return ds, table
 
 
-def _read_station(
-    archive: Archive, files: StationFiles, choice: SensorChoice, period: Period | None
-) -> _Station:
-    station = _Station(files)
-    if not files.sensors:
-        station.notes.append(f"no soil moisture (other variables: {files.other_variables} files)")
-        return station
-    suitable = sorted((s for s in files.sensors if choice.accepts(s)), key=choice.rank)
-    if others := sorted({(s.top, s.bottom) for s in set(files.sensors) - set(suitable)}):
-        depths = ", ".join(f"{t:g}-{b:g}" if t != b else f"{t:g}" for t, b in others)
-        station.notes.append(f"not near {choice.depth:g} m: sensors at {depths} m")
-    for rank in dict.fromkeys(choice.rank(s) for s in suitable):
-        read = []
-        for sensor in [s for s in suitable if choice.rank(s) == rank]:
-            series = _read_sensor(archive, sensor, station, choice, period)
-            if series is not None and len(series.day):
-                read.append((sensor, series))
-        if read:
-            _combine(station, read, choice)
-            break
-    if station.used and files.static:
-        try:
-            station.static = read_static(archive.read(files.static), station.used[0].depth)
-        except UNREADABLE as error:
-            station.notes.append(f"static variables cannot be read: {error}")
-    if station.used and station.header:
-        station.static["elevation"] = station.header.elevation
-    return station
+def _identify(archive: Archives, found: list[StationFiles], choice: SensorChoice) -> list[StationFiles]:
+    """Return the files by network and station as the headers name them; without a header, the file names."""
+    stations: dict[tuple[str, ...], StationFiles] = {}
+    for files in found:
+        for part in by_header(archive, files, [s for s in files.sensors if choice.accepts(s)]):
+            header = next(iter(part.headers.values()), None)
+            key = (
+                (plain_name(header.network), plain_name(header.station))
+                if header
+                else (plain_name(part.name),)
+            )
+            if (known := stations.setdefault(key, part)) is not part:
+                known.sensors += part.sensors
+                known.statics = list(dict.fromkeys([*known.statics, *part.statics]))
+                known.other_variables += part.other_variables
+                known.headers |= part.headers
+    return list(stations.values())
 
 
-def _read_sensor(
-    archive: Archive, sensor: SensorFile, station: _Station, choice: SensorChoice, period: Period | None
-) -> DailySeries | None:
-    label = f"{sensor.sensor} at {sensor.depth:g} m"
-    try:
-        header, series, counts = read_stm(
-            archive.read(sensor.path), flags=choice.flags, min_hours=choice.min_hours, period=period
-        )
-    except (DatasetError, *UNREADABLE) as error:
-        station.notes.append(f"{label}: {error}")
-        return None
-    station.counts.add(counts)
-    if not (abs(header.lat) <= 90 and abs(header.lon) <= 180):
-        station.notes.append(
-            f"{label}: invalid coordinates, latitude {header.lat:g}, longitude {header.lon:g}"
-        )
-        return None
-    station.header = station.header or header
-    reasons = ", ".join(f"{c:,} {r}" for r, c in sorted(counts.refused.items()))
-    if not len(series.day):
-        station.notes.append(f"{label}: no day left of {counts.read:,} rows ({reasons or 'empty'})")
-    elif reasons:
-        station.notes.append(f"{label}: refused {reasons}")
-    return series
+def _make_names_unique(stations: list[Station]) -> None:
+    """Add coordinates to site names that would be equal, such as those of networks A_B and A with stations C and B_C."""
+    count = Counter(s.site for s in stations if s.used)
+    for station in stations:
+        if station.used and station.header and count[station.site] > 1 and not station.suffix:
+            station.suffix = place_suffix(station.header.lat, station.header.lon)
+            station.notes.insert(0, "another station has this name")
 
 
-def _combine(station: _Station, read: list[tuple[SensorFile, DailySeries]], choice: SensorChoice) -> None:
-    if choice.combine == "best" or len(read) == 1:
-        best, series = min(read, key=lambda r: (-len(r[1].day), r[0].sensor, r[0].path))
-        station.used, station.series = [best], series
-        if len(read) > 1:
-            others = ", ".join(f"{s.sensor} ({len(d.day)} days)" for s, d in read if s is not best)
-            station.notes.append(f"used the sensor with the most days ({len(series.day)}), not {others}")
-        return
-    days = np.concatenate([d.day for _, d in read])
-    day, index, count = np.unique(days, return_inverse=True, return_counts=True)
-    value, hours = (
-        np.bincount(index, np.concatenate(w))
-        for w in ([d.value for _, d in read], [d.hours for _, d in read])
-    )
-    station.used, station.series = (
-        [s for s, _ in read],
-        DailySeries(day, value / count, hours.astype(np.int64)),
-    )
-    station.notes.append(f"mean of {len(read)} sensors")
-
-
-def _dataset(stations: list[_Station], choice: SensorChoice) -> xr.Dataset:
+def _dataset(stations: list[Station], choice: SensorChoice) -> xr.Dataset:
     series = [s.series for s in stations if s.series is not None]
     first, last = min(int(s.day[0]) for s in series), max(int(s.day[-1]) for s in series)
     values = np.full((len(stations), last - first + 1), np.nan, np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from gsm3core import vocabulary as v
-from gsm3core.readers.ismn.stm import decode
+from gsm3core.readers.ismn.stm_header import decode
 
 # Peel et al. (2007), doi:10.5194/hess-11-1633-2007, table 1, in its order.
 KOPPEN_GEIGER = [
@@ -69,7 +69,9 @@ def read_static(raw: bytes, depth: float) -> dict[str, float]:
     """
     rows = [
         dict(zip(_COLUMNS, r, strict=False))
-        for r in csv.reader(io.StringIO(decode(raw)), delimiter=";", quoting=csv.QUOTE_NONE)
+        for r in csv.reader(
+            io.StringIO(decode(raw.removeprefix(b"\xef\xbb\xbf"))), delimiter=";", quoting=csv.QUOTE_NONE
+        )
     ]
     rows = [r for r in rows if len(r) == len(_COLUMNS) and r["quantity_name"] != "quantity_name"]
     found: dict[str, float] = {}
