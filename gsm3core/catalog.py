@@ -43,14 +43,15 @@ class DatasetEntry(_Named):
 class Access(_Entry):
     """One way to obtain a source."""
 
-    kind: Literal["url", "earthdata", "cds", "manual"]
-    url: str = Field("", description="file or landing page")
+    kind: Literal["url", "earthdata", "cds", "service", "manual"]
+    url: str = Field("", description="file or landing page; of a service, its address")
     short_name: str = Field("", description="Earthdata collection")
     version: str = Field("", description="Earthdata version")
     dataset: str = Field("", description="CDS dataset")
     request: dict[str, Any] = Field(default_factory=dict, description="CDS request; the days are added")
     registration: str = Field("none", description="required account")
-    note: str = ""
+    note: str = Field("", description="contents, rate limits, terms")
+    tried: str = Field("", description="when the live service was last tried")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -62,14 +63,26 @@ class Access(_Entry):
 
 
 class Grid(_Entry):
-    """The native grid of a source, or its sites."""
+    """The native grid of a source, its sites, or ``points``: a service gives values at any requested place."""
 
-    kind: Literal["latlon", "ease2", "sinusoidal", "sites"]
+    kind: Literal["latlon", "ease2", "sinusoidal", "sites", "points"]
     cell: str = ""
     rows: int | None = None
     columns: int | None = None
     name: str = Field("", description="of an EASE-Grid 2.0 in gsm3core.geography.grids")
     note: str = ""
+
+    @property
+    def degrees(self) -> float | None:
+        """Size of a cell in degrees; ``None`` for other grids."""
+        number, _, unit = self.cell.partition(" ")
+        return float(number) if self.kind == "latlon" and unit == "degree" else None
+
+    @property
+    def cell_degrees(self) -> float:
+        """Approximate size of a cell in degrees."""
+        number, _, unit = self.cell.partition(" ")
+        return float(number or 0.1) / {"km": 111.2, "m": 111_200.0}.get(unit, 1.0)
 
 
 class SourceVariable(_Entry):
@@ -116,6 +129,23 @@ class Quality(_Entry):
     default: str
 
 
+class Sibling(_Entry):
+    """Another product whose files may be taken for those of a source; it is refused by its name."""
+
+    title: str
+    files: str = Field("", description="regular expression of its file names")
+    attributes: str = Field(
+        "", description="regular expression found in a line `name: value` of its global attributes"
+    )
+    advice: str = Field("", description="what to do with such files, a sentence")
+
+    @model_validator(mode="after")
+    def _can_be_recognised(self) -> Self:
+        if not self.files and not self.attributes:
+            raise ValueError(f"sibling {self.title!r} needs 'files' or 'attributes'")
+        return self
+
+
 class SourceEntry(_Named):
     """A data source as its producer distributes it."""
 
@@ -131,6 +161,7 @@ class SourceEntry(_Named):
     example: str = Field(description="a file name of the producer")
     variables: tuple[SourceVariable, ...]
     quality: tuple[Quality, ...] = ()
+    siblings: tuple[Sibling, ...] = Field((), description="products with similar files that are not read")
     grid: Grid
     step: str = Field(pattern=r"^(P(\d+[DMY]|T\d+[HM])|static)$", description="ISO 8601 duration")
     start: dt.date | None = None
@@ -146,6 +177,8 @@ class SourceEntry(_Named):
     def _example_fits(self) -> Self:
         if not re.search(self.files, self.example):
             raise ValueError(f"example {self.example!r} does not match files = {self.files!r}")
+        if others := [s.title for s in self.siblings if s.files and re.search(s.files, self.example)]:
+            raise ValueError(f"example {self.example!r} matches the sibling {others[0]!r}")
         return self
 
     def variable(self, ours: str) -> SourceVariable:

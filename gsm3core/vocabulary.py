@@ -121,6 +121,8 @@ FORCINGS = _table(
              standard_name="eastward_wind"),
     Variable(name="wind_v", units="m s-1", long_name="10 m northward wind", valid_min=-100, valid_max=100,
              standard_name="northward_wind"),
+    Variable(name="wind_speed", units="m s-1", long_name="10 m wind speed", valid_min=0, valid_max=100,
+             standard_name="wind_speed"),
     Variable(name="surface_pressure", units="Pa", long_name="surface pressure", valid_min=30_000,
              valid_max=110_000, standard_name="surface_air_pressure"),
     Variable(name="soil_temperature", units="K", long_name="soil temperature near the surface", valid_min=190,
@@ -188,6 +190,8 @@ ATTRIBUTES = _table(
     Variable(name="ndvi", units="1", long_name="long-term mean NDVI", valid_min=-1, valid_max=1),
     Variable(name="land_cover", units="1", long_name="land cover (IGBP class)"),
     Variable(name="land_cover_lccs", units="1", long_name="land cover (LCCS class of ESA CCI)"),
+    Variable(name="land_cover_worldcover", units="1", long_name="land cover (class of ESA WorldCover)"),
+    Variable(name="land_cover_worldcover_10m", units="1", long_name="land cover of the 10 m pixel (class of ESA WorldCover)"),
     Variable(name="climate", units="1", long_name="Köppen-Geiger main class"),
     Variable(name="mean_air_temperature", units="K", long_name="long-term mean air temperature", valid_min=200,
              valid_max=320),
@@ -208,7 +212,7 @@ ATTRIBUTES = _table(
              valid_min=0, valid_max=5),
 )  # fmt: skip
 
-CIRCULAR = ("aspect",)
+CIRCULAR = ("aspect", "aspect_30m")
 """Directions in degrees: 359 and 1 are neighbours, so that their values are not averaged."""
 
 VARIABLES: dict[str, Variable] = SOIL_MOISTURE | FORCINGS | ATTRIBUTES
@@ -233,4 +237,11 @@ LCCS_CLASSES = {
     160: "tree flooded fresh water", 170: "tree flooded saline water", 180: "shrub or herbaceous flooded", 190: "urban",
     200: "bare", 201: "bare consolidated", 202: "bare unconsolidated", 210: "water", 220: "snow and ice",
 }  # fmt: skip
-CLASSES = {"climate": KOPPEN_CLASSES, "land_cover": IGBP_CLASSES, "land_cover_lccs": LCCS_CLASSES}
+WORLDCOVER_CLASSES = {
+    10: "tree cover", 20: "shrubland", 30: "grassland", 40: "cropland", 50: "built-up", 60: "bare or sparse vegetation",
+    70: "snow and ice", 80: "permanent water", 90: "herbaceous wetland", 95: "mangroves", 100: "moss and lichen",
+}  # fmt: skip
+CLASSES = {
+    "climate": KOPPEN_CLASSES, "land_cover": IGBP_CLASSES, "land_cover_lccs": LCCS_CLASSES,
+    "land_cover_worldcover": WORLDCOVER_CLASSES, "land_cover_worldcover_10m": WORLDCOVER_CLASSES,
+}  # fmt: skip

@@ -1,15 +1,20 @@
-"""The manifest of downloaded files, with checksums, and the check of their paths."""
+"""The manifest of a folder of downloads, with checksums, the check of paths, and the lock of the folder."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from filelock import FileLock
 
 from gsm3core.errors import DatasetError
 
 FILE = "manifest.jsonl"
+_LOCK = ".download.lock"
 
 
 class Manifest:
@@ -57,3 +62,22 @@ def check_path(path: str) -> None:
         raise DatasetError(
             f"invalid path {path!r}: it leads out of the download folder. Nothing was downloaded."
         )
+
+
+@contextmanager
+def only_download(root: Path) -> Iterator[None]:
+    """Wait until no other process downloads into a folder: nothing is requested twice, no file is written by two."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / _LOCK)
+        lock.acquire()
+    except (
+        OSError,
+        NotImplementedError,
+    ):  # a folder without write permission or locks, which may have all files
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

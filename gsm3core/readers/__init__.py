@@ -11,6 +11,7 @@ from gsm3core.errors import DatasetError, did_you_mean
 if TYPE_CHECKING:
     from gsm3core.readers.base import Reader
     from gsm3core.readers.gridded import GridReader
+    from gsm3core.readers.points import PointReader
 
 _SITE_READERS = {
     "conus_smap": "gsm3core.readers.conus_smap:ConusSmapReader",
@@ -25,7 +26,8 @@ _GRID_READERS = {
     "amsr2_lprm": "gsm3core.readers.amsr2_lprm:Amsr2LprmReader",
     "gldas_noah": "gsm3core.readers.gldas_noah:GldasNoahReader",
     "somo_ml": "gsm3core.readers.somo_ml:SomoMlReader",
-    "era5": "gsm3core.readers.era5:Era5Reader",
+    "era5": "gsm3core.readers.era5.reader:Era5Reader",
+    "era5_land": "gsm3core.readers.era5.reader:Era5LandReader",
     "mswep": "gsm3core.readers.mswep:MswepReader",
     "imerg": "gsm3core.readers.imerg:ImergReader",
     "modis_albedo": "gsm3core.readers.modis:ModisAlbedoReader",
@@ -34,6 +36,17 @@ _GRID_READERS = {
     "hwsd": "gsm3core.readers.attributes:HwsdReader",
     "amatulli": "gsm3core.readers.attributes:AmatulliReader",
     "esa_cci_land_cover": "gsm3core.readers.attributes:EsaCciLandCoverReader",
+}
+
+_POINT_READERS = {
+    "copernicus_dem": "gsm3core.readers.copernicus_dem:CopernicusDemReader",
+    "koppen_geiger": "gsm3core.readers.koppen_geiger:KoppenGeigerReader",
+    "soilgrids": "gsm3core.readers.soilgrids:SoilGridsReader",
+    "worldcover": "gsm3core.readers.worldcover:WorldCoverReader",
+    "power": "gsm3core.readers.power:PowerReader",
+    "era5_timeseries": "gsm3core.readers.era5_timeseries:Era5TimeseriesReader",
+    "open_meteo_era5": "gsm3core.readers.open_meteo:OpenMeteoEra5Reader",
+    "open_meteo_era5_land": "gsm3core.readers.open_meteo:OpenMeteoEra5LandReader",
 }
 
 
@@ -71,6 +84,22 @@ def make_grid_reader(name: str, **options: Any) -> GridReader:
             f"unknown option {unknown[0]!r} of the reader {name}. {did_you_mean(unknown[0], known)}"
         )
     reader: GridReader = _grid_class(name)(**options)
+    return reader
+
+
+def make_point_reader(name: str) -> PointReader:
+    """Return the reader of a source of values at points.
+
+    Raises
+    ------
+    DatasetError
+        If the name is unknown.
+    """
+    if name not in _POINT_READERS:
+        raise DatasetError(
+            f"unknown reader of values at points {name!r}. {did_you_mean(name, _POINT_READERS)}"
+        )
+    reader: PointReader = resolve_name(_POINT_READERS[name])()
     return reader
 
 

@@ -11,6 +11,7 @@ import yaml
 from gsm3core.catalog import Access, source_entries, source_entry
 from gsm3core.errors import DatasetError, did_you_mean
 from gsm3core.readers.granules import matching_files
+from gsm3core.resources import catalog_folder
 
 SOURCES_VARIABLE = "GSM3_SOURCES"
 _SOURCES_FILE = "sources.yaml"
@@ -18,13 +19,20 @@ _SOURCES_FILE = "sources.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """Files of a source on this machine, and what is missing."""
+    """Files of a source on this machine, and what is missing.
+
+    Parameters
+    ----------
+    on_request
+        Whether a build requests what is missing.
+    """
 
     name: str
     folder: Path
     files: int
     bytes: int
     missing: str
+    on_request: bool = False
 
     @property
     def available(self) -> bool:
@@ -75,11 +83,23 @@ def check_availability(name: str, root: Path | None = None) -> Availability:
         See :func:`source_folder`.
     """
     entry, folder = source_entry(name), source_folder(name, root)
+    services = [a for a in entry.access if a.kind in ("service", "cds") and entry.grid.kind == "points"]
+    if entry.grid.kind == "points" and not services:
+        folder = catalog_folder() / "regions"  # a map that is part of the program
     sizes = [p.stat().st_size for p in matching_files(entry, folder)] if folder.is_dir() else []
     missing = (
         f"no folder {folder}" if not folder.is_dir() else "" if sizes else f"no file like {entry.example}"
     )
-    return Availability(name=name, folder=folder, files=len(sizes), bytes=sum(sizes), missing=missing)
+    if not sizes and services:
+        missing = "none yet: a build requests them"
+    return Availability(
+        name=name,
+        folder=folder,
+        files=len(sizes),
+        bytes=sum(sizes),
+        missing=missing,
+        on_request=bool(services),
+    )
 
 
 def describe_source(name: str, root: Path | None = None) -> dict[str, str]:
@@ -115,6 +135,7 @@ def describe_source(name: str, root: Path | None = None) -> dict[str, str]:
         "file names": f"such as {entry.example}",
         "variables": "\n".join(variables),
         "quality flags": "\n".join(f"{q.flag}: {q.meaning}. Default: {q.default}" for q in entry.quality),
+        "not read": "; ".join(x.title for x in entry.siblings),
         "grid": f"{entry.grid.kind} {entry.grid.name} {entry.grid.cell}{cells} {entry.grid.note}".strip(),
         "time step": entry.step,
         "period": f"{entry.start or '?'} to {entry.end or 'present'}" if entry.start else "",
@@ -133,6 +154,8 @@ def _describe_access(access: Access) -> str:
         "manual": access.url,
         "earthdata": f"Earthdata {access.short_name} version {access.version}",
         "cds": f"Climate Data Store, {access.dataset}",
+        "service": access.url,
     }[access.kind]
     account = "no registration" if access.registration == "none" else access.registration
-    return f"{what} ({account})" + (f": {access.note}" if access.note else "")
+    text = f"{what} ({account})" + (f": {access.note}" if access.note else "")
+    return text + (f" [live service: {access.tried}]" if access.tried else "")

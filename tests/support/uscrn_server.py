@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
+
+from support.quiet_server import QuietServer
 
 ROOT = "/pub/data/uscrn/products"
 
@@ -24,6 +26,7 @@ class Site:
         self.active = self.most_active = 0
         self.lock = threading.Lock()
         self.url = ""
+        self.error_body = b""  # of answers with an error status
 
     def requests_for(self, name: str) -> list[dict[str, str]]:
         return [headers for path, headers in self.requests if path.endswith(name)]
@@ -70,8 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(int(fault))
             if fault == "429":
                 self.send_header("Retry-After", "1")
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(site.error_body)))
             self.end_headers()
+            self.wfile.write(site.error_body)
             return
         body = site.listing(self.path) if self.path.endswith("/") else site.files.get(self.path)
         if body is None:
@@ -81,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "error page":
             body = b"<html>Sorry, we are down for maintenance.</html>"
+        if fault == "json error":
+            body = site.error_body
         tag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
         if self.headers.get("If-None-Match") == tag:
             self.send_response(304)
@@ -103,10 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(files: dict[str, bytes]) -> Iterator[Site]:
-    site = Site(files)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
-    server.daemon_threads = True
+def serve(files: dict[str, bytes], kind: type[Site] = Site) -> Iterator[Site]:
+    site = kind(files)
+    server = QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     site.url = f"http://127.0.0.1:{server.server_address[1]}{ROOT}/daily01"
