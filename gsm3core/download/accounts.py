@@ -38,32 +38,65 @@ def pull_smap(
     DatasetError
         Without the package or an Earthdata account, or if there are no granules.
     """
+    earthaccess, granules = search_smap(period, box=box, emit=emit)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return [Path(p) for p in earthaccess.download(granules, str(folder))]
+    except Exception as error:
+        raise DatasetError(f"download of SMAP from Earthdata failed: {error}") from error
+
+
+def search_smap(
+    period: Period, *, box: Box | None = None, emit: Callable[[str], None] = lambda text: None
+) -> tuple[Any, list[Any]]:
+    """Log in to Earthdata and list the granules of a period; return the package ``earthaccess`` and the granules.
+
+    They are of one version of the product: the catalogue's first one, unless a later one has more days of the period.
+
+    Raises
+    ------
+    DatasetError
+        Without the package or an account, or if the search fails or finds nothing.
+    """
     entry = source_entry("smap-l3e")
-    access = _access(entry, "earthdata")
+    versions = [a for a in entry.access if a.kind == "earthdata"]
     _require_package("earthaccess", "earthdata", entry)
-    if not _has_earthdata_account():
+    if not has_earthdata_account():
         raise DatasetError(
             f"{entry.title} needs an Earthdata account: register at https://{_EARTHDATA} and put a line "
             f"'machine {_EARTHDATA} login NAME password PASSWORD' into ~/.netrc, or set EARTHDATA_TOKEN."
         )
     earthaccess: Any = import_module("earthaccess")
-    folder.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, Any] = {"temporal": (period.start.isoformat(), period.end.isoformat())}
+    if box:
+        wanted["bounding_box"] = box
+    days = (period.end - period.start).days + 1
+    chosen, granules = versions[0], list[Any]()
     try:
         strategy = "environment" if _environment_account() else "netrc"
-        earthaccess.login(strategy=strategy)
-        wanted: dict[str, Any] = {"bounding_box": box} if box else {}
-        granules = earthaccess.search_data(
-            short_name=access.short_name, version=access.version,
-            temporal=(period.start.isoformat(), period.end.isoformat()), **wanted,
-        )  # fmt: skip
-        if granules:
-            emit(f"{len(granules)} granules of {access.short_name} {access.version}")
-            return [Path(p) for p in earthaccess.download(granules, str(folder))]
+        login = earthaccess.login(strategy=strategy)
+        accepted = getattr(login, "authenticated", True)
+        for access in versions if accepted else ():
+            found = list(
+                earthaccess.search_data(short_name=access.short_name, version=access.version, **wanted)
+            )
+            if len(found) > len(granules):
+                chosen, granules = access, found
+            if len(granules) >= days:
+                break
     except Exception as error:
-        raise DatasetError(f"download of {access.short_name} from Earthdata failed: {error}") from error
-    raise DatasetError(
-        f"Earthdata has no {access.short_name} {access.version} from {period.start} to {period.end}."
-    )
+        raise DatasetError(f"search of {chosen.short_name} at Earthdata failed: {error}") from error
+    if not accepted:
+        raise DatasetError(
+            f"Earthdata refused the account: check the line of {_EARTHDATA} in ~/.netrc, or EARTHDATA_TOKEN."
+        )
+    if not granules:
+        tried = " or ".join(a.version for a in versions)
+        raise DatasetError(
+            f"Earthdata has no {chosen.short_name} {tried} from {period.start} to {period.end}."
+        )
+    emit(f"{len(granules)} granules of {chosen.short_name} {chosen.version} for {days} days")
+    return earthaccess, granules
 
 
 def pull_era5(
@@ -85,13 +118,7 @@ def pull_era5(
     """
     entry = source_entry("era5")
     access = _access(entry, "cds")
-    _require_package("cdsapi", "cds", entry)
-    if not _has_cds_account():
-        raise DatasetError(
-            f"{entry.title} needs a Copernicus account: register at https://cds.climate.copernicus.eu, accept the "
-            "licence there, and put your url and key into ~/.cdsapirc (or CDSAPI_URL and CDSAPI_KEY)."
-        )
-    cdsapi: Any = import_module("cdsapi")
+    dataset, client = cds_client(entry)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for first, last in _months(period):
@@ -110,13 +137,41 @@ def pull_era5(
         part = target.with_name(target.name + ".part")
         emit(f"requesting {target.name}; the store queues requests, this can take hours")
         try:
-            cdsapi.Client().retrieve(access.dataset, request, str(part))
+            client.retrieve(dataset, request, str(part))
         except Exception as error:
             raise DatasetError(
                 f"download of {target.name} from the Climate Data Store failed: {error}"
             ) from error
         part.replace(target)
     return files
+
+
+def cds_client(entry: SourceEntry, url: str = "") -> tuple[str, Any]:
+    """Return the data set of a source in the Climate Data Store, and a client of the package ``cdsapi``.
+
+    Parameters
+    ----------
+    url
+        Address of the store; that of the account by default.
+
+    Raises
+    ------
+    DatasetError
+        Without the package or an account, or if the client refuses the account.
+    """
+    access = _access(entry, "cds")
+    _require_package("cdsapi", "cds", entry)
+    if not has_cds_account():
+        raise DatasetError(
+            f"{entry.title} needs a Copernicus account: register at https://cds.climate.copernicus.eu, accept the "
+            "licence there, and put your url and key into ~/.cdsapirc (or CDSAPI_URL and CDSAPI_KEY)."
+        )
+    cdsapi: Any = import_module("cdsapi")
+    try:
+        client = cdsapi.Client(url=url) if url else cdsapi.Client()
+    except Exception as error:
+        raise DatasetError(f"the Climate Data Store cannot be used: {error}. Check ~/.cdsapirc.") from error
+    return access.dataset, client
 
 
 def parse_period(years: str, days: str) -> Period:
@@ -166,7 +221,8 @@ def _environment_account() -> bool:
     return "EARTHDATA_TOKEN" in os.environ or {"EARTHDATA_USERNAME", "EARTHDATA_PASSWORD"} <= set(os.environ)
 
 
-def _has_earthdata_account() -> bool:
+def has_earthdata_account() -> bool:
+    """Return whether the environment or ``~/.netrc`` has an Earthdata account."""
     if _environment_account():
         return True
     try:
@@ -175,7 +231,8 @@ def _has_earthdata_account() -> bool:
         return False
 
 
-def _has_cds_account() -> bool:
+def has_cds_account() -> bool:
+    """Return whether the environment or ``~/.cdsapirc`` has a Copernicus account."""
     if {"CDSAPI_URL", "CDSAPI_KEY"} <= set(os.environ):
         return True
     return Path(os.environ.get("CDSAPI_RC", Path.home() / ".cdsapirc")).is_file()

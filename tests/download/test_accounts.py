@@ -61,20 +61,34 @@ def test_smap_request_has_name_version_and_days(tmp_path: Path, monkeypatch: pyt
     received: dict[str, object] = {}
     install(
         monkeypatch, "earthaccess", login=lambda strategy: received.update(strategy=strategy),
-        search_data=lambda **query: received.update(query) or ["a granule"],
+        search_data=lambda **query: received.update(query) or ["a granule"] * 14,
         download=lambda granules, folder: [f"{folder}/{g}" for g in granules],
     )  # fmt: skip
     (tmp_path / ".netrc").write_text("machine urs.earthdata.nasa.gov login someone password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
     files = accounts.pull_smap(MAY, tmp_path / "smap", box=(-10.0, 40.0, 5.0, 45.0))
-    assert files == [tmp_path / "smap" / "a granule"]
+    assert set(files) == {tmp_path / "smap" / "a granule"}
     assert received == {
         "strategy": "netrc", "short_name": "SPL3SMP_E", "version": "005", "temporal": ("2020-04-20", "2020-05-03"),
         "bounding_box": (-10.0, 40.0, 5.0, 45.0),
     }  # fmt: skip
     install(monkeypatch, "earthaccess", login=lambda strategy: None, search_data=lambda **query: [])
-    with pytest.raises(DatasetError, match="has no SPL3SMP_E 005 from 2020-04-20"):
+    with pytest.raises(DatasetError, match="has no SPL3SMP_E 005 or 006 from 2020-04-20"):
         accounts.pull_smap(MAY, tmp_path)
+
+
+def test_a_later_version_is_taken_where_it_has_more_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = {"005": 4, "006": 14}
+    install(
+        monkeypatch, "earthaccess", login=lambda strategy: None, download=lambda granules, folder: granules,
+        search_data=lambda **query: [query["version"]] * days[query["version"]],
+    )  # fmt: skip
+    monkeypatch.setenv("EARTHDATA_TOKEN", "x")
+    said: list[str] = []
+    assert accounts.pull_smap(MAY, tmp_path, emit=said.append) == [Path("006")] * 14
+    assert said == ["14 granules of SPL3SMP_E 006 for 14 days"]
 
 
 def test_era5_months_are_requested_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

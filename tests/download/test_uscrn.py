@@ -159,6 +159,20 @@ def test_local_and_remote_changes_are_detected(site: Site, tmp_path: Path) -> No
     assert on_disk(tmp_path) == served(site)
 
 
+def test_a_year_that_was_not_over_is_requested_again(site: Site, tmp_path: Path) -> None:
+    pull_uscrn([2020], tmp_path, url=site.url)
+    manifest = tmp_path / "manifest.jsonl"
+    lines = [json.loads(t) for t in manifest.read_text().splitlines()]
+    open_year = next(x["path"] for x in lines if x["path"].startswith("2020/"))
+    for line in lines:
+        if line["path"] == open_year:
+            line["fetched"] = "2020-12-30T00:00:00Z"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    site.requests.clear()
+    pull_uscrn([2020], tmp_path, url=site.url)
+    assert [p.rpartition("/")[2] for p, _ in site.requests if p.endswith(".txt")] == [open_year[5:]]
+
+
 def test_a_truncated_manifest_loses_one_entry(site: Site, tmp_path: Path) -> None:
     pull(site, tmp_path)
     path = tmp_path / "manifest.jsonl"
