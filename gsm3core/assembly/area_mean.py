@@ -106,7 +106,8 @@ def _cell_area(centres: tuple[Floats, Floats], lat: Floats, lon: Floats) -> Floa
     steps = []
     for axis, at in zip(centres, (lat, lon), strict=True):
         up = np.sort(axis)
-        gap = np.diff(up)
+        # A single row or column is not averaged.
+        gap = np.diff(up) if len(up) > 1 else np.array([np.inf])
         steps.append(gap[np.clip(np.searchsorted(up, at) - 1, 0, len(gap) - 1)])
     return np.asarray(steps[0] * steps[1])
 

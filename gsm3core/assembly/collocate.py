@@ -179,14 +179,30 @@ def _locate_axes(
         names, circle = ("y", "x"), EASE_WIDTH
         centre_lat, lat = ease_metres(centre_lat, 0)[1], ease_metres(lat, 0)[1]
         centre_lon, lon = ease_metres(0, centre_lon)[0], ease_metres(0, lon)[0]
-    return _locate(centre_lat, lat), _locate(centre_lon, lon, circle=circle), names
+    # A grid of one row or column says its cell size, in degrees.
+    cells = [ds[n].attrs.get("cell") if n in ds.coords else None for n in names]
+    return (
+        _locate(centre_lat, lat, cell=cells[0]),
+        _locate(centre_lon, lon, circle=circle, cell=cells[1]),
+        names,
+    )
 
 
 def _locate(
-    centres: NDArray[np.float64], target: NDArray[np.float64], *, circle: float | None = None
+    centres: NDArray[np.float64],
+    target: NDArray[np.float64],
+    *,
+    circle: float | None = None,
+    cell: float | None = None,
 ) -> _AxisWeights:
     """Locate targets between ascending or descending centres; a global longitude axis is periodic."""
     n = len(centres)
+    if n == 1 and cell:
+        apart = target - centres[0]
+        if circle is not None:
+            apart = (apart + circle / 2) % circle - circle / 2
+        only = np.zeros(np.shape(target), np.intp)
+        return _AxisWeights(only, only, np.zeros(np.shape(target)), np.abs(apart) <= cell / 2 * (1 + 1e-9))
     if n < 2:
         raise DatasetError("a grid needs at least two rows and two columns.")
     flip = centres[0] > centres[-1]

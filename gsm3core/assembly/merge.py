@@ -18,6 +18,7 @@ from gsm3core.assembly.sampling import Source
 from gsm3core.assembly.variable_spec import VariableSpec
 from gsm3core.assembly.work_cache import CachedPiece
 from gsm3core.config import Period
+from gsm3core.download.fetch import FetchResult
 from gsm3core.files import STORE_CHUNKS
 from gsm3core.scaling.long_term_means import MIN_DAYS, MIN_MONTHS
 
@@ -39,12 +40,15 @@ class SampledSource:
         Days, whether they lie in the dataset's period, and the piece with their values, in order of time.
     static
         The piece of a source without time.
+    download
+        What was downloaded for a source of values at points.
     """
 
     source: Source
     variables: list[VariableSpec]
     chunks: list[tuple[Period, bool, CachedPiece]] = field(default_factory=list)
     static: CachedPiece | None = None
+    download: FetchResult | None = None
 
     @property
     def pieces(self) -> list[CachedPiece]:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from gsm3core.assembly.merge import SampledSource, cell_distances
+from gsm3core.assembly.point_sources import missing_notes, service_record, sites_without_files
 from gsm3core.assembly.recipe import Recipe
 from gsm3core.assembly.variable_spec import VariableSpec
 from gsm3core.catalog import source_entry
@@ -21,6 +21,9 @@ from gsm3core.config import Period
 from gsm3core.errors import DatasetError
 
 _MAX_RANGES = 6
+_SHOWN = 5
+_KM_PER_DEGREE = 111.2
+_SITE_TITLES = {"grid": "9 km cells", "table": "Sites"}
 
 
 def source_step(sampled: SampledSource, period: Period, sites: int) -> dict[str, Any]:
@@ -51,15 +54,27 @@ def source_step(sampled: SampledSource, period: Period, sites: int) -> dict[str,
                 "median": _round(np.nanmedian(distance)),
                 "largest": _round(np.nanmax(distance)),
             }
+            if np.nanmax(distance) > (cell := _KM_PER_DEGREE * sampled.source.entry.grid.cell_degrees):
+                step["sites_beyond_a_cell"] = int((distance > cell).sum())
+                step["cell_km"] = _round(cell)
     if sampled.chunks:
         step["minimum_share_of_steps"] = settings.minimum
+    if sampled.source.has_points:
+        step.pop("sites_outside_the_grid", None)  # the distance is NaN where no file or no cell is known
+        step |= {"method": "points"} | service_record(sampled, list(inputs))
+        if absent := sites_without_files(sampled):
+            step["sites_without_files"] = absent
+    if notes := list(dict.fromkeys(n for p in sampled.pieces for n in p.metadata.get("notes", []))):
+        step["notes"] = notes
     for note in ("preliminary_steps", "product_version"):
         values = [p.metadata[note] for p in sampled.pieces if note in p.metadata]
         if values:
             step[note] = (
                 sum(values) if note == "preliminary_steps" else ", ".join(sorted(set(map(str, values))))
             )
-    step["variables"] = {x.name: _counts(sampled, x, period, sites) for x in sampled.variables}
+    step["variables"] = {x.name: count_values(sampled, x, period, sites) for x in sampled.variables}
+    if sampled.source.has_points and (found := missing_notes(sampled, step["variables"])):
+        step["notes"] = [*step.get("notes", []), *found]
     return step
 
 
@@ -74,55 +89,6 @@ def _input_files(sampled: SampledSource) -> dict[str, str]:
                     "are computed again."
                 )
     return inputs
-
-
-def check_gaps(sampled: SampledSource, period: Period, sites: int, gaps: str) -> None:
-    """Raise if a forcing lacks days, or a variable has no value at any site.
-
-    Raises
-    ------
-    DatasetError
-        Naming source, variable and days.
-    """
-    if gaps == "allow":
-        return
-    name = sampled.source.entry.name
-    for spec in sampled.variables:
-        counts = _counts(sampled, spec, period, sites)
-        what = f"{name} ({sampled.source.root}): {spec.variable}" + (
-            f", for {spec.name}," if spec.name != spec.variable else ""
-        )
-        advice = "Add the missing files, change the period, or accept missing values with --allow-gaps (gaps: allow)."
-        if spec.role == "forcing" and counts["days_lacking"]:
-            days = len(pd.date_range(period.start, period.end))
-            raise DatasetError(
-                f"{what} lacks {counts['days_lacking']} of the {days} days of {period.start} to {period.end}: "
-                f"{counts['lacking']}. {advice}"
-            )
-        if not counts["present"]:
-            distance = cell_distances(sampled)
-            outside = 0 if distance is None else int(np.isnan(distance).sum())
-            where = f" {outside} of the {sites} sites lie outside its grid." if outside else ""
-            raise DatasetError(
-                f"{what} has no value at any site from {period.start} to {period.end}.{where} {advice}"
-            )
-
-
-def check_means(ds: xr.Dataset, sampled: Sequence[SampledSource], gaps: str) -> None:
-    """Raise if a long-term mean is missing at all sites.
-
-    Raises
-    ------
-    DatasetError
-        Naming source, variable and the number of days that a mean needs.
-    """
-    for one in sampled:
-        for spec in one.variables:
-            if gaps == "refuse" and spec.days is not None and not bool(ds[spec.name].notnull().any()):
-                raise DatasetError(
-                    f"{one.source.entry.name} ({one.source.root}): {spec.variable}, for {spec.name}, has no mean at any "
-                    f"site ({ds[spec.name].attrs['averaged']}). Add files or days, or accept missing values with --allow-gaps."
-                )
 
 
 def files_table(sampled: Sequence[SampledSource]) -> str:
@@ -141,7 +107,7 @@ def files_table(sampled: Sequence[SampledSource]) -> str:
 def recipe_step(recipe: Recipe, period: Period, replaced: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe's entry in the dataset's history, without local paths."""
     given = recipe.model_dump(
-        mode="json", exclude_defaults=True, exclude={"sites": {"path"}, "sources": True}
+        mode="json", exclude_defaults=True, exclude={"sites": {"__all__": {"path"}}, "sources": True}
     )
     return {"step": "assemble", "recipe": given, "period": f"{period.start} to {period.end}", **replaced}
 
@@ -150,18 +116,16 @@ def global_attributes(
     recipe: Recipe, site_references: str, sampled: Sequence[SampledSource]
 ) -> dict[str, Any]:
     """Return title, sources, licenses and references of the dataset; those of its sites come first."""
-    entries = [source_entry(recipe.sites.kind)] if recipe.sites.kind in ("ismn", "uscrn-daily") else []
-    entries += [one.source.entry for one in sampled]
-    sites = {
-        "ismn": "ISMN stations",
-        "uscrn-daily": "USCRN stations",
-        "grid": "9 km cells",
-        "table": "Sites",
-    }
+    networks = [source_entry(spec.kind) for spec in recipe.sites if spec.kind not in _SITE_TITLES]
+    entries = [*networks, *(one.source.entry for one in sampled)]
+    kinds = [
+        _SITE_TITLES.get(spec.kind, f"{spec.kind.upper().removesuffix('-DAILY')} stations")
+        for spec in recipe.sites
+    ]
     sources = ", ".join(one.source.entry.name for one in sampled)
-    title = recipe.title or sites[recipe.sites.kind] + (f" with {sources}" if sources else "")
+    title = recipe.title or " and ".join(kinds) + (f" with {sources}" if sources else "")
     references = [site_references] + [
-        f"{e.citation} doi:{e.doi}".removesuffix(" doi:") for e in entries if e.name != recipe.sites.kind
+        f"{e.citation} doi:{e.doi}".removesuffix(" doi:") for e in entries if e not in networks
     ]
     return {
         "Conventions": "CF-1.11", "featureType": "timeSeries", "title": title,
@@ -171,15 +135,17 @@ def global_attributes(
     }  # fmt: skip
 
 
-def _counts(sampled: SampledSource, spec: VariableSpec, period: Period, sites: int) -> dict[str, Any]:
+def count_values(sampled: SampledSource, spec: VariableSpec, period: Period, sites: int) -> dict[str, Any]:
     """Return how many values of a variable are present, missing and screened, and which days the source lacks."""
     origin = {"of": spec.variable, "role": spec.role, "statistic": spec.statistic}
     if spec.is_static:
         assert sampled.static is not None
         static = sampled.static.metadata[spec.variable]
         origin["statistic"] = "static"
-        return origin | {"sites": sites, "present": static["present"], "missing": sites - static["present"],
-                         "screening": static["screening"]}  # fmt: skip
+        counts = {"sites": sites, "present": static["present"], "missing": sites - static["present"]}
+        if static.get("empty") and static["present"]:
+            counts |= {"sites_without_values": len(static["empty"]), "such_as": static["empty"][:_SHOWN]}
+        return origin | counts | {"screening": static["screening"]}
     chosen = [
         piece.metadata[spec.daily_name] for chunk, in_period, piece in sampled.chunks
         if (in_period if spec.role != "attribute" else spec.averages(chunk))
@@ -195,7 +161,14 @@ def _counts(sampled: SampledSource, spec: VariableSpec, period: Period, sites: i
         origin["averaged"] = f"{spec.days.start} to {spec.days.end}"
     else:
         counts = {"site_days": sites * days, **counts, "missing": sites * days - present}
-    gaps = {"days_lacking": len(lacking), "lacking": format_days(lacking)}
+    gaps: dict[str, Any] = {"days_lacking": len(lacking), "lacking": format_days(lacking)}
+    empty = [set(c["empty"]) if c.get("empty") is not None else None for c in chosen]
+    if empty and None not in empty and present and (always := set.intersection(*empty)):  # type: ignore[arg-type]
+        gaps["sites_without_values"] = len(always)
+        gaps["such_as"] = sorted(always)[:_SHOWN]
+    for key in ("interval", "absent", "reason"):
+        if found := list(dict.fromkeys(c[key] for c in chosen if key in c)):
+            gaps[key] = found[0]
     return origin | counts | gaps | {"screening": screening}
 
 
@@ -204,9 +177,18 @@ def add_counts(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
     total = dict(one)
     for key, count in other.items():
         total[key] = (
-            add_counts(total.get(key, {}), count) if isinstance(count, Mapping) else total.get(key, 0) + count
+            add_counts(total.get(key, {}), count)
+            if isinstance(count, Mapping)
+            else _range(total.get(key), count)
+            if isinstance(count, list)
+            else total.get(key, 0) + count
         )
     return total
+
+
+def _range(one: list[float] | None, other: list[float]) -> list[float]:
+    """Return the range of two ranges."""
+    return [min(one[0], other[0]), max(one[1], other[1])] if one else other
 
 
 def format_days(days: Sequence[str]) -> str:

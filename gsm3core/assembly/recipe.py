@@ -9,10 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gsm3core.assembly.collocate import Method
+from gsm3core.assembly.twins import Duplicates
 from gsm3core.assembly.variable_spec import VariableSpec, parse_variables, selection_variables
 from gsm3core.catalog import selections
 from gsm3core.config import Period
 from gsm3core.errors import ConfigError, did_you_mean
+from gsm3core.readers.ismn.sensor_choice import Combine
 
 
 class _RecipeModel(BaseModel):
@@ -25,26 +27,31 @@ class SiteSpec(_RecipeModel):
     Parameters
     ----------
     kind
-        ``ismn`` or ``uscrn-daily`` (stations with their records), ``table`` (a CSV of site, lat, lon), or ``grid``: the
-        9 km cells of EASE-Grid 2.0 whose centres lie in ``box`` (west, south, east, north, degrees).
+        ``ismn``, ``uscrn-daily``, ``scan`` or ``snotel`` (stations with their records), ``table`` (a CSV of site, lat,
+        lon), or ``grid``: the 9 km cells of EASE-Grid 2.0 whose centres lie in ``box`` (west, south, east, north, degrees).
     path
-        Archive, folder or table.
+        Archive, folder or table; of ``ismn`` and ``uscrn-daily`` also a list of them, read as one.
     depth, min_hours, combine, flags
         See :class:`gsm3core.readers.ismn.sensor_choice.SensorChoice`.
     """
 
-    kind: Literal["ismn", "uscrn-daily", "table", "grid"]
-    path: Path | None = None
+    kind: Literal["ismn", "uscrn-daily", "scan", "snotel", "table", "grid"]
+    path: Path | tuple[Path, ...] | None = None
     box: tuple[float, float, float, float] | None = None
     depth: float | None = None
     min_hours: int | None = None
-    combine: Literal["best", "mean"] | None = None
+    combine: Combine | None = None
     flags: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         unused = ["path" if self.kind == "grid" else "box"]
-        unused += [] if self.kind == "ismn" else ["depth", "min_hours", "combine", "flags"]
+        hourly = (
+            ["depth", "flags"]
+            if self.kind in ("scan", "snotel")
+            else ["depth", "min_hours", "combine", "flags"]
+        )
+        unused += [] if self.kind == "ismn" else hourly
         if given := [k for k in unused if getattr(self, k) is not None]:
             raise ValueError(f"sites of kind {self.kind!r} do not accept {', '.join(map(repr, given))}")
         if self.kind == "grid":
@@ -55,9 +62,16 @@ class SiteSpec(_RecipeModel):
                 raise ValueError(
                     f"invalid bounding box {self.box}; expected west < east and south < north, in degrees"
                 )
-        elif self.path is None:
+        elif not self.paths:
             raise ValueError(f"sites of kind {self.kind!r} need 'path'")
+        elif len(self.paths) > 1 and self.kind not in ("ismn", "uscrn-daily"):
+            raise ValueError(f"sites of kind {self.kind!r} accept one path, not {len(self.paths)}")
         return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All paths."""
+        return () if self.path is None else (self.path,) if isinstance(self.path, Path) else self.path
 
 
 class SourceSettings(_RecipeModel):
@@ -66,19 +80,28 @@ class SourceSettings(_RecipeModel):
     Parameters
     ----------
     path
-        Folder of the producer's files; by default :func:`gsm3core.readers.availability.source_folder`.
+        Folder of the producer's files, or a list of folders, such as of boxes on several continents; by default
+        :func:`gsm3core.readers.availability.source_folder`.
     method
         ``nearest`` or ``bilinear``, see :func:`gsm3core.assembly.collocate.to_sites`; by default as in the selection.
     minimum
         Required share of a day's steps, see :func:`gsm3core.assembly.daily.to_daily`.
+    url
+        Address to download a source of values at points from, instead of the catalogue's.
     options
         Options of the source's reader, such as ``{overpass: PM}`` for SMAP.
     """
 
-    path: Path | None = None
+    path: Path | tuple[Path, ...] | None = None
     method: Method = "nearest"
     minimum: float = Field(0.75, gt=0, le=1)
+    url: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All folders; none for the default folder."""
+        return () if self.path is None else (self.path,) if isinstance(self.path, Path) else self.path
 
 
 class Recipe(_RecipeModel):
@@ -86,6 +109,12 @@ class Recipe(_RecipeModel):
 
     Parameters
     ----------
+    sites
+        One specification, or a list of several in-situ sources; see
+        :func:`gsm3core.assembly.site_union.find_all_sites`.
+    duplicates
+        A station that is in several of them: ``first`` or ``second`` (the later) record is kept, ``keep`` both, or
+        ``error``.
     period
         Days; by default those of the in-situ record.
     selection
@@ -105,7 +134,8 @@ class Recipe(_RecipeModel):
     """
 
     title: str = ""
-    sites: SiteSpec
+    sites: tuple[SiteSpec, ...]
+    duplicates: Duplicates = "first"
     period: Period | None = None
     selection: str = ""
     forcings: tuple[str, ...] = ()
@@ -115,6 +145,13 @@ class Recipe(_RecipeModel):
     mean_period: Period | None = None
     resolution: float | None = Field(None, ge=0.05, le=5)
     gaps: Literal["refuse", "allow"] = "refuse"
+
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _as_list(cls, given: Any) -> Any:
+        if isinstance(given, (list, tuple)) and not given:
+            raise ValueError("empty list; expected at least one specification of sites")
+        return given if isinstance(given, (list, tuple)) else (given,)
 
     @field_validator("resolution")
     @classmethod
@@ -192,11 +229,13 @@ def load_recipe(path: Path) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a valid recipe: {error}") from error
 
-    def resolve(given: Path | None) -> Path | None:
+    def resolve(given: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
+        if isinstance(given, tuple):
+            return tuple(path.parent / p.expanduser() for p in given)
         return None if given is None else path.parent / given.expanduser()
 
     return recipe.model_copy(update={
-        "sites": recipe.sites.model_copy(update={"path": resolve(recipe.sites.path)}),
+        "sites": tuple(s.model_copy(update={"path": resolve(s.path)}) for s in recipe.sites),
         "sources": {n: s.model_copy(update={"path": resolve(s.path)}) for n, s in recipe.sources.items()},
     })  # fmt: skip
 

@@ -14,6 +14,7 @@ import xarray as xr
 from gsm3core import vocabulary as v
 from gsm3core.assembly.insitu import ISMN, build_insitu
 from gsm3core.assembly.recipe import SiteSpec
+from gsm3core.assembly.site_checks import check_sites
 from gsm3core.catalog import source_entry
 from gsm3core.config import Period
 from gsm3core.errors import DatasetError
@@ -22,8 +23,10 @@ from gsm3core.geography.grids import cell_centres
 from gsm3core.readers.granules import matching_files
 from gsm3core.readers.ismn.reader import Progress
 from gsm3core.readers.ismn.sensor_choice import SensorChoice
-from gsm3core.user_tables.checks import SITE_NAME, SITE_NAME_RULE
+from gsm3core.user_tables.add_product import LICENSE
 from gsm3core.user_tables.files import read_columns
+from gsm3core.user_tables.places import read_places
+from gsm3core.user_tables.tables import Table, read_table
 
 GRID = "M09"
 
@@ -64,13 +67,12 @@ def find_sites(spec: SiteSpec, period: Period | None, progress: Progress | None 
     """
     if spec.kind == "grid":
         return _grid_cells(spec)
-    assert spec.path is not None
     if spec.kind == "table":
-        return _table_sites(spec.path)
+        return _with_checks(_table_sites(spec.paths[0]))
     choice = {k: x for k in ("depth", "min_hours", "combine", "flags") if (x := getattr(spec, k)) is not None}
     ds, table = build_insitu(
         spec.kind,
-        spec.path,
+        spec.paths,
         period=period,
         choice=SensorChoice(**choice) if choice else None,
         progress=progress,
@@ -86,13 +88,23 @@ def find_sites(spec: SiteSpec, period: Period | None, progress: Progress | None 
 
 def site_files(spec: SiteSpec) -> list[Path]:
     """Return the files that the sites are read from."""
-    if spec.path is None:
-        return []
-    if spec.kind == "table" or spec.path.is_file():
-        return [spec.path]
-    if spec.kind == ISMN:
-        return [p for p in sorted(spec.path.rglob("*")) if p.suffix in (".stm", ".csv")]
-    return matching_files(source_entry(spec.kind), spec.path)
+    files: list[Path] = []
+    for path in spec.paths:
+        if spec.kind == "table" or path.is_file():
+            files.append(path)
+        elif spec.kind == ISMN:
+            files += [p for p in sorted(path.rglob("*")) if p.suffix.lower() in (".stm", ".csv", ".zip")]
+        else:
+            files += matching_files(source_entry(spec.kind), path)
+    return files
+
+
+def _with_checks(selected: SelectedSites) -> SelectedSites:
+    """Add what :func:`gsm3core.assembly.site_checks.check_sites` finds to the table and the last step."""
+    table, notes = check_sites(selected.ds, selected.table)
+    *earlier, step = selected.steps
+    step = step | {"notes": [*step.get("notes", []), *notes]} if notes else step
+    return SelectedSites(selected.ds, table, [*earlier, step])
 
 
 def _grid_cells(spec: SiteSpec) -> SelectedSites:
@@ -117,44 +129,42 @@ def _grid_cells(spec: SiteSpec) -> SelectedSites:
 
 
 def _table_sites(path: Path) -> SelectedSites:
-    raw = read_columns(path)
-    if absent := [c for c in ("site", "lat", "lon") if c not in raw.columns]:
-        raise DatasetError(f"{path.name} lacks the column(s) {', '.join(absent)}; expected site, lat, lon.")
-    names = raw["site"].astype("str").str.strip()
-    invalid = raw["site"].isna() | ~names.str.fullmatch(SITE_NAME)
-    if invalid.any():
-        k = int(np.flatnonzero(invalid.to_numpy())[0])
-        raise DatasetError(
-            f"{path.name}, line {k + 2}: invalid site name {str(raw['site'].iloc[k])[:40]!r}: {SITE_NAME_RULE}."
-        )
-    if names.duplicated().any():
-        raise DatasetError(f"{path.name}: duplicate site {names[names.duplicated()].iloc[0]!r}.")
-    numbers = raw[["lat", "lon"]].apply(pd.to_numeric, errors="coerce")
-    far = (numbers["lat"].abs() > 90) | ~numbers["lon"].between(-180, 360)
-    bad = numbers.isna().any(axis=1) | far
-    if bad.any():
-        k = int(np.flatnonzero(bad.to_numpy())[0])
-        raise DatasetError(
-            f"{path.name}, line {k + 2}: invalid coordinates lat {raw['lat'].iloc[k]!r}, lon {raw['lon'].iloc[k]!r} of site "
-            f"{names.iloc[k]!r}; expected degrees, at most 90 and 360."
-            + (" Are lat and lon swapped?" if far.iloc[k] else "")
-        )
-    lon = numbers["lon"].to_numpy(float)
-    ds = _site_coordinates(
-        names.to_numpy(str), numbers["lat"].to_numpy(float), np.where(lon >= 180, lon - 360, lon)
-    )
+    """Return the places of a table; with its columns time and value, also their soil moisture."""
+    step: dict[str, Any] = {"step": "site table", "file": path.name, "sha256": sha256(path)}
+    if {"time", "value"} <= set(read_columns(path).frame.columns):
+        table = read_table(path, in_situ=True)
+        sites, refused, notes = table.sites, table.refused, table.notes
+        step |= {"units": table.units, **table.counts.as_step("rows")}
+    else:
+        table = None
+        places = read_places(path)
+        sites, refused, notes = places.sites, places.refused, places.notes
+    names = sites.index.to_numpy().astype(str)
+    ds = _site_coordinates(names, sites["lat"].to_numpy(float), sites["lon"].to_numpy(float))
+    if table is not None:
+        sites = sites.assign(network=sites.get("network", path.stem))
+        ds = ds.assign_coords({v.DEPTH: (v.SITE, sites["depth"].to_numpy(float))})
+        ds = ds.assign({v.SM_INSITU: _records(table, names)})
     for column in (v.NETWORK, v.STATION):
-        if column in raw.columns:
-            ds = ds.assign_coords({column: (v.SITE, raw[column].fillna("").to_numpy(str))})
-    step: dict[str, Any] = {
-        "step": "site table",
-        "file": path.name,
-        "sha256": sha256(path),
-        "sites": len(names),
-    }
-    if (lon >= 180).any():
-        step["longitudes_made_negative"] = int((lon >= 180).sum())
-    return SelectedSites(ds, _station_table(ds), [step])
+        if column in sites:
+            ds = ds.assign_coords({column: (v.SITE, sites[column].to_numpy().astype(str))})
+    step |= {"sites": len(names), "sites_refused": len(refused), "notes": notes}
+    gone = pd.DataFrame({"site": list(refused), "outcome": "refused", "note": list(refused.values())})
+    rows = pd.concat([_station_table(ds), gone], ignore_index=True) if refused else _station_table(ds)
+    return SelectedSites(ds, rows.fillna({"note": ""}) if refused else rows, [step])
+
+
+def _records(table: Table, names: np.ndarray) -> xr.DataArray:
+    """Return the soil moisture of a user's table, (site, time), on all days from its first to its last."""
+    days = pd.date_range(table.daily["day"].min(), table.daily["day"].max(), freq="D", unit="ns", name=v.TIME)
+    wide = table.daily.pivot(index="site", columns="day", values="value").reindex(index=names, columns=days)
+    known = v.VARIABLES[v.SM_INSITU]
+    attrs = {
+        "units": known.units, "long_name": known.long_name, "standard_name": known.standard_name or "",
+        "source": f"{table.file} (SHA-256 {table.sha256[:12]})", "license": LICENSE,
+    }  # fmt: skip
+    coords = {v.SITE: names, v.TIME: days}
+    return xr.DataArray(wide.to_numpy(np.float32), dims=(v.SITE, v.TIME), coords=coords, attrs=attrs)
 
 
 def _site_coordinates(names: np.ndarray, lat: np.ndarray, lon: np.ndarray) -> xr.Dataset:

@@ -20,18 +20,21 @@ from gsm3core.cli.common import (
     make_table,
     name_column,
     number_column,
+    print_notes,
     print_path,
 )
+from gsm3core.cli.sources import INSITU
 from gsm3core.errors import ConfigError
 
 SITE_TABLES = ("table", "grid")
+STATIONS = "stations"  # the sites of --in-situ, without a selection of inputs
 
 
 def recipe_from(
     name: str,
     *,
-    source: Path | None,
-    in_situ: str,
+    source: list[Path],
+    in_situ: list[str],
     box: str,
     days: str,
     inputs: dict[str, list[str]],
@@ -40,6 +43,7 @@ def recipe_from(
     allow_gaps: bool,
     sensors: dict[str, Any],
     resolution: float | None = None,
+    urls: list[str] | None = None,
 ) -> Any:
     """Return the recipe from a YAML file, or from the options of the command.
 
@@ -60,6 +64,7 @@ def recipe_from(
             "--box": box,
             "--from": source,
             "--source": folders,
+            "--url": urls,
             **{f"--{k.replace('_', '-')}": x is not None for k, x in sensors.items()},
             **{f"--{k}": x for k, x in inputs.items()},
             "--method": methods,
@@ -72,15 +77,16 @@ def recipe_from(
         recipe = load_recipe(Path(name))
         update: dict[str, Any] = {"period": parse_period("", days)} if days else {}
         return recipe.model_copy(update=update | ({"gaps": "allow"} if allow_gaps else {}))
-    kind, path = name, source
-    if in_situ:
-        kind, _, text = in_situ.partition("=")
-        path = Path(text) if text else source
-    elif name not in (*SITE_TABLES, "ismn", "uscrn-daily"):
+    sites = _site_specs(in_situ, source, sensors)
+    if sites and name in SITE_TABLES:
+        raise ConfigError(
+            f"{name!r} and --in-situ both give sites; expected {STATIONS!r} or a selection with --in-situ."
+        )
+    if not sites and name not in (*SITE_TABLES, *INSITU):
         if name not in selections():
             raise ConfigError(
-                f"{name!r} cannot be combined with other sources; expected ismn, uscrn-daily, table, grid or a selection "
-                f"({', '.join(selections())})."
+                f"{name!r} cannot be combined with other sources; expected {', '.join((*INSITU, *SITE_TABLES))}, {STATIONS} "
+                f"or a selection ({', '.join(selections())})."
             )
         raise ConfigError(
             f"{name!r} is a selection of inputs: give the sites, such as --in-situ ismn=ARCHIVE.zip."
@@ -92,14 +98,21 @@ def recipe_from(
             if not value:
                 example = "bilinear" if key == "method" else "FOLDER"
                 raise ConfigError(f"invalid {option} {text!r}; expected such as {option} era5={example}.")
-            settings.setdefault(which, {})[key] = value
-    sites = {
-        "kind": kind,
-        "path": path,
-        "box": parse_box(box),
-        **{k: x for k, x in sensors.items() if x is not None},
-    }
-    selection = "" if name in (kind, *SITE_TABLES) else name
+            known = settings.setdefault(which, {})
+            if key == "path":
+                known[key] = (*known.get(key, ()), Path(value).expanduser())
+            elif known.setdefault(key, value) != value:
+                raise ConfigError(
+                    f"{option} of {which} is given as {known[key]!r} and {value!r}; expected one of them."
+                )
+    for text in urls or []:
+        which, _, value = text.partition("=")
+        if not value or "url" in settings.get(which, {}):
+            raise ConfigError(f"invalid --url {text!r}; expected one SOURCE=ADDRESS for each source.")
+        settings.setdefault(which, {})["url"] = value
+    given_sensors = {k: x for k, x in sensors.items() if x is not None}
+    sites = sites or [{"kind": name, "path": _path(source), "box": parse_box(box), **given_sensors}]
+    selection = "" if name in (STATIONS, *INSITU, *SITE_TABLES) else name
     options = {
         "sites": sites, "period": parse_period("", days) if days else None, "selection": selection,
         "forcings": inputs["forcing"], "attributes": inputs["attribute"], "products": inputs["product"],
@@ -111,21 +124,78 @@ def recipe_from(
         raise ConfigError(f"invalid options:\n{format_errors(error)}") from error
 
 
-def run_recipe(recipe: Any, out: Path, *, work: Path | None, root: Path | None, overwrite: bool) -> None:
+def _path(paths: list[Path]) -> Any:
+    """Return nothing, one path or several, as a recipe has them."""
+    return None if not paths else paths[0] if len(paths) == 1 else paths
+
+
+def _site_specs(in_situ: list[str], source: list[Path], sensors: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the sites of ``--in-situ KIND=PATH``, all of one kind as one source, with the options that it accepts."""
+    paths: dict[str, list[Path]] = {}
+    for text in in_situ:
+        kind, _, path = text.partition("=")
+        if kind not in INSITU or not (path or source):
+            raise ConfigError(
+                f"invalid --in-situ {text!r}; expected KIND=PATH with KIND one of {', '.join(INSITU)}."
+            )
+        paths.setdefault(kind, []).extend([Path(path)] if path else source)
+    accepted = {"ismn": tuple(sensors), **dict.fromkeys(("scan", "snotel"), ("min_hours", "combine"))}
+    return [
+        {
+            "kind": kind,
+            "path": _path(found),
+            **{k: sensors[k] for k in accepted.get(kind, ()) if sensors[k] is not None},
+        }
+        for kind, found in paths.items()
+    ]
+
+
+def run_recipe(
+    recipe: Any, out: Path, *, work: Path | None, root: Path | None, overwrite: bool, offline: bool = False
+) -> None:
     """Build a dataset from a recipe with a progress bar, and print its contents."""
     from gsm3core.assembly.assemble import assemble
     from gsm3core.schema import open_dataset
 
-    with _progress_bar() as progress:
-        made = assemble(recipe, out, work=work, root=root, overwrite=overwrite, progress=progress)
+    if not offline:
+        show_terms(recipe)
+    with progress_bar() as progress:
+        made = assemble(
+            recipe, out, work=work, root=root, overwrite=overwrite, offline=offline, progress=progress
+        )
     ds = open_dataset(made.dataset)
     console.print(describe_dataset(ds))
     show_history(ds)
+    show_losses(ds)
+    for name, got in made.downloads.items():
+        if got.requests or got.kept:
+            console.print(
+                f"{name}: {got.requests} requests ({got.bytes / 1e6:.1f} MB, {got.retries} of them retries), "
+                f"{len(got.kept)} files were there."
+            )
     if made.reused:
         console.print(f"{made.reused} of {made.pieces} pieces reused from an earlier build.")
     print_path("Sites:", made.stations)
     print_path("Files read:", made.inputs)
     print_path("Written to", made.dataset)
+
+
+def show_losses(ds: Any) -> None:
+    """Print what a build left out or assumed: notes of readers, missing days, values removed, sites without values."""
+    from gsm3core.assembly.losses import losses_of
+
+    print_notes(losses_of(json.loads(ds.attrs.get("history", "[]"))))
+
+
+def show_terms(recipe: Any) -> None:
+    """Print license and terms of the services that a build requests values from."""
+    from gsm3core.catalog import source_entry
+
+    for name in dict.fromkeys(x.source for x in recipe.variables()):
+        entry = source_entry(name)
+        if entry.grid.kind == "points":
+            notes = " ".join(a.note for a in entry.access if a.kind == "service")
+            console.print(escape(f"{name}: {entry.license}. {notes}".strip()), highlight=False)
 
 
 def show_history(ds: Any) -> None:
@@ -170,7 +240,8 @@ def _variables(variables: dict[str, dict[str, Any]]) -> Table:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Any]:
+def progress_bar() -> Iterator[Any]:
+    """Show the stages of a build; yields the callback that reports stage, finished and total items."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}

@@ -91,6 +91,28 @@ def finish_dataset(ds: Any, out: Path, overwrite: bool) -> None:
     print_path("Written to", out)
 
 
+def show_notes(ds: Any, steps: int = 1) -> None:
+    """Print the notes in the last steps of a dataset's history, one line each.
+
+    Parameters
+    ----------
+    steps
+        Number of steps.
+    """
+    import json
+
+    history = json.loads(ds.attrs.get("history", "[]"))
+    print_notes([str(note) for step in history[-steps:] for note in step.get("notes", [])])
+
+
+def print_notes(lines: Sequence[str]) -> None:
+    """Print notes on what was left out or assumed, one line each; nothing if there are none."""
+    if lines:
+        console.print("\n[bold]Please note[/]")
+        for line in lines:
+            console.print(f"- {escape(line)}", highlight=False, soft_wrap=True)
+
+
 def open_run(run_id: str, out: Path) -> Any:
     """Open a run by its path, or by its id in the folder of runs."""
     from gsm3core.run import Run

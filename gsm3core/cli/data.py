@@ -20,6 +20,7 @@ from gsm3core.cli.common import (
     make_table,
     name_column,
     print_path,
+    show_notes,
 )
 from gsm3core.cli.sources import INSITU, build_insitu
 from gsm3core.errors import ConfigError, DatasetError, did_you_mean
@@ -93,18 +94,26 @@ def data_build(
     name: Annotated[
         str,
         typer.Argument(
-            help="conus-smap, uscrn, ismn, uscrn-daily or demo; table or grid (sites without in-situ data); "
+            help="conus-smap, uscrn, ismn, uscrn-daily, scan, snotel or demo; table or grid (sites without in-situ data); "
+            "stations (those of --in-situ); "
             "a selection of inputs, such as gsm3-paper; or a recipe (.yaml). See `gsm3 data list`."
         ),
     ],
     out: Out,
     source: Annotated[
-        Path | None,
-        typer.Option("--from", help="Source file, archive or folder; for table: CSV with site, lat, lon."),
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="Source file, archive or folder; for table: CSV with site, lat, lon. Repeatable for ismn and uscrn-daily: "
+            "several archives are read as one.",
+        ),
     ] = None,
     in_situ: Annotated[
-        str, typer.Option(help="In-situ sites of a selection: ismn=PATH or uscrn-daily=PATH.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="In-situ sites of a selection, or of `stations`: ismn=PATH, uscrn-daily=PATH or scan=PATH. Repeatable."
+        ),
+    ] = None,
     forcing: Annotated[
         list[str] | None,
         typer.Option(help="Daily inputs: SOURCE, or SOURCE:VARIABLE\\[@max]\\[=NAME],... Repeatable."),
@@ -121,7 +130,10 @@ def data_build(
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option("--source", help="SOURCE=FOLDER, if its files are not in data/sources. Repeatable."),
+        typer.Option(
+            "--source",
+            help="SOURCE=FOLDER, if its files are not in data/sources. Repeatable; several folders of a source are one archive.",
+        ),
     ] = None,
     method: Annotated[
         list[str] | None, typer.Option(help="SOURCE=bilinear, instead of the nearest cell. Repeatable.")
@@ -143,6 +155,13 @@ def data_build(
             "--allow-gaps", help="Treat missing days of a forcing as missing values instead of an error."
         ),
     ] = False,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="SOURCE=ADDRESS: another server for a source of values at points. Repeatable."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Download nothing: read the folders of the sources alone.")
+    ] = False,
     work: Annotated[
         Path | None, typer.Option(help="Folder of intermediate files; default: next to --out.")
     ] = None,
@@ -151,10 +170,14 @@ def data_build(
     seed: Annotated[int, typer.Option(help="demo: random seed.")] = 0,
     depth: Annotated[float | None, typer.Option(help="ismn: sensor depth in m (default 0.05).")] = None,
     min_hours: Annotated[
-        int | None, typer.Option(help="ismn: minimum number of good hours per day (default 6).")
+        int | None, typer.Option(help="ismn, scan, snotel: minimum number of good hours per day (default 6).")
     ] = None,
     combine: Annotated[
-        str | None, typer.Option(help="ismn: several sensors at one depth: best or mean (default best).")
+        str | None,
+        typer.Option(
+            help="ismn, scan, snotel: several sensors at one depth: best (the one with the most days), mean, or join "
+            "(best, and those that precede or follow it).",
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -166,18 +189,19 @@ def data_build(
 
     sensors = {"depth": depth, "min_hours": min_hours, "combine": combine}
     inputs = {"forcing": forcing or [], "attribute": attribute or [], "product": product or []}
-    several = any(inputs.values()) or in_situ or name in SITE_TABLES or name.endswith((".yaml", ".yml"))
-    several = several or (days and name in INSITU)
+    several = any(inputs.values()) or bool(in_situ) or name in SITE_TABLES or name.endswith((".yaml", ".yml"))
+    several = several or (bool(days) and name in INSITU)
     if resolution is not None and not several and name not in selections():
         raise ConfigError(
             "--resolution needs gridded sources: name some with --forcing, --attribute or --product."
         )
     if several or name in selections():
         recipe = recipe_from(
-            name, source=source, in_situ=in_situ, box=box, days=days, inputs=inputs, folders=files or [],
+            name, source=source or [], in_situ=in_situ or [], box=box, days=days, inputs=inputs, folders=files or [],
             methods=method or [], allow_gaps=allow_gaps, sensors=sensors, resolution=resolution,
+            urls=url or [],
         )  # fmt: skip
-        run_recipe(recipe, out, work=work, root=root, overwrite=overwrite)
+        run_recipe(recipe, out, work=work, root=root, overwrite=overwrite, offline=offline)
         return
     if name == "demo":
         from gsm3core.demo import demo_dataset
@@ -185,7 +209,7 @@ def data_build(
         with console.status(f"Simulating {sites} sites ..."):
             ds = demo_dataset(n_sites=sites, seed=seed)
     elif name in INSITU:
-        if source is None:
+        if not source:
             raise ConfigError(f"{name} is built from an archive or a folder: give its path with --from.")
         ds = build_insitu(name, source, out, **sensors)
     else:
@@ -197,13 +221,14 @@ def data_build(
             known = {*entries, *INSITU, *SITE_TABLES, "demo"}
             raise DatasetError(f"unknown dataset name {name!r}. {did_you_mean(name, known)}")
         entry = entries[name]
-        if source is None:
+        if not source or len(source) > 1:
             raise ConfigError(
-                f"{name} is built from a file: give its path with --from. Expected: {entry.layout}"
+                f"{name} is built from one file: give its path with --from. Expected: {entry.layout}"
             )
-        with console.status(f"Reading {source} ..."):
-            ds = build(name, source)
+        with console.status(f"Reading {source[0]} ..."):
+            ds = build(name, source[0])
     finish_dataset(ds, out, overwrite)
+    show_notes(ds)
 
 
 @data.command("join")
@@ -215,13 +240,24 @@ def data_join(
         str,
         typer.Option(help="Forcings and attributes to keep: shared (in both datasets) or all (in either)."),
     ] = "shared",
+    duplicates: Annotated[
+        str,
+        typer.Option(
+            help="A station that is in both datasets, from its place, name and record: keep the site of the first or the second, "
+            "keep both, or error."
+        ),
+    ] = "first",
     overwrite: Overwrite = False,
 ) -> None:
-    """Join the sites of two datasets."""
+    """Join the sites of two datasets; a station that is in both counts once."""
     from gsm3core.assembly.sites import join
     from gsm3core.schema import open_dataset
 
     if inputs not in ("shared", "all"):
         raise ConfigError(f"invalid --inputs {inputs!r}; expected shared or all.")
-    joined = join(open_dataset(first), open_dataset(second), inputs="all" if inputs == "all" else "shared")
+    joined = join(
+        open_dataset(first), open_dataset(second), inputs="all" if inputs == "all" else "shared",
+        duplicates=duplicates,  # type: ignore[arg-type]  # checked by join
+    )  # fmt: skip
     finish_dataset(joined, out, overwrite)
+    show_notes(joined)

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gsm3core.cli import evaluate, runs, score, sources
+from gsm3core.cli import evaluate, pull, runs, score, sources
 from gsm3core.cli.common import console
 from gsm3core.cli.data import data
+from gsm3core.cli.single_values import refuse_repeated_options
 from gsm3core.errors import CancelledError, DatasetWarning, GSM3Error
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(runs.runs, name="runs")
-data.command("pull")(sources.data_pull)
+data.command("pull")(pull.data_pull)
 data.command("add-product")(sources.data_add_product)
 data.command("add-network")(sources.data_add_network)
 app.command("run")(runs.run_command)
@@ -102,3 +103,6 @@ def app_command(
         origins=allow_origin or (),
         auth=auth,
     )
+
+
+refuse_repeated_options(app)

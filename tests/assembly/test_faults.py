@@ -78,6 +78,7 @@ def other_units(root: Path) -> None:
 
 def duplicate_file(root: Path) -> None:
     shutil.copy(instant(root), root / "era5" / "again.nc")
+    rewrite(root / "era5" / "again.nc", lambda ds: ds.assign(t2m=(ds.t2m + 1).assign_attrs(ds.t2m.attrs)))
 
 
 def duplicate_time(root: Path) -> None:
@@ -116,7 +117,7 @@ def sea_everywhere(root: Path) -> None:
 FAULTS = [
     (
         truncated,
-        r"gldas-noah025, 2015-04-01 to 2015-04-06: .*20150403\.0600\.021\.nc4 cannot be read as .*download it again",
+        r"gldas-noah025, 2015-04-01 to 2015-04-06: .*20150403\.0600\.021\.nc4 is truncated: .*Download it again",
     ),
     (
         swapped,
@@ -158,11 +159,11 @@ def test_faulty_files_are_named(root: Path, fault: Callable[[Path], None], messa
     [
         (
             "site,lat,lon\na,147.3,-33.4\n",
-            "line 2: invalid coordinates lat '147.3', lon '-33.4' of site 'a'.*swapped",
+            "lat 147.3 of site 'a' in line 2 is invalid.*swapped",
         ),
         ("site,lat,lon\na,1,2\na,3,4\n", "duplicate site 'a'"),
-        ("site,lat,lon\na,x,2\n", "line 2: invalid coordinates lat 'x'"),
-        ("name,lat,lon\na,1,2\n", "lacks the column.* site"),
+        ("site,lat,lon\na,x,2\n", "invalid lat 'x' of site 'a' in line 2"),
+        ("who,lat,lon\na,1,2\n", "lacks the column.* site"),
         ("site,lat,lon\n", "has no rows"),
         ("site,lat,lon\na,1,2\n,50,10\n", "line 3: invalid site name"),
         ("site,lat,lon\n<b>a</b>,1,2\n", "line 2: invalid site name '<b>a</b>'"),
@@ -173,6 +174,53 @@ def test_faulty_site_tables_are_named(root: Path, table: str, message: str) -> N
     (root / "places.csv").write_text(table)
     with pytest.raises(DatasetError, match=message):
         build(root)
+
+
+def damaged_values(path: Path) -> None:
+    """Overwrite what follows the header: the file opens, and its compressed values cannot be read."""
+    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as ds:
+        ds.load()
+    ds.to_netcdf(path, engine="h5netcdf", encoding={"SoilMoi0_10cm_inst": {"zlib": True}})
+    with h5py.File(path) as file:
+        at = file["SoilMoi0_10cm_inst"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[at : at + 40] = b"?" * 40
+    path.write_bytes(content)
+
+
+ONLY_GLDAS = {"forcings": (), "products": ["gldas-noah025"]}
+
+
+def test_damaged_files_are_left_out_where_allowed(root: Path) -> None:
+    """Three of the eight steps of two days are gone: these days are missing, the others as in the whole files."""
+    folder = root / "gldas-noah025"
+    truncated(root)
+    login_page(root)
+    damaged_values(folder / GLDAS.format("20150403.0900"))
+    for step in ("20150403.1200", "20150401.0900", "20150401.1200"):
+        (folder / GLDAS.format(step)).write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"0300\.021\.nc4 is HTML.* Or leave it out with --allow-gaps"):
+        build(root, **ONLY_GLDAS)
+    ds = build(root, **ONLY_GLDAS, gaps="allow")
+    np.testing.assert_array_equal(
+        ds.sm_product[0].isnull().all("site"), [True, False, True, False, False, False]
+    )
+    expected = np.mean([planted.gldas_water(50.2, 10.1, 1, h) for h in range(0, 24, 3)]) / 100
+    assert float(ds.sm_product[0, 0, 1]) == pytest.approx(expected, abs=0.01)
+    step = next(s for s in json.loads(ds.attrs["history"]) if s.get("source") == "gldas-noah025")
+    for name, what in (
+        ("20150401.0300", "is HTML or XML"), ("20150401.0900", "is neither netCDF nor HDF5"),
+        ("20150403.0600", "is truncated"), ("20150403.0900", "The file is damaged"),
+    ):  # fmt: skip
+        assert any(n.startswith(f"not read: {GLDAS.format(name)}") and what in n for n in step["notes"])
+    assert str(root) not in " ".join(step["notes"])
+
+
+def test_a_source_whose_files_are_all_damaged_says_so(root: Path) -> None:
+    for path in (root / "gldas-noah025").iterdir():
+        path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DatasetError, match=r"(?s)has no value at any site.*0000\.021\.nc4 is truncated"):
+        build(root, **ONLY_GLDAS, gaps="allow")
 
 
 def test_missing_days_are_counted_where_allowed(root: Path) -> None:

@@ -79,7 +79,7 @@ def test_ismn_with_era5(native: Path, tmp_path: Path) -> None:
 
 def test_missing_variables_are_named(native: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        DatasetError, match=r"gldas-noah025, 2016-01-01 to 2016-01-02: .* has no variable Tair_f_inst"
+        DatasetError, match=r"gldas-noah025 .*: air_temperature has no value at any site .*Tair_f_inst"
     ):
         assemble(
             gldas_recipe(native, products=[], forcings=["gldas-noah025:air_temperature"]), tmp_path / "d.zarr"

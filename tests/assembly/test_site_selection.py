@@ -78,7 +78,7 @@ def test_sites_without_records_for_prediction(sources: Path, tmp_path: Path) -> 
     assert float(ds.precipitation[1, 3]) == pytest.approx(planted.era5_rain(-30, 190, 3), abs=1e-4)
     assert ds.sm_smap.isnull().all() and "prediction" in ds.sm_smap.attrs["source"]
     history = json.loads(ds.attrs["history"])
-    assert history[0]["longitudes_made_negative"] == 1
+    assert any("longitudes of 180 to 360 degrees at 1 site" in note for note in history[0]["notes"])
 
 
 def test_long_term_means_over_their_own_period(
@@ -169,7 +169,7 @@ def test_recipe_with_the_selection_of_the_paper(tmp_path: Path) -> None:
     own = {"amatulli-topography": {"method": "nearest"}, "mod13c2": {"path": "n"}}
     changed = Recipe.model_validate({**recipe.model_dump(exclude={"sources"}), "sources": own})
     assert [changed.settings(s).method for s in ("amatulli-topography", "mod13c2")] == ["nearest", "bilinear"]
-    assert recipe.sites.path == tmp_path / "a.zip" and recipe.settings("era5").path == tmp_path / "e"
+    assert recipe.sites[0].path == tmp_path / "a.zip" and recipe.settings("era5").path == tmp_path / "e"
 
 
 @pytest.mark.parametrize(

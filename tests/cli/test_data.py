@@ -49,7 +49,10 @@ def test_errors_are_reported_before_any_work(tmp_path: Path) -> None:
     for arguments, message in (
         (("add-product", world, table, "--name", "SMAP", "--out", new), "duplicate product name 'SMAP'"),
         (("add-product", world, table, "--name", "M", "--out", world), "world.nc exists"),
-        (("pull", "smos", "--years", "2015"), "cannot be downloaded; expected uscrn, smap, era5"),
+        (
+            ("pull", "smos", "--years", "2015"),
+            "cannot be downloaded; expected starter, uscrn, scan, snotel, smap, era5",
+        ),
         (("pull", "uscrn"), "give the years"),
         (("pull", "uscrn", "--days", "2015-01-01"), "whose files contain a year each"),
         (("pull", "uscrn", "--years", "2015", "--out", world), "world.nc exists"),
