@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n a
 # Accessibility rules (MPL-2.0) for the browser tests; optional.
 AXE := axe-core-4.14.1
 
-.PHONY: app test test-all lint format bench clean axe
+.PHONY: app test test-all lint format bench try-live clean axe
 
 # Stamp files: packages are reinstalled only after a change of pyproject.toml or constraints.txt.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -44,6 +44,10 @@ format: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# One small request to every service of the catalogue; needs internet.
+try-live: $(VENV)/.installed
+	$(BIN)/python benchmarks/run.py live $(ARGS)
 
 axe: tests/browser/.axe/axe.min.js
 

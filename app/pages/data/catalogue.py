@@ -72,7 +72,7 @@ def _source(title: str, availability: Availability, details: dict[str, str]) -> 
     badge = (
         f'<span class="available">available: {availability.files} files, {availability.bytes / 1e6:,.1f} MB</span>'
         if availability.available
-        else '<span class="missing">not available</span>'
+        else f'<span class="missing">{"requested by a build" if availability.on_request else "not available"}</span>'
     )
     rows = "".join(
         f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in details.items() if key != "title"

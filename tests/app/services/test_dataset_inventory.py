@@ -163,4 +163,6 @@ def test_catalogue_has_all_sources(monkeypatch, tmp_path):
     (tmp_path / "uscrn-daily" / entry.example).write_text("x")
     found = {p.name: p for sources in catalogue().values() for _, p, _ in sources}
     assert set(found) == set(source_entries())
-    assert [name for name, p in found.items() if p.available] == ["uscrn-daily"]
+    # The climate classes are part of the package.
+    assert [name for name, p in found.items() if p.available] == ["koppen-geiger", "uscrn-daily"]
+    assert found["power"].on_request and found["era5-timeseries"].on_request and not found["era5"].on_request
