@@ -27,6 +27,9 @@ BENCHMARKS = {
     "gpu": "benchmarks.gpu_speed",
     "training": "benchmarks.training_speed",
     "spin-up": "benchmarks.spin_up",
+    "field": "benchmarks.field",
+    "live": "benchmarks.live_services",
+    "starter": "benchmarks.starter_resume",
 }
 
 
