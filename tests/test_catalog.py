@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from gsm3core import catalog
 from gsm3core.cli import app
 from gsm3core.errors import DatasetError
-from gsm3core.readers import make_grid_reader, make_reader
+from gsm3core.readers import make_grid_reader, make_point_reader, make_reader
 
 
 def test_every_entry_has_a_reader_and_a_licence() -> None:
@@ -46,7 +46,8 @@ def test_all_sources_of_the_paper_are_complete() -> None:
         for access in entry.access:
             assert access.url or access.short_name or access.dataset
         if entry.name not in catalog.sources_of("insitu"):
-            assert hasattr(make_grid_reader(entry.reader), "open")
+            make = make_point_reader if entry.grid.kind == "points" else make_grid_reader
+            assert hasattr(make(entry.reader), "open")
         if any(x.ours == "sm_product" for x in entry.variables):
             assert entry.product
         if entry.step not in ("P1D", "P1M", "static"):
@@ -135,3 +136,16 @@ def test_the_command_lists_and_describes_sources(tmp_path: Path) -> None:
     paper = runner.invoke(app, ["data", "describe", "gsm3-paper"])
     assert "wind_u: wind_u of era5 (not named by the paper)" in paper.output
     assert isinstance(runner.invoke(app, ["data", "describe", "mswp"]).exception, DatasetError)
+
+
+def test_downloads_say_when_the_live_service_was_tried() -> None:
+    automatic = [
+        (entry.name, access)
+        for entry in catalog.source_entries().values()
+        for access in entry.access
+        if access.kind in ("service", "earthdata", "cds") or entry.name == "uscrn-daily"
+    ]
+    assert {name for name, _ in automatic} >= {"power", "open-meteo-era5", "era5", "smap-l3e", "uscrn-daily"}
+    assert [name for name, access in automatic if not access.tried] == []
+    done = CliRunner().invoke(app, ["data", "describe", "power"], env={"COLUMNS": "200"})
+    assert "not tried live" in done.output and "no account" in done.output
