@@ -133,7 +133,7 @@ def test_large_table_is_uploaded_in_chunks(clean_page, url, sites, tmp_path):
     ("text", "name", "message"),
     [
         ("site,time\na,2015-04-01\n", "mine.csv", "no column 'value'"),
-        ("site,time,value,units\na,01/02/2015,0.2,m3 m-3\n", "mine.csv", "invalid time"),
+        ("site,time,value,units\na,01/02/2015,0.2,m3 m-3\n", "mine.csv", "ambiguous time"),
         ("site,time,value,units\na,2015-04-01,20,m3 m-3\n", "mine.csv", "It looks like percent"),
     ],
 )

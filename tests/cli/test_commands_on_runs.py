@@ -24,6 +24,10 @@ HOLDOUTS = ("temporal", "random_spatial", "cross_continental", "spatial_block", 
 CASES = [(h, "multitask_lstm") for h in HOLDOUTS] + [
     ("temporal", model) for model in v.MODEL_PRODUCTS if model != "multitask_lstm"
 ]
+# One run for each kind of result; the others differ in their folds or models alone.
+QUICK = {("temporal", "multitask_lstm"), ("random_spatial", "multitask_lstm"), ("cross_continental", "multitask_lstm"),
+         ("temporal", "climatology")}  # fmt: skip
+PARAMS = [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
 SITE_COORDS = (v.LAT, v.LON, v.REGION, v.NETWORK, v.STATION)
 
 
@@ -40,7 +44,7 @@ def dataset_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(scope="module", params=PARAMS, ids=lambda case: "-".join(case))
 def run(request: pytest.FixtureRequest, dataset_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run made by the command line."""
     holdout, model = request.param
