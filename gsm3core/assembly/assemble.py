@@ -229,6 +229,7 @@ def _select_sites(recipe: Recipe, cache: WorkCache, progress: StageProgress) -> 
     piece = cache.get_or_compute("sites", key, files, compute)
     with xr.open_dataset(piece.path, engine="h5netcdf") as opened:
         ds = opened.load()
+    progress("stations", ds.sizes[v.SITE], ds.sizes[v.SITE])
     texts = {n: (a.dims, a.values.astype(str), a.attrs) for n, a in ds.coords.items() if a.dtype.kind in "OT"}
     ds = ds.assign_coords(texts).drop_encoding()
     table = pd.DataFrame(piece.metadata["table"], columns=piece.metadata["columns"])
