@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gsm3core.catalog import source_entries, source_entry
-from gsm3core.cli.starter import parse_urls
+from gsm3core.cli.common import parse_urls
 from gsm3core.config import Period
 from gsm3core.download import accounts
 from gsm3core.download.awdb import pull_awdb

@@ -130,8 +130,9 @@ def _grid_cells(spec: SiteSpec) -> SelectedSites:
 
 def _table_sites(path: Path) -> SelectedSites:
     """Return the places of a table; with its columns time and value, also their soil moisture."""
+    columns = set(read_columns(path).frame.columns)
     step: dict[str, Any] = {"step": "site table", "file": path.name, "sha256": sha256(path)}
-    if {"time", "value"} <= set(read_columns(path).frame.columns):
+    if {"time", "value"} <= columns:
         table = read_table(path, in_situ=True)
         sites, refused, notes = table.sites, table.refused, table.notes
         step |= {"units": table.units, **table.counts.as_step("rows")}

@@ -20,6 +20,7 @@ from gsm3core.cli.common import (
     make_table,
     name_column,
     number_column,
+    parse_urls,
     print_notes,
     print_path,
 )
@@ -83,6 +84,10 @@ def recipe_from(
             f"{name!r} and --in-situ both give sites; expected {STATIONS!r} or a selection with --in-situ."
         )
     if not sites and name not in (*SITE_TABLES, *INSITU):
+        if name == STATIONS:
+            raise ConfigError(
+                f"{STATIONS!r} needs --in-situ KIND=PATH, with KIND one of {', '.join(INSITU)}."
+            )
         if name not in selections():
             raise ConfigError(
                 f"{name!r} cannot be combined with other sources; expected {', '.join((*INSITU, *SITE_TABLES))}, {STATIONS} "
@@ -105,11 +110,8 @@ def recipe_from(
                 raise ConfigError(
                     f"{option} of {which} is given as {known[key]!r} and {value!r}; expected one of them."
                 )
-    for text in urls or []:
-        which, _, value = text.partition("=")
-        if not value or "url" in settings.get(which, {}):
-            raise ConfigError(f"invalid --url {text!r}; expected one SOURCE=ADDRESS for each source.")
-        settings.setdefault(which, {})["url"] = value
+    for which, url in parse_urls(urls or []).items():
+        settings.setdefault(which, {})["url"] = url
     given_sensors = {k: x for k, x in sensors.items() if x is not None}
     sites = sites or [{"kind": name, "path": _path(source), "box": parse_box(box), **given_sensors}]
     selection = "" if name in (STATIONS, *INSITU, *SITE_TABLES) else name

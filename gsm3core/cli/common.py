@@ -125,6 +125,27 @@ def comma_list(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
+def parse_urls(texts: Sequence[str]) -> dict[str, str]:
+    """Return the addresses of ``SOURCE=URL`` by source.
+
+    Raises
+    ------
+    ConfigError
+        If a text has another form, or a source has two addresses.
+    """
+    urls: dict[str, str] = {}
+    for text in texts:
+        name, _, url = text.partition("=")
+        if not url.startswith(("https://", "http://")):
+            raise ConfigError(
+                f"invalid --url {text!r}; expected SOURCE=URL, such as power=https://example.org/api."
+            )
+        if name in urls:
+            raise ConfigError(f"two addresses for {name!r}; expected one.")
+        urls[name] = url
+    return urls
+
+
 def parse_range(option: str, text: str) -> tuple[float, float] | None:
     """Return the ends of a range such as ``0:0.1``; ``None`` for an empty text."""
     if not text:

@@ -17,10 +17,10 @@ from gsm3core.cli.common import (
     make_table,
     name_column,
     number_column,
+    parse_urls,
     print_path,
     refuse_existing,
 )
-from gsm3core.errors import ConfigError
 
 NETWORKS = {"uscrn": "uscrn-daily"}
 """Name of ``gsm3 data pull`` -> name in the catalogue, where they differ."""
@@ -61,8 +61,10 @@ def run_starter(
     choice: dict[str, Any] = {
         "networks": [NETWORKS.get(n, n) for n in comma_list(networks)] or starter.NETWORKS,
         "forcings": forcings or starter.FORCINGS,
-        "attributes": attributes or starter.ATTRIBUTES, "urls": parse_urls(urls), "root": root,
-    }  # fmt: skip
+        "attributes": attributes or starter.ATTRIBUTES,
+        "urls": {NETWORKS.get(name, name): url for name, url in parse_urls(urls).items()},
+        "root": root,
+    }
     show_terms(starter.starter_recipe(wanted, **choice))
     started = time.monotonic()
     with progress_bar() as progress:
@@ -78,28 +80,6 @@ def run_starter(
     print_path("Sites:", made.assembly.stations)
     print_path("Files read:", made.assembly.inputs)
     print_path("Written to", made.assembly.dataset)
-
-
-def parse_urls(texts: Sequence[str]) -> dict[str, str]:
-    """Return the addresses of ``NAME=URL`` by source.
-
-    Raises
-    ------
-    ConfigError
-        If a text has another form, or a source has two addresses.
-    """
-    urls: dict[str, str] = {}
-    for text in texts:
-        name, _, url = text.partition("=")
-        if not url.startswith(("https://", "http://")):
-            raise ConfigError(
-                f"invalid --url {text!r}; expected NAME=URL, such as power=https://example.org/api."
-            )
-        name = NETWORKS.get(name, name)
-        if name in urls:
-            raise ConfigError(f"two addresses for {name!r}; expected one.")
-        urls[name] = url
-    return urls
 
 
 def show_downloads(downloads: dict[str, Any], seconds: float) -> None:

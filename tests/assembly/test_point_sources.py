@@ -197,8 +197,12 @@ def test_hours_of_open_meteo_become_utc_days(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--forcing", "power", "--url", "power"], "invalid --url 'power'; expected one SOURCE=ADDRESS"),
-        (["--forcing", "power", "--url", "power=x"], "invalid address 'x' of power; expected https"),
+        (["--forcing", "power", "--url", "power"], "invalid --url 'power'; expected SOURCE=URL"),
+        (["--forcing", "power", "--url", "power=x"], "invalid --url 'power=x'; expected SOURCE=URL"),
+        (
+            ["--forcing", "power", "--url", "power=http://x", "--url", "power=http://y"],
+            "two addresses for 'power'",
+        ),
         (["--forcing", "power", "--url", "pover=http://x"], "settings for 'pover'.*Did you mean 'power'"),
         (
             ["--forcing", "power", "--method", "power=bilinear"],

@@ -252,3 +252,16 @@ def test_monthly_maps_and_land_cover_as_attributes(tmp_path: Path) -> None:
         "grassland; open forest of 15-40 % trees is a savanna to IGBP"
     )
     assert ds.land_cover.attrs["flag_meanings"].split()[10] == "grassland"
+
+
+def test_a_missing_table_of_sites_is_named(tmp_path: Path) -> None:
+    recipe = {
+        "sites": {"kind": "table", "path": tmp_path / "absent.csv"},
+        "period": PERIOD,
+        "forcings": ["power"],
+    }
+    with pytest.raises(DatasetError, match=r"absent\.csv does not exist or is not a file"):
+        assemble(Recipe.model_validate(recipe), tmp_path / "d.zarr", root=tmp_path, offline=True)
+    recipe["sites"] = {"kind": "table", "path": tmp_path}
+    with pytest.raises(DatasetError, match="has the suffix ''; expected one of"):
+        assemble(Recipe.model_validate(recipe), tmp_path / "d.zarr", root=tmp_path, offline=True)
